@@ -1,0 +1,104 @@
+/**
+ * The errors of this module. Each extends the class that `Deno.FsFile` throws
+ * for the same fault, so that a `catch` written for it keeps working.
+ *
+ * @module
+ */
+
+/** Thrown by every method of a file that has been closed. */
+export class ClosedError extends Deno.errors.BadResource {
+  /** "ClosedError". */
+  override readonly name: string = "ClosedError";
+}
+
+/** Thrown by a write to a file that was not opened for writing. Nothing has been written. */
+export class ReadOnlyError extends Deno.errors.PermissionDenied {
+  /** "ReadOnlyError". */
+  override readonly name: string = "ReadOnlyError";
+}
+
+/** Thrown by a write over the end of a file of fixed size, after what fits has been written. */
+export class OutOfBoundsError extends RangeError {
+  /** "OutOfBoundsError". */
+  override readonly name: string = "OutOfBoundsError";
+  /** Bytes written before the end of the file was reached. */
+  readonly bytesWritten: number;
+
+  /** An error that says how many bytes did fit. */
+  constructor(message: string, bytesWritten: number) {
+    super(message);
+    this.bytesWritten = bytesWritten;
+  }
+}
+
+/** Thrown when someone else has shortened the file under the mapping. `refresh()` maps it anew. */
+export class TruncatedError extends Deno.errors.UnexpectedEof {
+  /** "TruncatedError". */
+  override readonly name: string = "TruncatedError";
+}
+
+/** What is known of a system call that failed. */
+export interface SystemErrorFacts {
+  /** The call, such as "mmap". */
+  readonly syscall: string;
+  /** The name of the error, such as "ENOMEM". */
+  readonly code: string;
+  /** The number of the error on this system, such as 12. */
+  readonly errno: number;
+  /** Of a write that stopped half-way: the bytes that were written. */
+  readonly bytesWritten?: number;
+}
+
+/** Thrown when a system call fails and Deno has no class of its own for the reason. */
+export class SystemError extends Error implements SystemErrorFacts {
+  /** "SystemError". */
+  override readonly name: string = "SystemError";
+  /** The call that failed, such as "mmap". */
+  readonly syscall: string;
+  /** The name of the error, such as "ENOMEM". */
+  readonly code: string;
+  /** The number of the error on this system, such as 12. */
+  readonly errno: number;
+  /** Of a write that stopped half-way: the bytes that were written. */
+  readonly bytesWritten?: number;
+
+  /** An error that carries what is known of the call. */
+  constructor(message: string, facts: SystemErrorFacts) {
+    super(message);
+    this.syscall = facts.syscall;
+    this.code = facts.code;
+    this.errno = facts.errno;
+    this.bytesWritten = facts.bytesWritten;
+  }
+}
+
+/** The class that Deno throws for a code; for the others it throws a plain `Error`, and we a `SystemError`. */
+const DENO_CLASS: Record<string, new (message: string) => Error> = {
+  EACCES: Deno.errors.PermissionDenied,
+  EPERM: Deno.errors.PermissionDenied,
+  ENOENT: Deno.errors.NotFound,
+  EEXIST: Deno.errors.AlreadyExists,
+  EISDIR: Deno.errors.IsADirectory,
+  ENOTDIR: Deno.errors.NotADirectory,
+  ELOOP: Deno.errors.FilesystemLoop,
+  EINTR: Deno.errors.Interrupted,
+  EAGAIN: Deno.errors.WouldBlock,
+  EBUSY: Deno.errors.Busy,
+  ETXTBSY: Deno.errors.Busy,
+  EINVAL: TypeError,
+};
+
+/** The error for a failed system call: Deno's class where it has one, with the facts as properties. */
+export function errnoError(
+  action: string,
+  name: string,
+  reason: string,
+  facts: SystemErrorFacts,
+): Error {
+  const message =
+    `Cannot ${action} '${name}': ${reason} (os error ${facts.errno})`;
+  const Class = DENO_CLASS[facts.code];
+  return Class === undefined
+    ? new SystemError(message, facts)
+    : Object.assign(new Class(message), facts);
+}
