@@ -102,3 +102,13 @@ export function errnoError(
     ? new SystemError(message, facts)
     : Object.assign(new Class(message), facts);
 }
+
+/** The error for `--allow-ffi` not given, or given for a path only. */
+export function ffiDenied(cause: Error): Error {
+  return new Deno.errors.NotCapable(
+    "Cannot map files without the permission to call the system's library: " +
+      "run again with --allow-ffi (with no path behind it, which would not cover memory), " +
+      'or open with { backend: "fallback" }, which reads the file into memory',
+    { cause },
+  );
+}

@@ -8,7 +8,7 @@
  */
 
 import { constants as osConstants } from "node:os";
-import { errnoError } from "./errors.ts";
+import { errnoError, ffiDenied } from "./errors.ts";
 
 /** Numbers that differ by system. A feature that a system lacks is 0. */
 interface Constants {
@@ -22,6 +22,8 @@ interface Constants {
   readonly MADV_POPULATE_READ: number;
   /** Whether a read-only file may be mapped private and writable and still show what others write. */
   readonly privateFollowsFile: boolean;
+  /** Whether fsync finds what was changed in memory, with no msync before it. */
+  readonly fsyncWritesMemory: boolean;
 }
 
 const CONSTANTS: Record<string, Constants> = {
@@ -34,6 +36,7 @@ const CONSTANTS: Record<string, Constants> = {
     MS_SYNC: 4,
     MADV_POPULATE_READ: 22,
     privateFollowsFile: true,
+    fsyncWritesMemory: true,
   },
   // macOS: xnu bsd/sys/mman.h; <sys/errno.h>.
   darwin: {
@@ -44,6 +47,7 @@ const CONSTANTS: Record<string, Constants> = {
     MS_SYNC: 0x10,
     MADV_POPULATE_READ: 0,
     privateFollowsFile: false,
+    fsyncWritesMemory: false,
   },
   // FreeBSD: sys/sys/mman.h; MAP_NORESERVE was removed in FreeBSD 11.
   freebsd: {
@@ -54,6 +58,7 @@ const CONSTANTS: Record<string, Constants> = {
     MS_SYNC: 0,
     MADV_POPULATE_READ: 0,
     privateFollowsFile: true,
+    fsyncWritesMemory: false,
   },
   // NetBSD: sys/sys/mman.h.
   netbsd: {
@@ -64,6 +69,7 @@ const CONSTANTS: Record<string, Constants> = {
     MS_SYNC: 4,
     MADV_POPULATE_READ: 0,
     privateFollowsFile: false,
+    fsyncWritesMemory: false,
   },
   // OpenBSD: sys/sys/mman.h.
   openbsd: {
@@ -74,6 +80,7 @@ const CONSTANTS: Record<string, Constants> = {
     MS_SYNC: 2,
     MADV_POPULATE_READ: 0,
     privateFollowsFile: false,
+    fsyncWritesMemory: false,
   },
 };
 
@@ -173,6 +180,13 @@ const SYMBOLS = {
     result: "i32",
     optional: true,
   },
+  fallocateAsync: {
+    name: "fallocate",
+    parameters: ["i32", "i32", "i64", "i64"],
+    result: "i32",
+    optional: true,
+    nonblocking: true,
+  },
   // Linux: int mprotect(void *addr, size_t length, int prot);
   mprotect: {
     parameters: ["usize", "usize", "i32"],
@@ -205,9 +219,12 @@ function load(): Libc {
   let failure: unknown;
   for (const name of platform?.library ?? []) {
     try {
-      return Deno.dlopen(name, SYMBOLS).symbols;
+      const { symbols } = Deno.dlopen(name, SYMBOLS);
+      // A permission for the library's path alone lets it load but not memory be wrapped: ask now.
+      Deno.UnsafePointerView.getArrayBuffer(symbols.errnoLocation()!, 4);
+      return symbols;
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw error;
+      if (error instanceof Deno.errors.NotCapable) throw ffiDenied(error);
       failure ??= error;
     }
   }
@@ -228,12 +245,24 @@ export function lastError(
   name: string,
   syscall: string,
 ): Error {
-  const number = errno();
-  return errnoError(action, name, describe(number), {
-    syscall,
-    code: codeOf(number),
-    errno: number,
-  });
+  return systemError(errno(), action, name, syscall);
+}
+
+/** The error for a C call that failed with `errno`. */
+export function systemError(
+  errno: number,
+  action: string,
+  name: string,
+  syscall: string,
+  bytesWritten?: number,
+): Error {
+  const facts = { syscall, code: codeOf(errno), errno };
+  return errnoError(
+    action,
+    name,
+    describe(errno),
+    bytesWritten === undefined ? facts : { ...facts, bytesWritten },
+  );
 }
 
 /** The symbolic name of an errno, such as "ENOENT". */

@@ -40,13 +40,15 @@ export interface MappingOptions {
   readonly grow: boolean;
   /** First byte of the file to map; need not be page-aligned. */
   readonly offset: number;
+  /** How the pages will be used. */
+  readonly advice: Advice;
   /** Whether truncation by others is to be survived. */
   readonly guard: boolean;
 }
 
 /** One file in memory. Positions are relative to `MappingOptions.offset`. */
 export interface Mapping {
-  /** The mapped memory, and no view of it elsewhere: empty when nothing is mapped. Replaced by `map`. */
+  /** The mapped memory: empty when nothing is mapped. Replaced by `map`, emptied by `unmap`. */
   readonly buffer: ArrayBuffer;
   /** Where in `buffer` position 0 lies. */
   readonly start: number;
@@ -54,25 +56,49 @@ export interface Mapping {
   readonly faults: Int32Array;
   /** Whether a guard stands over this mapping. */
   readonly guarded: boolean;
+  /** Whether the file's own sync finds what was changed in memory, with no flush before it. */
+  readonly syncFindsMemory: boolean;
 
-  /** Maps the first `size` bytes, in place of what was mapped. The file must have them. */
+  /** Maps the first `size` bytes, which the file must have, in place of what was mapped. */
   map(size: number): void;
-  /** Empties every view and gives the memory back. What the user has moved away is left alone. */
+  /** Empties every view and gives the memory back; what the user has moved away is left alone. */
   unmap(): void;
 
-  /** Bytes that the file has past `MappingOptions.offset` now, asked of the system. */
+  /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
   fileSize(): number;
-  /** Writes through the descriptor, past the end too; resumes until all is written. */
+  /** Writes all of `source` through the descriptor, past the end too. */
   write(source: Uint8Array, position: number): void;
-  /** Writes at the end of the file, wherever that is now; returns the new end. */
+  /** Writes all of `source` at the end of the file, wherever that is now; gives the new end. */
   append(source: Uint8Array): number;
 
-  /** Writes changed pages to the disk. */
+  /** Has changed pages written to the disk. */
   flushSync(position: number, length: number): void;
   /** As `flushSync`, off the event loop. */
   flush(position: number, length: number): Promise<void>;
-  /** Brings pages into memory, off the event loop. */
+  /** Brings pages into memory; a hint. */
+  prefetchSync(position: number, length: number): void;
+  /** As `prefetchSync`, off the event loop. */
   prefetch(position: number, length: number): Promise<void>;
-  /** Tells the system how the pages will be used. */
+  /** Says how the pages will be used; a hint. */
   advise(advice: Advice, position: number, length: number): void;
+}
+
+/** A way to have files in memory. Errors are those of `Deno.FsFile`. */
+export interface Backend<File extends FileOps> {
+  /** Its name, as `MmapFile.backend` tells it. */
+  readonly name: "posix" | "windows" | "fallback";
+  /** Makes sure that files can be mapped at all, before the disk is touched. */
+  prepare(): void;
+  /** Opens a file as `Deno.openSync` does. */
+  openSync(path: string | URL, options: Deno.OpenOptions): File;
+  /** As `openSync`, off the event loop. */
+  open(path: string | URL, options: Deno.OpenOptions): Promise<File>;
+  /** The length of the file in bytes, once it is certain that it is a regular file. */
+  regularSize(file: File, name: string): number;
+  /** Gives an empty file `size` bytes and their disk blocks; false where that cannot be done. */
+  reserveSync(file: File, size: number): boolean;
+  /** As `reserveSync`, off the event loop. */
+  reserve(file: File, size: number): Promise<boolean>;
+  /** Makes the mapping of a file; nothing is mapped yet. */
+  mapping(file: File, options: MappingOptions): Mapping;
 }

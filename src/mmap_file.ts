@@ -1,0 +1,982 @@
+/**
+ * MmapFile: the cursor, positional I/O and the surface of `Deno.FsFile`, over any mapping.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import {
+  ClosedError,
+  OutOfBoundsError,
+  ReadOnlyError,
+  SystemError,
+  TruncatedError,
+} from "./errors.ts";
+import type { FileOps, Mapping } from "./mapping.ts";
+import { readableOf, writableOf } from "./streams.ts";
+import type { Advice } from "./types.ts";
+
+/** What a file may be used for, decided at open. */
+export interface Access {
+  /** Whether reads are allowed. */
+  readonly read: boolean;
+  /** Whether writes are allowed, to the file or, copy-on-write, to memory. */
+  readonly write: boolean;
+  /** Whether writes go to the end of the file, whatever the cursor says. */
+  readonly append: boolean;
+  /** Whether a write over the end extends the file. */
+  readonly grow: boolean;
+  /** Whether writes stay in memory. */
+  readonly copyOnWrite: boolean;
+  /** The part of the file that is mapped, if not all: its first byte, and its length or Infinity. */
+  readonly window?: { readonly offset: number; readonly length: number };
+}
+
+/** A constructor of typed arrays over a given buffer, such as `Int32Array`. */
+export interface TypedArrayConstructor<T> {
+  /** Such as "Int32Array". */
+  readonly name: string;
+  /** Bytes of one element. */
+  readonly BYTES_PER_ELEMENT: number;
+  /** Makes an array of `length` elements over `buffer`. */
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+}
+
+/** The largest async read or write done in one go; longer ones let the event loop run in between. */
+const PIECE = 1 << 20;
+
+/**
+ * A file as memory: a drop-in for `Deno.FsFile` whose bytes are the file's own pages.
+ *
+ * Made by {@linkcode open}, {@linkcode openSync}, {@linkcode create} and {@linkcode createSync}.
+ * Every method but `close` on an open file throws {@linkcode ClosedError} after `close()`, and
+ * {@linkcode TruncatedError} once the file is found shorter than its mapping.
+ *
+ * @example Read through a cursor, at a position, and with no copy at all
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * using file = createSync(path, 16);
+ * file.writeSync(new TextEncoder().encode("hello, world"));
+ *
+ * const word = new Uint8Array(5);
+ * file.readAtSync(word, 7);
+ * assertEquals(new TextDecoder().decode(word), "world");
+ * assertEquals(new TextDecoder().decode(file.bytes(0, 5)), "hello");
+ * ```
+ */
+export class MmapFile implements Disposable {
+  /** The path as it was given to `open`. */
+  readonly name: string;
+  /** What holds the file in memory: "posix", "windows" or "fallback". */
+  readonly backend: "posix" | "windows" | "fallback";
+
+  readonly #file: FileOps;
+  readonly #mapping: Mapping;
+  readonly #access: Access;
+
+  // The hot path's own copies of what the mapping knows.
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #buffer: ArrayBuffer = this.#bytes.buffer;
+  #start = 0;
+  #faults: Int32Array;
+
+  #size = 0;
+  #position = 0;
+  /** The end of what may be read without a further look; -1 when every read wants one. */
+  #readLimit = -1;
+  /** The end of what may be written without a further look; -1 when every write wants one. */
+  #writeLimit = -1;
+
+  #closed = false;
+  #truncated = false;
+  /** The large async operation under way, which later async ones wait for, as Deno's do. */
+  #turn: Promise<unknown> | null = null;
+
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
+  #writable: WritableStream<Uint8Array<ArrayBufferLike>> | null = null;
+
+  /**
+   * Use {@linkcode open} or {@linkcode create}, which give the parts.
+   *
+   * @ignore
+   */
+  constructor(
+    name: string,
+    backend: "posix" | "windows" | "fallback",
+    file: FileOps,
+    mapping: Mapping,
+    access: Access,
+    size: number,
+  ) {
+    this.name = name;
+    this.backend = backend;
+    this.#file = file;
+    this.#mapping = mapping;
+    this.#access = access;
+    this.#size = size;
+    this.#faults = mapping.faults;
+    this.#cover();
+  }
+
+  /** The length of the file, or of the window into it, in bytes. No system call. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether `close` has been called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether truncation of the file by others is survived; see {@linkcode TruncatedError}. */
+  get guarded(): boolean {
+    return this.#mapping.guarded;
+  }
+
+  /**
+   * Reads up to `p.byteLength` bytes at the cursor into `p` and moves the cursor behind them.
+   *
+   * @returns The number of bytes read, or `null` at the end of the file.
+   */
+  readSync(p: Uint8Array): number | null {
+    const position = this.#position;
+    let length = p.length;
+    if (position + length > this.#readLimit) {
+      length = this.#readableLength(position, length);
+      if (length === 0) return p.length === 0 ? 0 : null;
+    }
+    this.#copyTo(p, position, length);
+    this.#position = position + length;
+    return length;
+  }
+
+  /** As {@linkcode readSync}; more than 1 MiB is brought in from the disk off the event loop. */
+  async read(p: Uint8Array): Promise<number | null> {
+    if (this.#turn === null && p.length <= PIECE) return this.readSync(p);
+    return await this.#inTurn(async () => {
+      const position = this.#position;
+      const read = await this.#readInPieces(p, position);
+      this.#position = position + (read ?? 0);
+      return read;
+    });
+  }
+
+  /**
+   * Reads up to `p.byteLength` bytes from `offset` on into `p`. The cursor is not used and not moved.
+   *
+   * @returns The number of bytes read, or `null` at the end of the file.
+   * @throws {RangeError} If `offset` is not a whole number, 0 or more.
+   */
+  readAtSync(p: Uint8Array, offset: number): number | null {
+    let length = p.length;
+    if (
+      !(offset + length <= this.#readLimit) || !Number.isSafeInteger(offset) ||
+      offset < 0
+    ) {
+      this.#checkOffset("read", offset);
+      length = this.#readableLength(offset, length);
+      if (length === 0) return p.length === 0 ? 0 : null;
+    }
+    this.#copyTo(p, offset, length);
+    return length;
+  }
+
+  /** As {@linkcode readAtSync}; more than 1 MiB is brought in from the disk off the event loop. */
+  async readAt(p: Uint8Array, offset: number): Promise<number | null> {
+    if (this.#turn === null && p.length <= PIECE) {
+      return this.readAtSync(p, offset);
+    }
+    this.#checkOffset("read", offset);
+    return await this.#inTurn(() => this.#readInPieces(p, offset));
+  }
+
+  /**
+   * Writes `p` at the cursor and moves the cursor behind it; with `append`, at the end of the file.
+   *
+   * @returns The number of bytes written: all of them.
+   * @throws {OutOfBoundsError} If the file's size is fixed and ends before `p` does. What fits is written.
+   * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
+   */
+  writeSync(p: Uint8Array): number {
+    const position = this.#position;
+    const end = position + p.length;
+    if (end > this.#writeLimit) return this.#writeFurther(p);
+    this.#copyFrom(p, position);
+    this.#position = end;
+    return p.length;
+  }
+
+  /** As {@linkcode writeSync}; more than 1 MiB is written in pieces that let the event loop run. */
+  async write(p: Uint8Array): Promise<number> {
+    if (this.#turn === null && p.length <= PIECE) return this.writeSync(p);
+    return await this.#inTurn(() =>
+      this.#inPieces(p, (piece) => this.writeSync(piece))
+    );
+  }
+
+  /**
+   * Writes `p` from `offset` on. The cursor is not used and not moved.
+   *
+   * @returns The number of bytes written: all of them.
+   * @throws {OutOfBoundsError} If the file's size is fixed, or it was opened with `append`, and it
+   * ends before `p` does. What fits is written.
+   * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
+   * @throws {RangeError} If `offset` is not a whole number, 0 or more.
+   */
+  writeAtSync(p: Uint8Array, offset: number): number {
+    if (
+      !(offset + p.length <= this.#writeLimit) ||
+      !Number.isSafeInteger(offset) || offset < 0
+    ) {
+      this.#checkOffset("write", offset);
+      this.#writeOver(p, offset);
+    } else this.#copyFrom(p, offset);
+    return p.length;
+  }
+
+  /** As {@linkcode writeAtSync}; more than 1 MiB is written in pieces that let the event loop run. */
+  async writeAt(p: Uint8Array, offset: number): Promise<number> {
+    if (this.#turn === null && p.length <= PIECE) {
+      return this.writeAtSync(p, offset);
+    }
+    this.#checkOffset("write", offset);
+    return await this.#inTurn(() =>
+      this.#inPieces(
+        p,
+        (piece, done) => this.writeAtSync(piece, offset + done),
+      )
+    );
+  }
+
+  /**
+   * Moves the cursor to `offset` bytes from the start, from itself or from the end of the file.
+   * It may stand past the end.
+   *
+   * @returns The new position in bytes.
+   * @throws {TypeError} If the target is negative or no whole number, or `whence` is no `Deno.SeekMode`.
+   */
+  seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
+    this.#opened("seek in");
+    const base = whence === 0
+      ? 0
+      : whence === 1
+      ? this.#position
+      : whence === 2
+      ? this.#size
+      : -1;
+    const position = base +
+      (typeof offset === "bigint" ? Number(offset) : offset);
+    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
+      throw this.#seekError(offset, whence);
+    }
+    return this.#position = position;
+  }
+
+  /** As {@linkcode seekSync}. */
+  async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
+    return await this.#inOrder(() => this.seekSync(offset, whence));
+  }
+
+  /**
+   * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
+   * Views of the memory are emptied when the file gets shorter, or has to be mapped anew.
+   *
+   * @throws {ReadOnlyError} If the file was not opened for writing.
+   * @throws {RangeError} If `len` is not a whole number, 0 or more.
+   * @throws {TypeError} If only a window of the file is mapped.
+   */
+  truncateSync(len = 0): void {
+    this.#beforeTruncate(len);
+    try {
+      this.#file.truncateSync(len);
+    } catch (error) {
+      this.#mapAsItIs();
+      throw error;
+    }
+    this.#resize(len);
+  }
+
+  /** As {@linkcode truncateSync}, off the event loop. */
+  async truncate(len = 0): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#beforeTruncate(len);
+      try {
+        await this.#file.truncate(len);
+      } catch (error) {
+        if (!this.#closed) this.#mapAsItIs();
+        throw error;
+      }
+      if (!this.#closed) this.#resize(len);
+    });
+  }
+
+  /** What the system knows of the file: its size, its times, its owner. */
+  statSync(): Deno.FileInfo {
+    this.#checkWhole("stat");
+    const info = this.#file.statSync();
+    this.#checkStat(info);
+    return info;
+  }
+
+  /** As {@linkcode statSync}. */
+  async stat(): Promise<Deno.FileInfo> {
+    this.#checkWhole("stat");
+    const info = await this.#file.stat();
+    this.#checkStat(info);
+    return info;
+  }
+
+  /** Returns once all that was written is on the disk, with the file's size and times. */
+  syncSync(): void {
+    this.#checkWhole("sync");
+    if (this.#access.copyOnWrite) return;
+    if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
+    this.#file.syncSync();
+    this.#checkSize("sync");
+  }
+
+  /** As {@linkcode syncSync}, off the event loop. */
+  async sync(): Promise<void> {
+    await this.#syncOff((file) => file.sync());
+  }
+
+  /** Returns once all that was written is on the disk, with what is needed to read it again. */
+  syncDataSync(): void {
+    this.#checkWhole("sync");
+    if (this.#access.copyOnWrite) return;
+    if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
+    this.#file.syncDataSync();
+    this.#checkSize("sync");
+  }
+
+  /** As {@linkcode syncDataSync}, off the event loop. */
+  async syncData(): Promise<void> {
+    await this.#syncOff((file) => file.syncData());
+  }
+
+  /** Sets the times of the last access and change: seconds since 1970, or dates. */
+  utimeSync(atime: number | Date, mtime: number | Date): void {
+    this.#opened("set the times of").utimeSync(atime, mtime);
+  }
+
+  /** As {@linkcode utimeSync}. */
+  async utime(atime: number | Date, mtime: number | Date): Promise<void> {
+    await this.#opened("set the times of").utime(atime, mtime);
+  }
+
+  /** Waits for an advisory lock on the file, shared by default. The thread stands still meanwhile. */
+  lockSync(exclusive?: boolean): void {
+    this.#opened("lock").lockSync(exclusive);
+  }
+
+  /** As {@linkcode lockSync}, off the event loop. */
+  async lock(exclusive?: boolean): Promise<void> {
+    await this.#opened("lock").lock(exclusive);
+  }
+
+  /** Takes an advisory lock if that needs no waiting; says whether it did. */
+  tryLockSync(exclusive?: boolean): boolean {
+    return this.#opened("lock").tryLockSync(exclusive);
+  }
+
+  /** As {@linkcode tryLockSync}. */
+  async tryLock(exclusive?: boolean): Promise<boolean> {
+    return await this.#opened("lock").tryLock(exclusive);
+  }
+
+  /** Gives the advisory lock back. */
+  unlockSync(): void {
+    this.#opened("unlock").unlockSync();
+  }
+
+  /** As {@linkcode unlockSync}. */
+  async unlock(): Promise<void> {
+    await this.#opened("unlock").unlock();
+  }
+
+  /** `false`: what is mapped is a regular file. */
+  isTerminal(): boolean {
+    this.#opened("look at");
+    return false;
+  }
+
+  /**
+   * There as `Deno.FsFile` has it; only a terminal can be put in raw mode.
+   *
+   * @throws {Deno.errors.BadResource} Always: a mapped file is no terminal.
+   */
+  setRaw(_mode: boolean, _options?: Deno.SetRawOptions): void {
+    this.#opened("set the raw mode of");
+    throw new Deno.errors.BadResource(
+      `Cannot set the raw mode of '${this.name}': not a terminal`,
+    );
+  }
+
+  /** The file from the cursor on as a byte stream, which closes the file at its end, on cancel and on error. */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#readable ??= readableOf(this);
+  }
+
+  /** The file as a stream to write to at the cursor, which closes the file at its end, on abort and on error. */
+  get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
+    return this.#writable ??= writableOf(this);
+  }
+
+  /**
+   * The file's own bytes, with no copy: what is written here is in the file at once, and what others
+   * write to the file is here.
+   *
+   * The view becomes empty when the file is closed, cut, or mapped anew because it grew. In a file
+   * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD).
+   *
+   * @param offset First byte; 0 by default.
+   * @param length Bytes; by default up to the end of the file.
+   * @throws {RangeError} If the range is not in the file.
+   *
+   * @example Count the lines of a file
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "one\ntwo\n");
+   * using file = openSync(path);
+   * let lines = 0;
+   * for (const byte of file.bytes()) if (byte === 10) lines++;
+   * assertEquals(lines, 2);
+   * ```
+   */
+  bytes(
+    offset = 0,
+    length: number = this.#size - offset,
+  ): Uint8Array<ArrayBuffer> {
+    this.#checkRange("view", offset, length);
+    return new Uint8Array(this.#buffer, this.#start + offset, length);
+  }
+
+  /**
+   * The file's own bytes as numbers of another type, or as a `DataView`; see {@linkcode bytes}.
+   *
+   * @param type Such as `Int32Array` or `DataView`.
+   * @param offset First byte; 0 by default.
+   * @param length Elements (of a `DataView`: bytes); by default as many as fit up to the end of the file.
+   * @throws {RangeError} If the range is not in the file, or its first byte not aligned to the type.
+   *
+   * @example A counter shared by all processes that map the file
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 64);
+   * const counters = file.view(Int32Array, 0, 16);
+   * Atomics.add(counters, 3, 1);
+   * assertEquals(Atomics.load(counters, 3), 1);
+   * ```
+   */
+  view<T>(
+    type: TypedArrayConstructor<T>,
+    offset?: number,
+    length?: number,
+  ): T;
+  /** The file's own bytes as a `DataView`; `length` is in bytes. */
+  view(
+    type: DataViewConstructor,
+    offset?: number,
+    length?: number,
+  ): DataView<ArrayBuffer>;
+  view<T>(
+    type: TypedArrayConstructor<T> | DataViewConstructor,
+    offset = 0,
+    length?: number,
+  ): T | DataView<ArrayBuffer> {
+    const width = "BYTES_PER_ELEMENT" in type ? type.BYTES_PER_ELEMENT : 1;
+    const elements = length ?? Math.floor((this.#size - offset) / width);
+    this.#checkRange("view", offset, elements * width);
+    const byteOffset = this.#start + offset;
+    if (byteOffset % width !== 0) {
+      throw new RangeError(
+        `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}`,
+      );
+    }
+    return new type(this.#buffer, byteOffset, elements);
+  }
+
+  /**
+   * Returns once this range of the file is on the disk, whole pages at a time; by default all of it.
+   *
+   * @param offset First byte.
+   * @param length Bytes.
+   * @throws {RangeError} If the range is not in the file.
+   */
+  flushSync(offset = 0, length: number = this.#size - offset): void {
+    this.#checkRange("flush", offset, length);
+    if (!this.#access.write || this.#access.copyOnWrite) return;
+    this.#mapping.flushSync(offset, length);
+    if (!this.#mapping.syncFindsMemory) this.#file.syncDataSync();
+    this.#checkSize("flush");
+  }
+
+  /** As {@linkcode flushSync}, off the event loop. */
+  async flush(
+    offset = 0,
+    length: number = this.#size - offset,
+  ): Promise<void> {
+    this.#checkRange("flush", offset, length);
+    if (!this.#access.write || this.#access.copyOnWrite) return;
+    await this.#mapping.flush(offset, length);
+    if (!this.#mapping.syncFindsMemory) await this.#file.syncData();
+    if (!this.#closed) this.#checkSize("flush");
+  }
+
+  /**
+   * Brings a range of the file into memory, off the event loop; by default all of it. A hint: what
+   * the system cannot bring in is read when it is used.
+   *
+   * @param offset First byte.
+   * @param length Bytes.
+   * @throws {RangeError} If the range is not in the file.
+   */
+  async prefetch(
+    offset = 0,
+    length: number = this.#size - offset,
+  ): Promise<void> {
+    this.#checkRange("prefetch", offset, length);
+    await this.#mapping.prefetch(offset, length);
+  }
+
+  /**
+   * Says how a range of the file will be read, by default all of it, so that the system can read ahead or not.
+   *
+   * @param advice "normal", "sequential" or "random".
+   * @param offset First byte.
+   * @param length Bytes.
+   * @throws {RangeError} If the range is not in the file.
+   */
+  advise(
+    advice: Advice,
+    offset = 0,
+    length: number = this.#size - offset,
+  ): void {
+    if (!["normal", "sequential", "random"].includes(advice)) {
+      throw new TypeError(
+        `Cannot advise on '${this.name}': unknown advice "${advice}"`,
+      );
+    }
+    this.#checkRange("advise on", offset, length);
+    this.#mapping.advise(advice, offset, length);
+  }
+
+  /**
+   * Maps the file as it is now, after someone else has made it longer or shorter. Until then reads
+   * end where the file ended. Views are emptied if the memory has to be mapped anew; copy-on-write
+   * changes are then lost.
+   */
+  refresh(): void {
+    this.#opened("refresh");
+    this.#mapAsItIs();
+  }
+
+  /**
+   * Gives the memory and the file back. Every view of the memory becomes empty: a use after close is
+   * an error of JavaScript's, never a crash.
+   *
+   * @throws {ClosedError} If the file is closed already.
+   * @throws {TruncatedError} If someone else has cut a file that was open for writing, which nothing
+   * has reported yet: writes may be lost. The file is closed all the same.
+   */
+  close(): void {
+    this.#opened("close");
+    const isCut = !this.#truncated && this.#access.write &&
+      !this.#access.copyOnWrite && this.#isCut();
+    this.#closed = true;
+    try {
+      this.#mapping.unmap();
+    } finally {
+      this.#adopt();
+      this.#file.close();
+    }
+    if (isCut) throw this.#truncatedError("close");
+  }
+
+  /** Closes the file, unless that is done already. */
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.close();
+  }
+
+  /** What `console.log` shows: the facts, not the bytes. */
+  [Symbol.for("Deno.customInspect")](
+    inspect: (value: unknown, options?: Deno.InspectOptions) => string,
+    options?: Deno.InspectOptions,
+  ): string {
+    const { name, size, backend, closed } = this;
+    return `MmapFile ${inspect({ name, size, backend, closed }, options)}`;
+  }
+
+  #copyTo(p: Uint8Array, position: number, length: number): void {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    try {
+      p.set(new Uint8Array(this.#buffer, this.#start + position, length));
+    } catch (error) {
+      throw this.#explain("read", error);
+    }
+    if (this.#faults[0] !== 0) throw this.#cut("read");
+  }
+
+  #copyFrom(p: Uint8Array, position: number): void {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    try {
+      this.#bytes.set(p, this.#start + position);
+    } catch (error) {
+      throw this.#explain("write", error);
+    }
+    if (this.#faults[0] !== 0) throw this.#cut("write");
+  }
+
+  /** How many of `length` bytes at `position` there are to read: 0 at the end. */
+  #readableLength(position: number, length: number): number {
+    this.#opened("read");
+    if (length === 0) return 0;
+    if (!this.#access.read) {
+      throw new SystemError(
+        `Cannot read '${this.name}': not opened for reading`,
+        { syscall: "read", code: "EBADF", errno: 9 },
+      );
+    }
+    this.#checkWhole("read");
+    this.#cover();
+    return Math.max(0, Math.min(length, this.#size - position));
+  }
+
+  async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    const length = this.#readableLength(position, p.length);
+    if (length === 0) return p.length === 0 ? 0 : null;
+    for (let done = 0; done < length; done += PIECE) {
+      const piece = p.subarray(done, Math.min(done + PIECE, length));
+      await this.#mapping.prefetch(position + done, piece.length);
+      // Cut meanwhile, by this file's own `truncate`: the rest is past the end.
+      const read = this.readAtSync(piece, position + done);
+      if (read !== piece.length) return done + (read ?? 0);
+    }
+    return length;
+  }
+
+  async #inPieces(
+    p: Uint8Array,
+    write: (piece: Uint8Array, done: number) => number,
+  ): Promise<number> {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    let done = 0;
+    try {
+      do {
+        done += write(p.subarray(done, done + PIECE), done);
+        if (done < p.length) await macrotask();
+      } while (done < p.length);
+    } catch (error) {
+      throw addBytesWritten(error, done);
+    }
+    return done;
+  }
+
+  /** A write at the cursor that is not simply within the memory. */
+  #writeFurther(p: Uint8Array): number {
+    const length = p.length;
+    if (this.#access.append) this.#append(p);
+    else {
+      try {
+        this.#writeOver(p, this.#position);
+      } catch (error) {
+        this.#position += bytesWritten(error);
+        throw error;
+      }
+      this.#position += length;
+    }
+    return length;
+  }
+
+  #append(p: Uint8Array): void {
+    this.#checkWritable("write", p);
+    if (p.length === 0) return;
+    let end: number;
+    try {
+      end = this.#mapping.append(p);
+    } catch (error) {
+      if (bytesWritten(error) > 0) {
+        this.#setSize(this.#position = this.#mapping.fileSize());
+      }
+      throw error;
+    }
+    // Cut by someone else: what was appended is in the file, what was mapped is not.
+    if (end - p.length < this.#size) this.#truncated = true;
+    this.#setSize(this.#position = end);
+  }
+
+  /** A write at a position, over the end of the memory or of the file. */
+  #writeOver(p: Uint8Array, position: number): void {
+    this.#checkWritable("write", p);
+    const length = p.length;
+    const end = position + length;
+    if (length === 0) return;
+    if (end <= this.#writeLimit) return this.#copyFrom(p, position);
+    const { append, copyOnWrite, grow } = this.#access;
+    if (!append && !copyOnWrite && (grow || end <= this.#size)) {
+      this.#checkSize("write");
+      try {
+        this.#mapping.write(p, position);
+      } catch (error) {
+        const written = bytesWritten(error);
+        if (written > 0) {
+          this.#setSize(Math.max(this.#size, position + written));
+        }
+        throw error;
+      }
+      this.#setSize(Math.max(this.#size, end));
+      return;
+    }
+    this.#cover();
+    const fits = Math.max(0, Math.min(length, this.#size - position));
+    if (fits > 0) this.#copyFrom(p.subarray(0, fits), position);
+    if (fits === length) return;
+    throw new OutOfBoundsError(
+      `Cannot write '${this.name}': over its end at ${this.#size} bytes, ` +
+        (append
+          ? "which only an append extends"
+          : "which is fixed; give { grow: true } to extend it"),
+      fits,
+    );
+  }
+
+  #beforeTruncate(length: number): void {
+    this.#checkWritable("truncate");
+    this.#checkOffset("truncate", length);
+    if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
+    if (this.#access.window !== undefined) {
+      throw new TypeError(
+        `Cannot truncate '${this.name}': only a window of it is mapped`,
+      );
+    }
+    if (length >= this.#size) return;
+    // Let go before the bytes are gone: nothing may look at them any more.
+    this.#mapping.unmap();
+    this.#adopt();
+    this.#setSize(length);
+  }
+
+  #resize(size: number): void {
+    this.#setSize(size);
+    this.#cover();
+  }
+
+  #mapAsItIs(): void {
+    const size = Math.min(
+      this.#mapping.fileSize(),
+      this.#access.window?.length ?? Infinity,
+    );
+    const isStale = this.#truncated || this.#faults[0] !== 0 ||
+      this.#buffer.detached || size < this.#size;
+    if (isStale) this.#mapping.unmap();
+    this.#truncated = false;
+    this.#setSize(size);
+    if (isStale) this.#mapping.map(size);
+    this.#adopt();
+    this.#cover();
+  }
+
+  /** Maps what is not mapped yet of a file that has grown. */
+  #cover(): void {
+    if (this.#bytes.length - this.#start < this.#size) {
+      this.#mapping.map(this.#size);
+    }
+    this.#adopt();
+  }
+
+  /** Takes over what the mapping says of its memory. */
+  #adopt(): void {
+    const { buffer, start, faults } = this.#mapping;
+    this.#faults = faults;
+    this.#start = start;
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#bytes = new Uint8Array(buffer);
+    }
+    this.#setSize(this.#size);
+  }
+
+  #setSize(size: number): void {
+    this.#size = size;
+    const { read, write, append } = this.#access;
+    const limit = this.#closed || this.#truncated
+      ? -1
+      : Math.min(size, this.#bytes.length - this.#start);
+    this.#readLimit = read ? limit : -1;
+    this.#writeLimit = write && !append ? limit : -1;
+  }
+
+  async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
+    this.#checkWhole("sync");
+    if (this.#access.copyOnWrite) return;
+    if (!this.#mapping.syncFindsMemory) {
+      await this.#mapping.flush(0, this.#size);
+    }
+    await sync(this.#opened("sync"));
+    if (!this.#closed) this.#checkSize("sync");
+  }
+
+  /** Does the work at once, or behind the large operation under way. */
+  async #inOrder<T>(work: () => T): Promise<T> {
+    return this.#turn === null ? work() : await this.#inTurn(work);
+  }
+
+  /** Does the work behind the operations that were begun before it, and ahead of those begun later. */
+  async #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    try {
+      await before;
+      return await work();
+    } finally {
+      if (this.#turn === promise) this.#turn = null;
+      resolve();
+    }
+  }
+
+  #opened(action: string): FileOps {
+    if (this.#closed) {
+      throw new ClosedError(
+        `Cannot ${action} '${this.name}': the file is closed`,
+      );
+    }
+    return this.#file;
+  }
+
+  /** Throws unless the file is open and its memory as it was mapped. */
+  #checkWhole(action: string): void {
+    this.#opened(action);
+    if (this.#truncated) throw this.#truncatedError(action);
+    if (this.#faults[0] !== 0) throw this.#cut(action);
+    if (this.#buffer.detached) throw this.#movedError(action);
+  }
+
+  #checkWritable(action: string, p?: Uint8Array): void {
+    this.#opened(action);
+    if (!this.#access.write) throw this.#readOnlyError(action);
+    this.#checkWhole(action);
+    if (p !== undefined && !(p instanceof Uint8Array)) {
+      throw this.#notBytes(action);
+    }
+  }
+
+  #checkOffset(action: string, offset: number): void {
+    if (Number.isSafeInteger(offset) && offset >= 0) return;
+    this.#opened(action);
+    const message =
+      `Cannot ${action} '${this.name}': ${offset} is not a whole number of bytes, 0 or more`;
+    throw typeof offset === "number"
+      ? new RangeError(message)
+      : new TypeError(message);
+  }
+
+  #checkRange(action: string, offset: number, length: number): void {
+    this.#checkWhole(action);
+    this.#checkOffset(action, offset);
+    if (offset > this.#size) {
+      throw new RangeError(
+        `Cannot ${action} '${this.name}': byte ${offset} is past its end at ${this.#size}`,
+      );
+    }
+    this.#checkOffset(action, length);
+    if (offset + length > this.#size) {
+      throw new RangeError(
+        `Cannot ${action} '${this.name}': ${length} bytes from ${offset} on go past its end at ${this.#size}`,
+      );
+    }
+    this.#cover();
+  }
+
+  #checkStat(info: Deno.FileInfo): void {
+    const end = (this.#access.window?.offset ?? 0) + this.#size;
+    if (info.size < end) throw this.#cut("stat");
+  }
+
+  /** Throws if someone else has cut the file. */
+  #checkSize(action: string): void {
+    if (this.#isCut()) throw this.#cut(action);
+  }
+
+  #isCut(): boolean {
+    return this.#faults[0] !== 0 || this.#mapping.fileSize() < this.#size;
+  }
+
+  /** Notes that the file was cut, which holds until `refresh`. */
+  #cut(action: string): Error {
+    this.#truncated = true;
+    this.#setSize(this.#size);
+    return this.#truncatedError(action);
+  }
+
+  #truncatedError(action: string): Error {
+    return new TruncatedError(
+      `Cannot ${action} '${this.name}': the file was made shorter by someone else, ` +
+        "or its disk failed; refresh() maps it as it is now",
+    );
+  }
+
+  #readOnlyError(action: string): Error {
+    return new ReadOnlyError(
+      `Cannot ${action} '${this.name}': ` +
+        (this.#access.copyOnWrite
+          ? "it was opened copy-on-write"
+          : "it was opened for reading; give { write: true }"),
+    );
+  }
+
+  #movedError(action: string): Error {
+    return new TypeError(
+      `Cannot ${action} '${this.name}': its memory was moved away by a transfer(), ` +
+        "a structuredClone() or a byte stream; refresh() maps it again",
+    );
+  }
+
+  #notBytes(action: string): Error {
+    return new TypeError(
+      `Cannot ${action} '${this.name}': expected a Uint8Array`,
+    );
+  }
+
+  #seekError(offset: unknown, whence: unknown): Error {
+    const isMode = whence === 0 || whence === 1 || whence === 2;
+    return new TypeError(
+      `Cannot seek in '${this.name}': ` +
+        (isMode
+          ? `${offset} leads to no position`
+          : `invalid seek mode: ${whence}`),
+    );
+  }
+
+  /** The reason why memory could not be copied. */
+  #explain(action: string, error: unknown): unknown {
+    return this.#buffer.detached ? this.#movedError(action) : error;
+  }
+}
+
+/** How much a write that threw did write. */
+function bytesWritten(error: unknown): number {
+  return error instanceof Error && "bytesWritten" in error
+    ? Number(error.bytesWritten)
+    : 0;
+}
+
+function addBytesWritten(error: unknown, before: number): unknown {
+  return error instanceof Error && (before > 0 || "bytesWritten" in error)
+    ? Object.assign(error, { bytesWritten: before + bytesWritten(error) })
+    : error;
+}
+
+/** Lets timers and I/O have their turn. */
+function macrotask(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}

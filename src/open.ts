@@ -1,0 +1,291 @@
+/**
+ * Opening and creating files: options checked, a backend opens and maps.
+ *
+ * @module
+ */
+
+import type { Backend, FileOps, Mapping, MappingOptions } from "./mapping.ts";
+import { MmapFile } from "./mmap_file.ts";
+import { checkOptions, type OpenRequest } from "./options.ts";
+import { posix } from "./posix.ts";
+import type { PosixFile } from "./posix_file.ts";
+import type { MmapOpenOptions } from "./types.ts";
+
+/**
+ * Opens a file as memory, as `Deno.open` opens one: read-only by default.
+ *
+ * Needs `--allow-read` for the path, `--allow-write` too to write to it, and `--allow-ffi`.
+ *
+ * @throws {Deno.errors.NotFound} If there is no such file and `create` is not given.
+ * @throws {Deno.errors.NotCapable} Without one of the permissions.
+ * @throws {SystemError} If the path is no regular file, or cannot be mapped.
+ * @throws {TypeError} If two options are at odds.
+ * @throws {RangeError} If the window that `offset` and `length` give is not in the file.
+ *
+ * @example Change `Deno.open` to `open`
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open } from "@mmapfile/mmapfile";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, "hello");
+ *
+ * using file = await open(path);
+ * const buffer = new Uint8Array(100);
+ * assertEquals(await file.read(buffer), 5);
+ * assertEquals(await file.read(buffer), null);
+ * ```
+ *
+ * @example Append to a log, and read it back
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open } from "@mmapfile/mmapfile";
+ *
+ * const path = await Deno.makeTempFile();
+ * using log = await open(path, { read: true, append: true });
+ * await log.write(new TextEncoder().encode("started\n"));
+ * assertEquals(new TextDecoder().decode(log.bytes()), "started\n");
+ * ```
+ */
+export async function open(
+  path: string | URL,
+  options: MmapOpenOptions = {},
+): Promise<MmapFile> {
+  const request = checkOptions(path, options);
+  const backend = backendFor(request);
+  const { file, created } = await openFile(backend, request);
+  try {
+    let length = backend.regularSize(file, request.name);
+    if (length === 0 && request.size > 0) {
+      length = request.size;
+      const reserved = !request.sparse && await backend.reserve(file, length);
+      if (!reserved) await file.truncate(length);
+    }
+    const mapping = backend.mapping(file, mappingOptions(request));
+    const mapped = mapFile(backend, file, mapping, request, length);
+    if (request.prefetch) await mapping.prefetch(0, mapped.size);
+    return mapped;
+  } catch (error) {
+    undo(request, file, created);
+    throw error;
+  }
+}
+
+/**
+ * Opens a file as memory, synchronously; see {@linkcode open}.
+ *
+ * @example Read the last bytes of a file
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { openSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * Deno.writeTextFileSync(path, "some text, then the end");
+ *
+ * using file = openSync(path);
+ * const tail = file.bytes(file.size - 3);
+ * assertEquals(new TextDecoder().decode(tail), "end");
+ * ```
+ */
+export function openSync(
+  path: string | URL,
+  options: MmapOpenOptions = {},
+): MmapFile {
+  const request = checkOptions(path, options);
+  const backend = backendFor(request);
+  const { file, created } = openFileSync(backend, request);
+  try {
+    let length = backend.regularSize(file, request.name);
+    if (length === 0 && request.size > 0) {
+      length = request.size;
+      const reserved = !request.sparse && backend.reserveSync(file, length);
+      if (!reserved) file.truncateSync(length);
+    }
+    const mapping = backend.mapping(file, mappingOptions(request));
+    const mapped = mapFile(backend, file, mapping, request, length);
+    if (request.prefetch) mapping.prefetchSync(0, mapped.size);
+    return mapped;
+  } catch (error) {
+    undo(request, file, created);
+    throw error;
+  }
+}
+
+/**
+ * Creates a file of `size` zero bytes, or cuts an existing one to that, and opens it for reading
+ * and writing. Its blocks are reserved, so that a full disk is an error here and now.
+ *
+ * @param path Where the file is to be.
+ * @param size Bytes, more than 0.
+ * @throws {SystemError} If the disk has no room: `code` is "ENOSPC", and no new file is left behind.
+ * @throws {TypeError} If `size` is 0.
+ *
+ * @example An array of a million numbers that outlives the process
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { create } from "@mmapfile/mmapfile";
+ *
+ * const path = await Deno.makeTempFile();
+ * using file = await create(path, 8_000_000);
+ * const numbers = file.view(Float64Array);
+ * numbers[999_999] = 0.5;
+ * assertEquals(numbers.length, 1_000_000);
+ * ```
+ */
+export async function create(
+  path: string | URL,
+  size: number,
+): Promise<MmapFile> {
+  return await open(path, { ...CREATE, size });
+}
+
+/**
+ * Creates a file of `size` zero bytes, synchronously; see {@linkcode create}.
+ *
+ * @example Write the header of a file
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * using file = createSync(path, 4096);
+ * file.view(DataView).setUint32(0, 0xcafe);
+ * assertEquals(Deno.readFileSync(path).subarray(2, 4), new Uint8Array([0xca, 0xfe]));
+ * ```
+ */
+export function createSync(path: string | URL, size: number): MmapFile {
+  return openSync(path, { ...CREATE, size });
+}
+
+const CREATE = { read: true, write: true, create: true, truncate: true };
+
+const SUPPORTED = isSupported(Deno.version.deno);
+
+/** The one place where a backend is chosen. */
+function backendFor(request: OpenRequest): Backend<PosixFile> {
+  if (!SUPPORTED) {
+    throw new Deno.errors.NotSupported(
+      `Cannot open '${request.name}': mapping needs Deno 2.8 or newer, this is ${Deno.version.deno}`,
+    );
+  }
+  if (request.backend === "auto" && posix !== undefined) {
+    posix.prepare();
+    return posix;
+  }
+  throw new Deno.errors.NotSupported(
+    `Cannot open '${request.name}': no ${
+      request.backend === "auto" ? "mapping" : "fallback"
+    } on ${Deno.build.os} yet`,
+  );
+}
+
+/** Before 2.8 the descriptors of node:fs are not the system's, and a large buffer ends the process. */
+function isSupported(version: string): boolean {
+  const [major, minor] = version.split(".").map(Number);
+  return major > 2 || (major === 2 && minor >= 8);
+}
+
+interface Opened<File> {
+  readonly file: File;
+  /** Whether the file was not there before, so that it has to go again when all else fails. */
+  readonly created: boolean;
+}
+
+function openFileSync<File extends FileOps>(
+  backend: Backend<File>,
+  request: OpenRequest,
+): Opened<File> {
+  const { path, file: options } = request;
+  const { create, createNew } = options;
+  if (create && !createNew) {
+    try {
+      const file = backend.openSync(path, asNew(options));
+      return { file, created: true };
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+  return {
+    file: backend.openSync(path, options),
+    created: createNew === true,
+  };
+}
+
+async function openFile<File extends FileOps>(
+  backend: Backend<File>,
+  request: OpenRequest,
+): Promise<Opened<File>> {
+  const { path, file: options } = request;
+  const { create, createNew } = options;
+  if (create && !createNew) {
+    try {
+      const file = await backend.open(path, asNew(options));
+      return { file, created: true };
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+  return {
+    file: await backend.open(path, options),
+    created: createNew === true,
+  };
+}
+
+function asNew(options: Deno.OpenOptions): Deno.OpenOptions {
+  return { ...options, createNew: true, truncate: false };
+}
+
+function mappingOptions(request: OpenRequest): MappingOptions {
+  const { name, write, append, copyOnWrite, grow, window, advice, guard } =
+    request;
+  return {
+    name,
+    write: write || append,
+    copyOnWrite,
+    grow,
+    offset: window?.offset ?? 0,
+    advice,
+    guard,
+  };
+}
+
+function mapFile<File extends FileOps>(
+  backend: Backend<File>,
+  file: File,
+  mapping: Mapping,
+  request: OpenRequest,
+  length: number,
+): MmapFile {
+  const { name, read, write, append, copyOnWrite, grow, window } = request;
+  const offset = window?.offset ?? 0;
+  const size = window?.length ?? length - offset;
+  if (size < 0 || offset + size > length) {
+    throw new RangeError(
+      `Cannot open '${name}': its ${length} bytes do not hold ` +
+        `the window from ${offset} to ${offset + Math.max(0, size)}`,
+    );
+  }
+  const access = {
+    read,
+    write: write || append || copyOnWrite,
+    append,
+    grow,
+    copyOnWrite,
+    window: window && { offset, length: window.length ?? Infinity },
+  };
+  return new MmapFile(name, backend.name, file, mapping, access, size);
+}
+
+/** Gives back what a failed open has taken: the file, and its name if it is new. */
+function undo(request: OpenRequest, file: FileOps, created: boolean): void {
+  const { dev, ino } = file.statSync();
+  file.close();
+  if (!created) return;
+  try {
+    const there = Deno.lstatSync(request.path);
+    // Not somebody else's file, put there meanwhile.
+    if (there.dev === dev && there.ino === ino) Deno.removeSync(request.path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,311 @@
+/**
+ * libc: files mapped by mmap(2) on Linux, macOS, FreeBSD and the other BSDs.
+ *
+ * @module
+ */
+
+import { closeSync } from "node:fs";
+import { constants as osConstants } from "node:os";
+import { type GuardedRange, guardRange } from "./guard.ts";
+import {
+  errno,
+  lastError,
+  libc,
+  MADV_NORMAL,
+  MADV_RANDOM,
+  MADV_SEQUENTIAL,
+  MADV_WILLNEED,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  platform,
+  PROT_READ,
+  PROT_WRITE,
+  SEEK_CUR,
+  SEEK_END,
+  systemError,
+} from "./libc.ts";
+import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
+import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
+import type { Advice } from "./types.ts";
+
+/** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
+export const posix: Backend<PosixFile> | undefined = platform && {
+  name: "posix",
+  prepare: () => void libc(),
+  openSync: openPosixSync,
+  open: openPosix,
+  regularSize: (file) => file.regularSize(),
+  reserveSync: (file, size) => file.reserveSync(size),
+  reserve: (file, size) => file.reserve(size),
+  mapping: (file, options) => new PosixMapping(file.fd, options),
+};
+
+/** What is to be given back when the memory is let go, or found forgotten. */
+interface Lease {
+  readonly fd: number;
+  readonly address: bigint;
+  readonly length: bigint;
+  readonly guard: GuardedRange | null;
+}
+
+class PosixMapping implements Mapping {
+  buffer: ArrayBuffer = UNMAPPED;
+  readonly start: number;
+  faults: Int32Array = NO_FAULTS;
+  guarded = false;
+  readonly syncFindsMemory: boolean = platform!.fsyncWritesMemory;
+
+  readonly #fd: number;
+  readonly #options: MappingOptions;
+  #lease: Lease | null = null;
+
+  constructor(fd: number, options: MappingOptions) {
+    this.#fd = fd;
+    this.#options = options;
+    // mmap(2) wants an offset in whole pages; the window begins somewhere in the first.
+    this.start = options.offset === 0 ? 0 : options.offset % pageSize();
+  }
+
+  map(size: number): void {
+    const { buffer, lease } = size === 0 ? this.#nothing() : this.#pages(size);
+    this.unmap();
+    this.buffer = buffer;
+    this.#lease = lease;
+    this.guarded = lease.guard !== null;
+    this.faults = lease.guard?.faults ?? NO_FAULTS;
+    forgotten.register(buffer, lease, buffer);
+    const { advice } = this.#options;
+    if (advice !== "normal") this.advise(advice, 0, size);
+  }
+
+  unmap(): void {
+    const { buffer } = this;
+    const lease = this.#lease;
+    if (lease === null) return;
+    this.buffer = UNMAPPED;
+    this.#lease = null;
+    this.guarded = false;
+    this.faults = NO_FAULTS;
+    forgotten.unregister(buffer);
+    // Moved away by the user: the memory is theirs now.
+    if (buffer.detached) return;
+    // SAFETY: a detached buffer has views of length 0 only, so nothing reaches the memory any more.
+    buffer.transfer(0);
+    giveBack(lease);
+  }
+
+  fileSize(): number {
+    // Moves the descriptor's own offset, which nothing here goes by.
+    const end = libc().lseek(this.#fd, 0n, SEEK_END);
+    if (end < 0n) throw lastError("measure", this.#options.name, "lseek");
+    return Math.max(0, Number(end) - this.#options.offset);
+  }
+
+  write(source: Uint8Array, position: number): void {
+    const { pwrite } = libc();
+    const end = this.#options.offset + position + source.length;
+    let rest = source;
+    for (;;) {
+      const length = rest.length;
+      const written = Number(
+        pwrite(this.#fd, rest, BigInt(length), BigInt(end - length)),
+      );
+      if (written === length) return;
+      rest = this.#rest(source, rest, written, "pwrite");
+    }
+  }
+
+  append(source: Uint8Array): number {
+    const { lseek, write } = libc();
+    let rest = source;
+    for (;;) {
+      const length = rest.length;
+      const written = Number(write(this.#fd, rest, BigInt(length)));
+      // O_APPEND leaves the offset behind what was written, whoever else appends meanwhile.
+      if (written === length) return Number(lseek(this.#fd, 0n, SEEK_CUR));
+      rest = this.#rest(source, rest, written, "write");
+    }
+  }
+
+  flushSync(position: number, length: number): void {
+    if (this.#lease === null || !this.#options.write) return;
+    const [address, bytes] = this.#pagesOf(this.#lease, position, length);
+    if (libc().msync(address, bytes, platform!.MS_SYNC) !== 0) {
+      throw lastError("flush", this.#options.name, "msync");
+    }
+  }
+
+  async flush(position: number, length: number): Promise<void> {
+    const lease = this.#lease;
+    if (lease === null || !this.#options.write) return;
+    const [address, bytes] = this.#pagesOf(lease, position, length);
+    const { msyncAsync } = libc();
+    if (await msyncAsync(address, bytes, platform!.MS_SYNC) === 0) return;
+    // Unmapped meanwhile: the pages are the file's own, and the next sync writes them.
+    if (this.#lease !== lease) return;
+    // A nonblocking call cannot report errno. The same call, made again, can, but for a failed
+    // write to the disk, which the system reports once.
+    this.flushSync(position, length);
+    throw systemError(E.EIO, "flush", this.#options.name, "msync");
+  }
+
+  prefetchSync(position: number, length: number): void {
+    if (this.#lease === null) return;
+    const [address, bytes] = this.#pagesOf(this.#lease, position, length);
+    const { madvise } = libc();
+    const { MADV_POPULATE_READ } = platform!;
+    if (
+      MADV_POPULATE_READ === 0 ||
+      madvise(address, bytes, MADV_POPULATE_READ) !== 0
+    ) madvise(address, bytes, MADV_WILLNEED);
+  }
+
+  async prefetch(position: number, length: number): Promise<void> {
+    const lease = this.#lease;
+    const { madviseAsync } = libc();
+    const end = position + length;
+    // In pieces, so that a close need not wait for the whole, and stops the rest.
+    for (
+      let at = position;
+      at < end && lease !== null && this.#lease === lease;
+      at += PREFETCH_PIECE
+    ) {
+      const [address, bytes] = this.#pagesOf(
+        lease,
+        at,
+        Math.min(PREFETCH_PIECE, end - at),
+      );
+      const { MADV_POPULATE_READ } = platform!;
+      if (
+        MADV_POPULATE_READ === 0 ||
+        await madviseAsync(address, bytes, MADV_POPULATE_READ) !== 0
+      ) await madviseAsync(address, bytes, MADV_WILLNEED);
+    }
+  }
+
+  advise(advice: Advice, position: number, length: number): void {
+    if (this.#lease === null) return;
+    const [address, bytes] = this.#pagesOf(this.#lease, position, length);
+    libc().madvise(address, bytes, ADVICE[advice]);
+  }
+
+  /** An empty file has no pages, and mmap(2) refuses a length of 0. */
+  #nothing(): { buffer: ArrayBuffer; lease: Lease } {
+    const lease = { fd: this.#fd, address: 0n, length: 0n, guard: null };
+    return { buffer: new ArrayBuffer(0), lease };
+  }
+
+  #pages(size: number): { buffer: ArrayBuffer; lease: Lease } {
+    const { offset, grow, guard } = this.#options;
+    // Addresses past the end of the file cost nothing, and are there when it grows.
+    const room = grow ? size + GROWTH_ROOM : 0;
+    const byteLength = this.start + size + room;
+    const length = BigInt(byteLength);
+    const pointer = this.#mmap(length, BigInt(offset - this.start));
+    const address = Deno.UnsafePointer.value(pointer);
+    const lease = {
+      fd: this.#fd,
+      address,
+      length,
+      guard: guard ? guardRange(address, byteLength) : null,
+    };
+    try {
+      // SAFETY: the memory stays until `unmap`, which detaches this one buffer over it first.
+      const buffer = Deno.UnsafePointerView.getArrayBuffer(pointer, byteLength);
+      return { buffer, lease };
+    } catch (error) {
+      giveBack(lease);
+      throw error;
+    }
+  }
+
+  #mmap(length: bigint, offset: bigint): Deno.PointerObject {
+    const { mmap } = libc();
+    const { write, copyOnWrite } = this.#options;
+    const { MAP_NORESERVE, privateFollowsFile } = platform!;
+    // A private mapping takes a stray write without harm to the file, and until then shows what
+    // others write to it. Where it would be a snapshot only a mapping without write access will do.
+    const isPrivate = copyOnWrite || (!write && privateFollowsFile);
+    let pointer = mmap(
+      0n,
+      length,
+      write || isPrivate ? PROT_READ | PROT_WRITE : PROT_READ,
+      isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED,
+      this.#fd,
+      offset,
+    );
+    if (isFailed(pointer) && !write && !copyOnWrite) {
+      // Under strict overcommit memory that could be written is counted as if it were.
+      pointer = mmap(0n, length, PROT_READ, MAP_SHARED, this.#fd, offset);
+    }
+    if (isFailed(pointer)) throw lastError("map", this.#options.name, "mmap");
+    return pointer!;
+  }
+
+  /** The whole pages that hold a range: msync(2) and madvise(2) want an address at a page's start. */
+  #pagesOf(lease: Lease, position: number, length: number): [bigint, bigint] {
+    const first = this.start + position;
+    const lead = first % pageSize();
+    return [lease.address + BigInt(first - lead), BigInt(length + lead)];
+  }
+
+  /** What is still to be written after a call that wrote less than it was given. */
+  #rest(
+    source: Uint8Array,
+    rest: Uint8Array,
+    written: number,
+    syscall: string,
+  ): Uint8Array {
+    if (written > 0) return rest.subarray(written);
+    const number = written === 0 ? E.ENOSPC : errno();
+    if (number === E.EINTR) return rest;
+    throw systemError(
+      number,
+      "write",
+      this.#options.name,
+      syscall,
+      source.length - rest.length,
+    );
+  }
+}
+
+const E = osConstants.errno;
+const NO_FAULTS = new Int32Array(1);
+const UNMAPPED = new ArrayBuffer(0);
+
+/** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
+const GROWTH_ROOM = 1 << 20;
+
+/** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
+const PREFETCH_PIECE = 16 << 20;
+
+const ADVICE: Record<Advice, number> = {
+  normal: MADV_NORMAL,
+  sequential: MADV_SEQUENTIAL,
+  random: MADV_RANDOM,
+};
+
+/**
+ * Mappings whose buffer nobody can reach any more: the file was dropped without a close, and so
+ * was every view. The buffer decides, not the file, so that a kept view keeps its memory.
+ */
+const forgotten = new FinalizationRegistry<Lease>((lease) => {
+  giveBack(lease);
+  closeSync(lease.fd);
+});
+
+function giveBack(lease: Lease): void {
+  if (lease.length === 0n) return;
+  // First, or the slot would stand over what is mapped here next.
+  lease.guard?.release();
+  libc().munmap(lease.address, lease.length);
+}
+
+function pageSize(): number {
+  return libc().getpagesize();
+}
+
+/** MAP_FAILED is -1. */
+function isFailed(pointer: Deno.PointerValue): boolean {
+  return Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn;
+}

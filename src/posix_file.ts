@@ -1,0 +1,448 @@
+/**
+ * One POSIX descriptor as a file: stat, sync, truncate, lock, utime.
+ *
+ * `node:fs` opens it, so that Deno checks the path against its permissions,
+ * and closes it: a descriptor closed behind its back would be closed twice.
+ *
+ * @module
+ */
+
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  fsync,
+  fsyncSync,
+  ftruncate,
+  open,
+  openSync,
+  type Stats,
+} from "node:fs";
+import { constants as osConstants } from "node:os";
+import { errnoError, SystemError } from "./errors.ts";
+import {
+  describe,
+  errno,
+  lastError,
+  type Libc,
+  libc,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+} from "./libc.ts";
+import type { FileOps } from "./mapping.ts";
+
+const E = osConstants.errno;
+
+const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFBLK, S_IFCHR, S_IFIFO } =
+  constants;
+// Absent from node:fs on Windows only; POSIX fixes the value nowhere, all systems use this one.
+const S_IFSOCK = 0o140000;
+
+/** Opens a descriptor; throws as `Deno.openSync` does. */
+export function openPosixSync(
+  path: string | URL,
+  options: Deno.OpenOptions,
+): PosixFile {
+  const name = String(path);
+  let fd: number;
+  try {
+    fd = openSync(path, openFlags(options), openMode(options));
+  } catch (error) {
+    throw openError(error, name, options);
+  }
+  return new PosixFile(fd, name);
+}
+
+/** As `openPosixSync`, off the event loop. */
+export function openPosix(
+  path: string | URL,
+  options: Deno.OpenOptions,
+): Promise<PosixFile> {
+  const name = String(path);
+  return new Promise((resolve, reject) => {
+    open(path, openFlags(options), openMode(options), (error, fd) => {
+      if (error) reject(openError(error, name, options));
+      else resolve(new PosixFile(fd!, name));
+    });
+  });
+}
+
+/** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
+export class PosixFile implements FileOps {
+  readonly fd: number;
+  readonly #name: string;
+
+  constructor(fd: number, name: string) {
+    this.fd = fd;
+    this.#name = name;
+  }
+
+  /** Length in bytes, once it is certain that this is a regular file. */
+  regularSize(): number {
+    const { mode, size } = this.#measure();
+    const type = mode & S_IFMT;
+    if (type === S_IFREG) return size;
+    throw notRegular(this.#name, type === S_IFDIR);
+  }
+
+  /**
+   * Gives an empty file `size` bytes with their blocks, so that a full disk is an error now
+   * and not a fault later. False where the filesystem cannot; glibc's emulation, which writes, is not used.
+   */
+  reserveSync(size: number): boolean {
+    const { fallocate } = libc();
+    if (fallocate === null) return false;
+    while (fallocate(this.fd, 0, 0n, BigInt(size)) !== 0) {
+      const number = errno();
+      if (number === E.EINTR) continue;
+      if (number === E.EOPNOTSUPP || number === E.ENOSYS) return false;
+      const failure = lastError("reserve space for", this.#name, "fallocate");
+      libc().ftruncate(this.fd, 0n);
+      throw failure;
+    }
+    return true;
+  }
+
+  /** As `reserveSync`, off the event loop. */
+  async reserve(size: number): Promise<boolean> {
+    const { fallocateAsync } = libc();
+    if (fallocateAsync === null) return false;
+    if (await fallocateAsync(this.fd, 0, 0n, BigInt(size)) === 0) return true;
+    // A nonblocking call cannot report errno: the same call, made again, can.
+    return this.reserveSync(size);
+  }
+
+  statSync(): Deno.FileInfo {
+    const { statx } = libc();
+    if (!statx) return fileInfoOfStats(fstatSync(this.fd));
+    return fileInfoOfStatx(this.#statx(statx, STATX_BASIC_STATS | STATX_BTIME));
+  }
+
+  async stat(): Promise<Deno.FileInfo> {
+    return await this.statSync();
+  }
+
+  syncSync(): void {
+    const c = libc();
+    if (c.fdatasync === null) {
+      // macOS: fsync(2) leaves the bytes in the drive's cache; Deno's uses F_FULLFSYNC.
+      this.#node("sync", "fsync", () => fsyncSync(this.fd));
+    } else if (c.fsync(this.fd) !== 0) {
+      throw lastError("sync", this.#name, "fsync");
+    }
+  }
+
+  sync(): Promise<void> {
+    return this.#nodeAsync("sync", "fsync", (done) => fsync(this.fd, done));
+  }
+
+  syncDataSync(): void {
+    const { fdatasync } = libc();
+    if (fdatasync === null) {
+      this.#node("sync", "fdatasync", () => fdatasyncSync(this.fd));
+    } else if (fdatasync(this.fd) !== 0) {
+      throw lastError("sync", this.#name, "fdatasync");
+    }
+  }
+
+  syncData(): Promise<void> {
+    return this.#nodeAsync(
+      "sync",
+      "fdatasync",
+      (done) => fdatasync(this.fd, done),
+    );
+  }
+
+  truncateSync(length = 0): void {
+    if (libc().ftruncate(this.fd, BigInt(length)) !== 0) {
+      throw lastError("truncate", this.#name, "ftruncate");
+    }
+  }
+
+  truncate(length = 0): Promise<void> {
+    return this.#nodeAsync(
+      "truncate",
+      "ftruncate",
+      (done) => ftruncate(this.fd, length, done),
+    );
+  }
+
+  utimeSync(atime: number | Date, mtime: number | Date): void {
+    const times = new BigInt64Array([
+      ...timespec(atime, this.#name),
+      ...timespec(mtime, this.#name),
+    ]);
+    if (libc().futimens(this.fd, times) !== 0) {
+      throw lastError("set the times of", this.#name, "futimens");
+    }
+  }
+
+  async utime(atime: number | Date, mtime: number | Date): Promise<void> {
+    await this.utimeSync(atime, mtime);
+  }
+
+  lockSync(exclusive = false): void {
+    while (libc().flock(this.fd, exclusive ? LOCK_EX : LOCK_SH) !== 0) {
+      if (errno() === E.EINTR) continue;
+      throw lastError("lock", this.#name, "flock");
+    }
+  }
+
+  /** Waits in a thread, on a duplicate: a close meanwhile cannot hand the number to another file. */
+  async lock(exclusive = false): Promise<void> {
+    if (this.tryLockSync(exclusive)) return;
+    const c = libc();
+    const duplicate = c.dup(this.fd);
+    if (duplicate < 0) throw lastError("lock", this.#name, "dup");
+    try {
+      const operation = exclusive ? LOCK_EX : LOCK_SH;
+      while (await c.flockAsync(duplicate, operation) !== 0) {
+        // A nonblocking call cannot report errno: the same call, made again, can.
+        if (c.flock(duplicate, operation | LOCK_NB) === 0) return;
+        const number = errno();
+        if (
+          number !== E.EWOULDBLOCK &&
+          number !== E.EINTR
+        ) throw lastError("lock", this.#name, "flock");
+      }
+    } finally {
+      c.close(duplicate);
+    }
+  }
+
+  tryLockSync(exclusive = false): boolean {
+    const operation = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+    if (libc().flock(this.fd, operation) === 0) return true;
+    if (errno() === E.EWOULDBLOCK) return false;
+    throw lastError("lock", this.#name, "flock");
+  }
+
+  async tryLock(exclusive = false): Promise<boolean> {
+    return await this.tryLockSync(exclusive);
+  }
+
+  unlockSync(): void {
+    if (libc().flock(this.fd, LOCK_UN) !== 0) {
+      throw lastError("unlock", this.#name, "flock");
+    }
+  }
+
+  async unlock(): Promise<void> {
+    await this.unlockSync();
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  #measure(): { mode: number; size: number } {
+    const { statx } = libc();
+    if (statx === null) return fstatSync(this.fd);
+    const fields = this.#statx(statx, STATX_TYPE | STATX_SIZE);
+    return {
+      mode: fields.getUint16(28, true),
+      size: Number(fields.getBigUint64(40, true)),
+    };
+  }
+
+  #statx(statx: NonNullable<Libc["statx"]>, mask: number): DataView {
+    if (statx(this.fd, EMPTY_PATH, AT_EMPTY_PATH, mask, STATX) !== 0) {
+      throw lastError("stat", this.#name, "statx");
+    }
+    return STATX;
+  }
+
+  #node(action: string, syscall: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      throw nodeError(action, this.#name, syscall, error);
+    }
+  }
+
+  #nodeAsync(
+    action: string,
+    syscall: string,
+    call: (done: (error: Error | null) => void) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      call((error) => {
+        if (error) reject(nodeError(action, this.#name, syscall, error));
+        else resolve();
+      });
+    });
+  }
+}
+
+// Linux: include/uapi/linux/stat.h and fcntl.h. One layout of struct statx serves every architecture.
+const AT_EMPTY_PATH = 0x1000;
+const STATX_TYPE = 0x1;
+const STATX_SIZE = 0x200;
+const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
+const EMPTY_PATH = new Uint8Array(1);
+/** The struct of the call just made: read before the next. */
+const STATX = new DataView(new ArrayBuffer(256));
+
+/** The information that `Deno.FsFile.stat` gives, from a struct statx. */
+function fileInfoOfStatx(fields: DataView): Deno.FileInfo {
+  const mode = fields.getUint16(28, true);
+  const hasBirthtime = (fields.getUint32(0, true) & STATX_BTIME) !== 0;
+  return {
+    ...typeOfMode(mode),
+    size: Number(fields.getBigUint64(40, true)),
+    mtime: timeAt(fields, 112),
+    atime: timeAt(fields, 64),
+    birthtime: hasBirthtime ? timeAt(fields, 80) : null,
+    // Deno gives whole seconds.
+    ctime: new Date(Number(fields.getBigInt64(96, true)) * 1000),
+    dev: deviceNumber(fields, 136),
+    ino: Number(fields.getBigUint64(32, true)),
+    mode,
+    nlink: fields.getUint32(16, true),
+    uid: fields.getUint32(20, true),
+    gid: fields.getUint32(24, true),
+    rdev: deviceNumber(fields, 128),
+    blksize: fields.getUint32(4, true),
+    blocks: Number(fields.getBigUint64(48, true)),
+  };
+}
+
+function timeAt(fields: DataView, offset: number): Date {
+  const seconds = Number(fields.getBigInt64(offset, true));
+  const nanoseconds = fields.getUint32(offset + 8, true);
+  return new Date(seconds * 1000 + Math.trunc(nanoseconds / 1e6));
+}
+
+/** glibc's makedev (bits/sysmacros.h): the minor number's low byte stands below the major's 12 bits. */
+function deviceNumber(fields: DataView, offset: number): number {
+  const major = fields.getUint32(offset, true);
+  const minor = fields.getUint32(offset + 4, true);
+  return Number(
+    (BigInt(major & ~0xfff) << 32n) | (BigInt(minor & ~0xff) << 12n) |
+      BigInt((major & 0xfff) << 8) | BigInt(minor & 0xff),
+  );
+}
+
+/** The information that `Deno.FsFile.stat` gives, from what `node:fs` says. */
+export function fileInfoOfStats(stats: Stats): Deno.FileInfo {
+  return {
+    ...typeOfMode(stats.mode),
+    size: stats.size,
+    mtime: stats.mtime,
+    atime: stats.atime,
+    birthtime: stats.birthtime,
+    ctime: stats.ctime,
+    dev: stats.dev,
+    ino: stats.ino,
+    mode: stats.mode,
+    nlink: stats.nlink,
+    uid: stats.uid,
+    gid: stats.gid,
+    rdev: stats.rdev,
+    blksize: stats.blksize,
+    blocks: stats.blocks,
+  };
+}
+
+function typeOfMode(mode: number) {
+  const type = mode & S_IFMT;
+  return {
+    isFile: type === S_IFREG,
+    isDirectory: type === S_IFDIR,
+    isSymlink: type === S_IFLNK,
+    isBlockDevice: type === S_IFBLK,
+    isCharDevice: type === S_IFCHR,
+    isFifo: type === S_IFIFO,
+    isSocket: type === S_IFSOCK,
+  };
+}
+
+/** A struct timespec: whole milliseconds, as Deno sets them. */
+function timespec(time: number | Date, name: string): [bigint, bigint] {
+  const milliseconds = Math.floor(
+    typeof time === "number" ? time * 1000 : time.getTime(),
+  );
+  if (!Number.isSafeInteger(milliseconds)) {
+    throw new RangeError(
+      `Cannot set the times of '${name}': ${time} is no time`,
+    );
+  }
+  const seconds = Math.floor(milliseconds / 1000);
+  return [
+    BigInt(seconds),
+    BigInt((milliseconds - seconds * 1000) * 1_000_000),
+  ];
+}
+
+function openFlags(options: Deno.OpenOptions): number {
+  const { write, append, truncate, create, createNew } = options;
+  return (write || append ? constants.O_RDWR : constants.O_RDONLY) |
+    (append ? constants.O_APPEND : 0) |
+    (truncate ? constants.O_TRUNC : 0) |
+    (create || createNew ? constants.O_CREAT : 0) |
+    (createNew ? constants.O_EXCL : 0) |
+    // Opening a FIFO waits for its other end; a regular file knows no difference.
+    constants.O_NONBLOCK | constants.O_NOCTTY;
+}
+
+/** As Deno: only the permission bits of `mode` are used. */
+function openMode(options: Deno.OpenOptions): number {
+  return (options.mode ?? 0o666) & 0o777;
+}
+
+function openError(
+  error: unknown,
+  name: string,
+  options: Deno.OpenOptions,
+): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  // What open(2) says of a socket, and of a directory that is to be written.
+  if (code === "ENXIO" || code === "EISDIR") {
+    return notRegular(name, code === "EISDIR");
+  }
+  const failure = nodeError("open", name, "open", error);
+  const writeOnly = (options.write || options.append) && !options.read;
+  const refused = failure instanceof Deno.errors.NotCapable ||
+    failure instanceof Deno.errors.PermissionDenied;
+  if (writeOnly && refused) {
+    failure.message +=
+      " (a file mapped for writing must be readable too: mappings cannot be write-only)";
+  }
+  return failure;
+}
+
+/** Puts an error of `node:fs` in Deno's class and words; what has no code stays as it is. */
+function nodeError(
+  action: string,
+  name: string,
+  syscall: string,
+  error: unknown,
+): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const code = String(error.code);
+  const number = Reflect.get(E, code);
+  if (typeof number !== "number") return error;
+  return errnoError(action, name, describe(number), {
+    syscall,
+    code,
+    errno: number,
+  });
+}
+
+/** mmap(2) says ENODEV of what is not a regular file; so do we, before it is asked. */
+function notRegular(name: string, isDirectory: boolean): Error {
+  const facts = { syscall: "mmap", code: "ENODEV", errno: E.ENODEV };
+  return isDirectory
+    ? Object.assign(
+      new Deno.errors.IsADirectory(
+        `Cannot map '${name}': not a regular file but a directory`,
+      ),
+      facts,
+    )
+    : new SystemError(`Cannot map '${name}': not a regular file`, facts);
+}

@@ -1,0 +1,403 @@
+/**
+ * Search and lines over bytes. Knows nothing of files.
+ *
+ * @module
+ */
+
+/** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
+export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
+
+/** The part of the bytes to split into lines. */
+export interface LinesOptions {
+  /** First byte; 0 by default. */
+  offset?: number;
+  /** Number of bytes; by default up to the end. */
+  length?: number;
+}
+
+/** The way a search goes: to higher or to lower indexes. */
+export type Step = 1 | -1;
+
+/**
+ * Bytes searched at a time. An index that V8 cannot hold in 32 bits makes a
+ * byte loop 27 times slower (measured), so larger memory is searched through windows.
+ */
+const WINDOW = 2 ** 30;
+
+/** Bytes in which a single byte is sought before memmem is called: the call costs as much as these. */
+const NEAR = 1024;
+
+/** Bounds the skips of long needles, so that they fit an Int32Array and cost little to prepare. */
+const LONGEST_SKIP = 2 ** 16;
+
+const encoder = new TextEncoder();
+
+/** How far the window may move, by the byte under its end. Filled anew by each search. */
+const skips = new Int32Array(256);
+
+/**
+ * What is sought, as bytes; a single byte as a number. A string is sought as
+ * its UTF-8, a lone surrogate in it as U+FFFD.
+ *
+ * @throws {RangeError} A number that is not an integer from 0 to 255: `Buffer`
+ * takes it modulo 256 and `Uint8Array` finds nothing, and a bug hides behind either.
+ * @throws {TypeError} Anything else.
+ */
+export function toNeedle(
+  needle: Uint8Array | string | number,
+): Uint8Array | number {
+  if (typeof needle === "number") {
+    if (needle === (needle & 255)) return needle;
+    throw new RangeError(
+      `Cannot search for ${needle}: not a byte, an integer from 0 to 255`,
+    );
+  }
+  const bytes = typeof needle === "string" ? encoder.encode(needle) : needle;
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(
+      "Cannot search: the needle is not a Uint8Array, a string or a number",
+    );
+  }
+  return bytes.length === 1 ? bytes[0] : bytes;
+}
+
+/**
+ * Index of the first `needle` that starts at `from` or later, -1 if there is none.
+ *
+ * As `Buffer.indexOf`: a negative `from` counts from the end, and an empty
+ * needle is found at `from`, or at the end when that is nearer.
+ *
+ * @throws {RangeError} If `from` is not a safe integer.
+ */
+export function indexOf(
+  haystack: Uint8Array,
+  needle: Uint8Array | string | number,
+  from = 0,
+  memmem?: Memmem,
+): number {
+  const sought = toNeedle(needle);
+  const { length } = haystack;
+  const start = Math.max(place(from, length), 0);
+  if (typeof sought === "number") {
+    return indexOfByte(haystack, sought, start, memmem);
+  }
+  if (sought.length === 0) return Math.min(start, length);
+  if (start + sought.length > length) return -1;
+  const rest = haystack.subarray(start);
+  const index = memmem === undefined
+    ? search(rest, sought, 1)
+    : memmem(rest, sought);
+  return index === -1 ? -1 : start + index;
+}
+
+/**
+ * Index of the last `needle` that starts at `from` or before, -1 if there is none.
+ *
+ * As `Buffer.lastIndexOf`: a negative `from` counts from the end, and an empty
+ * needle is found at `from`, or at the end when that is nearer.
+ *
+ * @throws {RangeError} If `from` is not a safe integer.
+ */
+export function lastIndexOf(
+  haystack: Uint8Array,
+  needle: Uint8Array | string | number,
+  from: number = haystack.length,
+): number {
+  const sought = toNeedle(needle);
+  const { length } = haystack;
+  const start = place(from, length);
+  if (typeof sought === "number") {
+    return start < 0 ? -1 : haystack.lastIndexOf(sought, start);
+  }
+  if (sought.length === 0) return Math.max(Math.min(start, length), 0);
+  if (start < 0) return -1;
+  return search(haystack.subarray(0, start + sought.length), sought, -1);
+}
+
+/**
+ * Views of the lines, without their LF or CRLF. A last line need not have one;
+ * a CR alone ends nothing. The range is read as if there were nothing around it.
+ *
+ * `check` is called when a line has been found and before it is handed out; it
+ * throws when the memory can no longer be trusted.
+ *
+ * @throws {RangeError} If the range is not within the bytes.
+ * @throws {TypeError} From `next()`, if the memory has been released before the end was reached.
+ */
+export function lines(
+  haystack: Uint8Array<ArrayBuffer>,
+  options: LinesOptions = {},
+  check?: () => void,
+  window = WINDOW,
+): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+  // Not a generator itself, which would not look at its arguments before the first `next()`.
+  const { offset = 0, length = haystack.length - offset } = options;
+  if (
+    !Number.isSafeInteger(offset) || !Number.isSafeInteger(length) ||
+    offset < 0 || length < 0 || offset + length > haystack.length
+  ) {
+    throw new RangeError(
+      `Cannot read lines: offset ${offset} and length ${length} are not a range of ${haystack.length} bytes`,
+    );
+  }
+  return walk(haystack, offset, offset + length, check, window);
+}
+
+/** `from` as an index, below 0 if it counts from the end and past the beginning. */
+function place(from: number, length: number): number {
+  if (!Number.isSafeInteger(from)) {
+    throw new RangeError(`Cannot search from ${from}: not a safe integer`);
+  }
+  return from < 0 ? from + length : from;
+}
+
+/** The native search is quickest to start, memmem five times as fast once it runs (measured). */
+function indexOfByte(
+  haystack: Uint8Array,
+  byte: number,
+  start: number,
+  memmem: Memmem | undefined,
+): number {
+  const far = start + NEAR;
+  if (memmem === undefined || far >= haystack.length) {
+    return haystack.indexOf(byte, start);
+  }
+  const near = haystack.subarray(start, far).indexOf(byte);
+  if (near !== -1) return start + near;
+  const index = memmem(haystack.subarray(far), Uint8Array.of(byte));
+  return index === -1 ? -1 : far + index;
+}
+
+/**
+ * Index of the first `needle` on the way that `step` says, in windows that
+ * overlap by all of a needle but one byte. The needle is not empty.
+ */
+export function search(
+  haystack: Uint8Array,
+  needle: Uint8Array,
+  step: Step,
+  window = WINDOW,
+): number {
+  // Of windows shorter than their overlap there would be too many to be linear.
+  const width = Math.max(window, needle.length);
+  const starts = haystack.length - needle.length + 1;
+  for (let done = 0; done < starts; done += width) {
+    const begin = step === 1 ? done : Math.max(starts - done - width, 0);
+    const end = step === 1 ? done + width : starts - done;
+    const index = twoWay(
+      haystack.subarray(begin, end + needle.length - 1),
+      needle,
+      step,
+    );
+    if (index !== -1) return begin + index;
+  }
+  return -1;
+}
+
+/**
+ * The Two-Way algorithm of Crochemore and Perrin (1991): linear in the worst
+ * case, with no memory that grows with the needle. Where nothing is known of
+ * the window, Horspool's table skips ahead, which in most data is nearly always.
+ *
+ * Byte j "on the way" of the needle is `needle[first + step * j]`.
+ */
+function twoWay(haystack: Uint8Array, needle: Uint8Array, step: Step): number {
+  const { length } = haystack;
+  const size = needle.length;
+  const first = step === 1 ? 0 : size - 1;
+  const { split, period, periodic } = factorize(needle, first, step);
+
+  const span = Math.min(size, LONGEST_SKIP);
+  skips.fill(step * span);
+  for (let j = size - span; j < size; j++) {
+    skips[needle[first + step * j]] = step * (size - 1 - j);
+  }
+
+  /** Bytes at the window's beginning that are known to match, after a move by one period. */
+  let known = 0;
+  /** Where the window ends on the way. */
+  let last = step === 1 ? size - 1 : length - size;
+  while (last >= 0 && last < length) {
+    if (known === 0) {
+      const skip = skips[haystack[last]];
+      if (skip !== 0) {
+        last += skip;
+        continue;
+      }
+    }
+    const begin = last - step * (size - 1);
+    let j = Math.max(split, known);
+    while (
+      j < size && needle[first + step * j] === haystack[begin + step * j]
+    ) j++;
+    if (j < size) {
+      last += step * (j - split + 1);
+      known = 0;
+      continue;
+    }
+    j = split - 1;
+    while (
+      j >= known && needle[first + step * j] === haystack[begin + step * j]
+    ) j--;
+    if (j < known) return step === 1 ? begin : last;
+    last += step * period;
+    if (periodic) known = size - period;
+  }
+  return -1;
+}
+
+/** A needle cut in two where its local period is that of the whole. */
+interface Factorization {
+  /** Length of the first part. */
+  readonly split: number;
+  /** How far the window may move when only the second part has matched. */
+  readonly period: number;
+  /** Whether `period` is a period of the whole needle, so that after such a move the rest is known to match. */
+  readonly periodic: boolean;
+}
+
+function factorize(
+  needle: Uint8Array,
+  first: number,
+  step: Step,
+): Factorization {
+  const rising = maximalSuffix(needle, first, step, 1);
+  const falling = maximalSuffix(needle, first, step, -1);
+  const { start: split, period } = rising.start > falling.start
+    ? rising
+    : falling;
+  for (let j = 0; j < split; j++) {
+    if (needle[first + step * j] !== needle[first + step * (j + period)]) {
+      const longer = Math.max(split, needle.length - split) + 1;
+      return { split, period: longer, periodic: false };
+    }
+  }
+  return { split, period, periodic: true };
+}
+
+/** The suffix that sorts last, with bytes in the given order, and its period. */
+function maximalSuffix(
+  needle: Uint8Array,
+  first: number,
+  step: Step,
+  order: 1 | -1,
+): { start: number; period: number } {
+  let start = 0;
+  let period = 1;
+  /** The suffix compared with the best so far, and the number of bytes in which they agree. */
+  let rival = 1;
+  let same = 0;
+  while (rival + same < needle.length) {
+    const difference = order *
+      (needle[first + step * (rival + same)] -
+        needle[first + step * (start + same)]);
+    if (difference > 0) {
+      start = rival;
+      rival++;
+      same = 0;
+      period = 1;
+    } else if (difference < 0) {
+      rival += same + 1;
+      same = 0;
+      period = rival - start;
+    } else if (same + 1 === period) {
+      rival += period;
+      same = 0;
+    } else {
+      same++;
+    }
+  }
+  return { start, period };
+}
+
+const CR = 0x0d;
+
+function* walk(
+  haystack: Uint8Array<ArrayBuffer>,
+  offset: number,
+  stop: number,
+  check: (() => void) | undefined,
+  window: number,
+): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+  const { buffer, byteOffset } = haystack;
+  // Positions are those in the buffer, whose words are aligned.
+  const end = byteOffset + stop;
+  let line = byteOffset + offset;
+  /** The window over the buffer, and where it begins. */
+  let at = line - line % 4;
+  let words = new Int32Array(0);
+  /** The same window, one byte longer in front where there is one: a CR may be there. */
+  let bytes = new Uint8Array(0);
+  let front = 0;
+  while (line < end) {
+    if (haystack.length === 0) released(check);
+    let index = newlineIn(words, line - at);
+    while (index === -1 && at + words.length * 4 < end) {
+      at += words.length * 4;
+      words = wordsAt(buffer, at, Math.min(window, end - at));
+      front = at === 0 ? 0 : 1;
+      bytes = new Uint8Array(buffer, at - front);
+      index = newlineIn(words, Math.max(line - at, 0));
+    }
+    // The last word may reach over the range.
+    const newline = index === -1 ? end : Math.min(at + index, end);
+    const isCRLF = newline > line && newline < end &&
+      bytes[front + index - 1] === CR;
+    check?.();
+    yield new Uint8Array(buffer, line, newline - line - (isCRLF ? 1 : 0));
+    line = newline + 1;
+  }
+}
+
+/**
+ * Index of the first newline at byte `from` of the words or later, -1 if there is none.
+ *
+ * Four bytes at a time: lines come 1.3 times as fast as with a native `indexOf`
+ * for each (measured). The order of bytes in a word is that of x86-64 and
+ * arm64, little-endian; Deno runs on no other.
+ */
+function newlineIn(words: Int32Array, from: number): number {
+  const { length } = words;
+  let k = from >> 2;
+  if (k >= length) return -1;
+  let marks = newlineMarks(words[k] ^ NEWLINES) & (-1 << ((from & 3) * 8));
+  while (marks === 0) {
+    let word: number;
+    do {
+      if (++k === length) return -1;
+      word = words[k] ^ NEWLINES;
+      // Not 0 if a byte of `word` is: Mycroft's test, the shortest.
+    } while (((word - 0x01010101) & ~word & 0x80808080) === 0);
+    marks = newlineMarks(word);
+  }
+  return k * 4 + ((31 - Math.clz32(marks & -marks)) >> 3);
+}
+
+/** Four newlines: a word xor this has a byte 0 for each newline. */
+const NEWLINES = 0x0a0a0a0a;
+
+/** The highest bit of each byte that is 0. Mycroft's test also marks a byte 1 above a byte 0. */
+function newlineMarks(word: number): number {
+  return ~(((word & 0x7f7f7f7f) + 0x7f7f7f7f) | word | 0x7f7f7f7f);
+}
+
+/** `length` bytes as words, or a little more. The last bytes of a buffer that does not end with a word are copied. */
+function wordsAt(
+  buffer: ArrayBuffer,
+  at: number,
+  length: number,
+): Int32Array<ArrayBuffer> {
+  const whole = Math.floor((buffer.byteLength - at) / 4);
+  if (whole > 0) {
+    return new Int32Array(buffer, at, Math.min(whole, Math.ceil(length / 4)));
+  }
+  const bytes = new Uint8Array(4);
+  bytes.set(new Uint8Array(buffer, at));
+  return new Int32Array(bytes.buffer);
+}
+
+/** Says so when the memory was detached while the reader of lines was elsewhere; `check` may know more. */
+function released(check: (() => void) | undefined): never {
+  check?.();
+  throw new TypeError("Cannot read lines: the memory has been released");
+}

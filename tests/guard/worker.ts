@@ -1,0 +1,69 @@
+/** What the cases do in threads of their own. */
+
+import { guardRange, NAMES } from "../../src/guard.ts";
+import { anonymous, MappedFile, PAGE } from "./memory.ts";
+
+/** A word of the table that all isolates share, by its place in the table. */
+function word(byteOffset: number): Int32Array {
+  const { faults } = guardRange(anonymous(PAGE), PAGE)!;
+  return new Int32Array(faults.buffer, byteOffset, 1);
+}
+
+const STATE_AFTER_FAULTS = NAMES.STATE - NAMES.FAULTS;
+
+const tasks: Record<string, (detail: number) => unknown> = {
+  /** A guarded file cut under a reader: what it read, and how many faults it took. */
+  touch() {
+    const file = new MappedFile(4 * PAGE);
+    const { faults } = guardRange(file.address, 4 * PAGE)!;
+    file.cut(0);
+    return file.bytes[PAGE] + faults[0];
+  },
+
+  touchForever() {
+    for (;;) {
+      const file = new MappedFile(64 * PAGE);
+      const range = guardRange(file.address, 64 * PAGE)!;
+      file.cut(0);
+      for (let at = 63 * PAGE; at > 0; at -= PAGE) file.bytes[at] += 1;
+      range.release();
+    }
+  },
+
+  /** Holds a few slots at a time, marks them, and finds its own marks again. */
+  hammer(id) {
+    const address = anonymous(PAGE);
+    for (let round = 0; round < 1000; round++) {
+      const held = Array.from({ length: 1 + round % 100 }, () => {
+        const range = guardRange(address, PAGE)!;
+        if (range.faults[0] !== 0) throw new Error("slot held twice");
+        range.faults[0] = id;
+        return range;
+      });
+      for (const range of held) {
+        if (range.faults[0] !== id) throw new Error("slot held twice");
+        range.release();
+      }
+    }
+    return "ok";
+  },
+
+  add(byteOffset) {
+    const counter = word(byteOffset);
+    for (let i = 0; i < 250_000; i++) Atomics.add(counter, 0, 1);
+  },
+
+  pin(byteOffset) {
+    Atomics.add(word(byteOffset + STATE_AFTER_FAULTS), 0, 1);
+  },
+
+  async unpin(byteOffset) {
+    const state = word(byteOffset + STATE_AFTER_FAULTS);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    Atomics.sub(state, 0, 1);
+  },
+};
+
+self.onmessage = async ({ data: { task, detail } }) => {
+  self.postMessage(await tasks[task](detail));
+};

@@ -1,0 +1,197 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { LISTINGS, machineCode, NAMES } from "../src/guard.ts";
+import { type ChildResult, deno } from "./child.ts";
+
+const hasGuard = Deno.build.os === "linux" &&
+  LISTINGS[Deno.build.arch] !== undefined;
+
+/** 128 + SIGBUS. */
+const KILLED_BY_BUS = 135;
+
+function run(...args: string[]): Promise<ChildResult> {
+  const script = new URL("./guard/cases.ts", import.meta.url).href;
+  return deno(["run", "-A", "--no-lock", "--no-config", script, ...args]);
+}
+
+/** A test of a case in `guard/cases.ts`; elsewhere than on Linux it is ignored. */
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: !hasGuard, fn });
+}
+
+async function assertPrints(name: string, lines: string[]): Promise<void> {
+  const { code, stdout, stderr } = await run(name);
+  assertEquals(stdout, [...lines, "done", ""].join("\n"), stderr);
+  assertEquals(code, 0, stderr);
+}
+
+/** The same happens with the guard as without it. */
+async function assertUnchanged(name: string): Promise<ChildResult> {
+  const [before, after] = [await run(name, "unguarded"), await run(name)];
+  assertEquals(after.stdout, before.stdout, after.stderr);
+  assertEquals(after.code, before.code, after.stderr);
+  return after;
+}
+
+test("a page that was cut off reads as zeros and counts one fault", () =>
+  assertPrints("reads", ["7 0", "0 0", "0 0 1", "0 0 0 2"]));
+
+test("a write to a page that was cut off is lost and counts one fault", () =>
+  assertPrints("writes", ["1 2 7 2"]));
+
+test("the last page is guarded whole", () =>
+  assertPrints("lastPage", ["0 0 1"]));
+
+test("a file that grows again shows its bytes only where nothing faulted", () =>
+  assertPrints("grownAgain", ["0 1", "0 0 1"]));
+
+test("faults in native code and in other threads are survived", () =>
+  assertPrints("native", ["null 1", "true 1", "32 1"]));
+
+test("optimised code sees the count change under it", () =>
+  assertPrints("optimised", ["35000000 -1 -2"]));
+
+for (const order of ["forward", "backward", "random"]) {
+  test(`1 GiB touched ${order} at every second page adds at most 100 mappings`, () =>
+    assertPrints(order, []));
+}
+
+test("where large mappings are refused zeros come by the page", () =>
+  assertPrints("littleMemory", ["0 3"]));
+
+test("where no memory is to be had the fault kills", async () => {
+  const { code, stdout } = await run("littleMemory", "none");
+  assertEquals([code, stdout], [KILLED_BY_BUS, ""]);
+});
+
+test("a range that was released is not guarded", async () => {
+  const { code, stdout } = await run("released");
+  assertEquals([code, stdout], [KILLED_BY_BUS, "before\n"]);
+});
+
+for (
+  const [name, what] of [
+    ["foreignFault", "a fault outside the ranges"],
+    ["killedOnceThenForeignFault", "a fault outside the ranges, after a kill"],
+    ["killed", "a SIGBUS sent again and again"],
+    ["killedByDefault", "a SIGBUS sent where SIG_DFL stood"],
+    ["ignored", "a fault where SIG_IGN stood"],
+  ]
+) {
+  test(`${what} kills as without the guard`, async () => {
+    const { code } = await assertUnchanged(name);
+    assertEquals(code, KILLED_BY_BUS);
+  });
+}
+
+test("a SIGBUS that was sent does not end the guard", () =>
+  assertPrints("killedOnce", ["0 1"]));
+
+test("a stack overflow is a RangeError as without the guard", async () => {
+  const { stdout } = await assertUnchanged("stackOverflow");
+  assertStringIncludes(stdout, "RangeError: Maximum call stack size exceeded");
+});
+
+test("WebAssembly traps as without the guard", async () => {
+  const { stdout } = await assertUnchanged("wasm");
+  assertStringIncludes(stdout, "RuntimeError: memory access out of bounds");
+});
+
+test("a signal listener hears SIGBUS, added after the guard or before", async () => {
+  for (const name of ["listenerAfter", "listenerBefore"]) {
+    const { stdout } = await assertUnchanged(name);
+    assertStringIncludes(stdout, "heard");
+  }
+});
+
+test("a signal listener between two guards lets both work", () =>
+  assertPrints("listenerBetween", ["1", "0 1"]));
+
+test("eight workers that start at once share one table", () =>
+  assertPrints("workers", ["1,1,1,1,1,1,1,1", "true 1"]));
+
+test("workers terminated in mid-access leave the guard whole", () =>
+  assertPrints("terminated", []));
+
+test("a guard of another version is chained to", () =>
+  assertPrints("twoVersions", ["2", "0 1", "0 1", "1"]));
+
+test("slots are used again and count apart", () =>
+  assertPrints("reuse", ["1", "2500 2499 5000", "5000"]));
+
+test("a full table gives no guard until a slot is released", () =>
+  assertPrints("full", ["32760", "true", "true"]));
+
+test("no slot is ever held twice", () =>
+  assertPrints("hammer", ["ok,ok,ok,ok", "0 true"]));
+
+test("Atomics on the table are atomic between isolates", () =>
+  assertPrints("atomics", ["1000000"]));
+
+test("a release waits for a handler at work in the range", () =>
+  assertPrints("releaseWaits", ["true"]));
+
+test("where executable pages are refused there is no guard", async () => {
+  const { code, stdout, stderr } = await run("noExecutablePages");
+  assertEquals(code, 0, stderr);
+  if (!stdout.startsWith("unsupported")) {
+    assertEquals(stdout, "null true\ndone\n");
+  }
+});
+
+/** GNU binutils by architecture, and what their assembler must be told. */
+const BINUTILS = [
+  ["x86_64", "x86_64-linux-gnu", ".intel_syntax noprefix"],
+  ["aarch64", "aarch64-linux-gnu", ""],
+] as const;
+
+for (const [arch, prefix, prologue] of BINUTILS) {
+  Deno.test({
+    name: `the ${arch} listing says what its bytes do (needs binutils)`,
+    ignore: !await has(`${prefix}-as`),
+    fn: async () => {
+      const listing = LISTINGS[arch]!;
+      const { TABLE, ...names } = NAMES;
+      const source = [
+        prologue,
+        ...Object.entries(names).map(([name, value]) =>
+          `.set ${name}, ${value}`
+        ),
+        `.set TABLE, handler + ${TABLE}`,
+        ...listing.split("\n").map((line) =>
+          line.slice(line.indexOf("|") + 1).split(";")[0]
+        ),
+        "",
+      ].join("\n");
+      assertEquals(await assemble(prefix, source), machineCode(listing));
+    },
+  });
+}
+
+async function has(command: string): Promise<boolean> {
+  try {
+    await new Deno.Command(command, { args: ["--version"] }).output();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function assemble(prefix: string, source: string): Promise<Uint8Array> {
+  const directory = await Deno.makeTempDir();
+  const inDirectory = async (tool: string, ...args: string[]) => {
+    const command = new Deno.Command(`${prefix}-${tool}`, {
+      args,
+      cwd: directory,
+    });
+    const { code, stderr } = await command.output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+  };
+  try {
+    await Deno.writeTextFile(`${directory}/source.s`, source);
+    await inDirectory("as", "source.s", "-o", "object.o");
+    await inDirectory("objcopy", "-O", "binary", "object.o", "bytes");
+    return await Deno.readFile(`${directory}/bytes`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
