@@ -6,6 +6,7 @@
 
 export { create, createSync, open, openSync } from "./src/open.ts";
 export { MmapFile, type TypedArrayConstructor } from "./src/mmap_file.ts";
+export type { LinesOptions } from "./src/search.ts";
 export {
   ClosedError,
   OutOfBoundsError,

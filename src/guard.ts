@@ -8,13 +8,12 @@
  * and returns: the instruction is tried again and finds zeros. The file's methods
  * then see the count and throw. On a miss it does what was done before it came.
  *
- * Zeros are mapped from the faulting page to the end of the range, or to where
- * zeros already begin: what a truncation took away reaches to the end, so no page
- * that the file still has is hidden, and whatever the order of the accesses a range
- * gains one mapping (a process has 65,530, and dies of the next fault without). Only
- * after a disk error do sound pages vanish from view; the count sticks for both,
- * until the file is mapped anew. The zeros are private and writable, so that a
- * write that faults does not fault again.
+ * Zeros are mapped from the faulting page to the end of the range, or to where zeros
+ * already begin. What a truncation takes away reaches to the end, so this hides no page
+ * that the file still has; and in whatever order pages are touched, the range costs one
+ * mapping more, of the 65,530 that a process may have before the next fault kills it.
+ * Only after a disk error are sound pages hidden too, until the file is mapped anew.
+ * The zeros are private and writable, so that a write does not fault again.
  *
  * Linux on x86-64 and arm64 only, and where executable pages are allowed.
  *
@@ -525,8 +524,7 @@ function install(): Table | null {
 
   const size = BigInt(TABLE + TABLE_SIZE);
   const flags = MAP_PRIVATE | platform.MAP_ANONYMOUS | platform.MAP_NORESERVE;
-  const memory = mmap(0n, size, PROT_READ | PROT_WRITE, flags, -1, 0n);
-  const handler = Deno.UnsafePointer.value(memory);
+  const handler = mmap(0n, size, PROT_READ | PROT_WRITE, flags, -1, 0n);
   if (handler === MAP_FAILED) return null;
   new Uint8Array(bufferAt(handler, code.length)).set(code);
   // This also makes the instruction caches of arm64 see the code: arch/arm64/mm/flush.c.
@@ -549,7 +547,7 @@ function install(): Table | null {
   // installs it. If in between another isolate did the same, its guard is chained to.
   const previous = new Uint8Array(own.buffer, PREVIOUS, ACTION_SIZE);
   sigaction(SIGBUS, null, previous);
-  sigaction(SIGBUS, action, previous);
+  if (sigaction(SIGBUS, action, previous) !== 0) return null;
   return oldest(handler, code);
 }
 

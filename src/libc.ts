@@ -117,7 +117,7 @@ const SYMBOLS = {
   // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
   mmap: {
     parameters: ["usize", "usize", "i32", "i32", "i32", "i64"],
-    result: "pointer",
+    result: "usize",
   },
   // int munmap(void *addr, size_t length);
   munmap: { parameters: ["usize", "usize"], result: "i32" },
@@ -163,8 +163,8 @@ const SYMBOLS = {
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // void *memmem(const void *haystack, size_t haystacklen, const void *needle, size_t needlelen);
   memmem: {
-    parameters: ["buffer", "usize", "buffer", "usize"],
-    result: "pointer",
+    parameters: ["usize", "usize", "buffer", "usize"],
+    result: "usize",
   },
   // Linux: int fdatasync(int fd);
   fdatasync: { parameters: ["i32"], result: "i32", optional: true },
@@ -214,6 +214,25 @@ let loaded: Libc | undefined;
 export function libc(): Libc {
   return loaded ??= load();
 }
+
+/** Index of the first `needle` in `haystack`, -1 if there is none. */
+export function memmem(haystack: Uint8Array, needle: Uint8Array): number {
+  const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(haystack));
+  const found = libc().memmem(
+    start,
+    BigInt(haystack.length),
+    needle,
+    BigInt(needle.length),
+  );
+  return found === 0n ? -1 : Number(found - start);
+}
+
+/** Bytes of a page of memory. */
+export function pageSize(): number {
+  return bytesOfPage ||= libc().getpagesize();
+}
+
+let bytesOfPage = 0;
 
 function load(): Libc {
   let failure: unknown;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Memmem } from "./search.ts";
 import type { Advice } from "./types.ts";
 
 /** What is not memory: a structural subset of `Deno.FsFile`. */
@@ -50,17 +51,27 @@ export interface MappingOptions {
 export interface Mapping {
   /** The mapped memory: empty when nothing is mapped. Replaced by `map`, emptied by `unmap`. */
   readonly buffer: ArrayBuffer;
+  /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
+  readonly moved: boolean;
   /** Where in `buffer` position 0 lies. */
   readonly start: number;
   /** Element 0 counts the faults survived in this mapping; always 0 where no guard stands. */
   readonly faults: Int32Array;
   /** Whether a guard stands over this mapping. */
   readonly guarded: boolean;
+  /** The system's own search, where it has one. */
+  readonly memmem?: Memmem;
   /** Whether the file's own sync finds what was changed in memory, with no flush before it. */
   readonly syncFindsMemory: boolean;
 
   /** Maps the first `size` bytes, which the file must have, in place of what was mapped. */
   map(size: number): void;
+  /**
+   * A buffer over the first `size` bytes and not one more, for views that users get: what reads
+   * or clones a whole buffer must not run past the end of the file. There is one at a time; to
+   * make one of another size empties the last.
+   */
+  expose(size: number): ArrayBuffer;
   /** Empties every view and gives the memory back; what the user has moved away is left alone. */
   unmap(): void;
 
@@ -68,8 +79,10 @@ export interface Mapping {
   fileSize(): number;
   /** Writes all of `source` through the descriptor, past the end too. */
   write(source: Uint8Array, position: number): void;
-  /** Writes all of `source` at the end of the file, wherever that is now; gives the new end. */
-  append(source: Uint8Array): number;
+  /** Writes all of `source` at the end of the file, wherever that is now. */
+  append(source: Uint8Array): void;
+  /** Where what was appended last ends. */
+  appendedTo(): number;
 
   /** Has changed pages written to the disk. */
   flushSync(position: number, length: number): void;

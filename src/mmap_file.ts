@@ -13,6 +13,8 @@ import {
   TruncatedError,
 } from "./errors.ts";
 import type { FileOps, Mapping } from "./mapping.ts";
+import { isAdvice } from "./options.ts";
+import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
 import type { Advice } from "./types.ts";
 
@@ -41,6 +43,11 @@ export interface TypedArrayConstructor<T> {
   /** Makes an array of `length` elements over `buffer`. */
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
 }
+
+const NOTHING = new Uint8Array(new ArrayBuffer(0));
+
+/** Bytes of a write beside which a system call costs nothing. */
+const BULK = 64 << 10;
 
 /** The largest async read or write done in one go; longer ones let the event loop run in between. */
 const PIECE = 1 << 20;
@@ -78,8 +85,8 @@ export class MmapFile implements Disposable {
   readonly #access: Access;
 
   // The hot path's own copies of what the mapping knows.
-  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  #buffer: ArrayBuffer = this.#bytes.buffer;
+  #bytes: Uint8Array<ArrayBuffer> = NOTHING;
+  #buffer: ArrayBuffer = NOTHING.buffer;
   #start = 0;
   #faults: Int32Array;
 
@@ -90,6 +97,8 @@ export class MmapFile implements Disposable {
   /** The end of what may be written without a further look; -1 when every write wants one. */
   #writeLimit = -1;
 
+  /** Bytes appended since the size of the file was last learnt. */
+  #appended = 0;
   #closed = false;
   #truncated = false;
   /** The large async operation under way, which later async ones wait for, as Deno's do. */
@@ -118,11 +127,13 @@ export class MmapFile implements Disposable {
     this.#access = access;
     this.#size = size;
     this.#faults = mapping.faults;
-    this.#cover();
+    mapping.map(size);
+    this.#adopt();
   }
 
-  /** The length of the file, or of the window into it, in bytes. No system call. */
+  /** The length of the file, or of the window into it, in bytes. No system call, but for one after an append. */
   get size(): number {
+    if (this.#appended > 0) this.#settle();
     return this.#size;
   }
 
@@ -143,11 +154,8 @@ export class MmapFile implements Disposable {
    */
   readSync(p: Uint8Array): number | null {
     const position = this.#position;
-    let length = p.length;
-    if (position + length > this.#readLimit) {
-      length = this.#readableLength(position, length);
-      if (length === 0) return p.length === 0 ? 0 : null;
-    }
+    const length = p.length;
+    if (position + length > this.#readLimit) return this.#readFurther(p);
     this.#copyTo(p, position, length);
     this.#position = position + length;
     return length;
@@ -451,10 +459,11 @@ export class MmapFile implements Disposable {
    */
   bytes(
     offset = 0,
-    length: number = this.#size - offset,
+    length: number = this.size - offset,
   ): Uint8Array<ArrayBuffer> {
     this.#checkRange("view", offset, length);
-    return new Uint8Array(this.#buffer, this.#start + offset, length);
+    const buffer = this.#mapping.expose(this.#size);
+    return new Uint8Array(buffer, this.#start + offset, length);
   }
 
   /**
@@ -493,7 +502,7 @@ export class MmapFile implements Disposable {
     length?: number,
   ): T | DataView<ArrayBuffer> {
     const width = "BYTES_PER_ELEMENT" in type ? type.BYTES_PER_ELEMENT : 1;
-    const elements = length ?? Math.floor((this.#size - offset) / width);
+    const elements = length ?? Math.floor((this.size - offset) / width);
     this.#checkRange("view", offset, elements * width);
     const byteOffset = this.#start + offset;
     if (byteOffset % width !== 0) {
@@ -501,7 +510,110 @@ export class MmapFile implements Disposable {
         `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}`,
       );
     }
-    return new type(this.#buffer, byteOffset, elements);
+    const buffer = this.#mapping.expose(this.#size);
+    return new type(buffer, byteOffset, elements);
+  }
+
+  /**
+   * Successive views of the file's own bytes; the last may be shorter.
+   *
+   * @param size Bytes of a view, 64 KiB by default.
+   * @throws {RangeError} If `size` is not a whole number, 1 or more.
+   *
+   * @example Hash a file of any size piece by piece
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createHash } from "node:crypto";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "hello");
+   * using file = openSync(path);
+   * const hash = createHash("sha256");
+   * for (const chunk of file.chunks()) hash.update(chunk);
+   * assertEquals(hash.digest("hex").slice(0, 8), "2cf24dba");
+   * ```
+   */
+  chunks(size: number = 64 << 10): Generator<Uint8Array<ArrayBuffer>> {
+    this.#checkReadable("read");
+    this.#checkOffset("read", size);
+    if (size === 0) {
+      throw new RangeError(
+        `Cannot read '${this.name}': chunks of 0 bytes never end`,
+      );
+    }
+    return this.#chunks(size);
+  }
+
+  /**
+   * The lines of the file as views, without their LF or CRLF; the last need not have one.
+   *
+   * @param options The range to look at: first byte and length in bytes; by default the whole file.
+   * @throws {RangeError} If the range is not in the file.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "one\r\ntwo\nthree");
+   * using file = openSync(path);
+   * const decoder = new TextDecoder();
+   * const lines = Array.from(file.lines(), (line) => decoder.decode(line));
+   * assertEquals(lines, ["one", "two", "three"]);
+   * ```
+   */
+  lines(
+    options?: LinesOptions,
+  ): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+    this.#checkReadable("read");
+    return lines(this.bytes(), options, () => this.#checkWhole("read"));
+  }
+
+  /**
+   * Where `needle` first begins, at `from` or later: bytes, a string in UTF-8, or one byte as a number.
+   *
+   * @param from First byte to look at; a negative one counts from the end of the file.
+   * @returns Its first byte's position, or -1.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "key=value; key=other");
+   * using file = openSync(path);
+   * assertEquals(file.indexOf("key"), 0);
+   * assertEquals(file.indexOf("key", 1), 11);
+   * assertEquals(file.lastIndexOf("="), 14);
+   * assertEquals(file.includes("nothing"), false);
+   * ```
+   */
+  indexOf(needle: Uint8Array | string | number, from = 0): number {
+    const haystack = this.#haystack();
+    const index = indexOf(haystack, needle, from, this.#mapping.memmem);
+    this.#checkWhole("search");
+    return index;
+  }
+
+  /**
+   * Where `needle` last begins, at `from` or before; see {@linkcode indexOf}.
+   *
+   * @param from Last byte at which it may begin; a negative one counts from the end of the file.
+   * @returns Its first byte's position, or -1.
+   */
+  lastIndexOf(needle: Uint8Array | string | number, from?: number): number {
+    const haystack = this.#haystack();
+    const index = lastIndexOf(haystack, needle, from);
+    this.#checkWhole("search");
+    return index;
+  }
+
+  /** Whether `needle` begins anywhere, at `from` or later; see {@linkcode indexOf}. */
+  includes(needle: Uint8Array | string | number, from = 0): boolean {
+    return this.indexOf(needle, from) !== -1;
   }
 
   /**
@@ -511,7 +623,7 @@ export class MmapFile implements Disposable {
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
    */
-  flushSync(offset = 0, length: number = this.#size - offset): void {
+  flushSync(offset = 0, length: number = this.size - offset): void {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write || this.#access.copyOnWrite) return;
     this.#mapping.flushSync(offset, length);
@@ -522,7 +634,7 @@ export class MmapFile implements Disposable {
   /** As {@linkcode flushSync}, off the event loop. */
   async flush(
     offset = 0,
-    length: number = this.#size - offset,
+    length: number = this.size - offset,
   ): Promise<void> {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write || this.#access.copyOnWrite) return;
@@ -541,7 +653,7 @@ export class MmapFile implements Disposable {
    */
   async prefetch(
     offset = 0,
-    length: number = this.#size - offset,
+    length: number = this.size - offset,
   ): Promise<void> {
     this.#checkRange("prefetch", offset, length);
     await this.#mapping.prefetch(offset, length);
@@ -558,9 +670,9 @@ export class MmapFile implements Disposable {
   advise(
     advice: Advice,
     offset = 0,
-    length: number = this.#size - offset,
+    length: number = this.size - offset,
   ): void {
-    if (!["normal", "sequential", "random"].includes(advice)) {
+    if (!isAdvice(advice)) {
       throw new TypeError(
         `Cannot advise on '${this.name}': unknown advice "${advice}"`,
       );
@@ -635,17 +747,36 @@ export class MmapFile implements Disposable {
     if (this.#faults[0] !== 0) throw this.#cut("write");
   }
 
+  *#chunks(size: number): Generator<Uint8Array<ArrayBuffer>> {
+    for (let at = 0; at < this.#size; at += size) {
+      this.#checkWhole("read");
+      yield this.bytes(at, Math.min(size, this.#size - at));
+    }
+  }
+
+  /** All the bytes there are to search, in memory. */
+  #haystack(): Uint8Array<ArrayBuffer> {
+    this.#checkReadable("search");
+    this.#cover();
+    return this.#bytes.subarray(this.#start, this.#start + this.#size);
+  }
+
+  /** A read at the cursor that is not simply within the memory. */
+  #readFurther(p: Uint8Array): number | null {
+    this.#opened("read");
+    const position = this.#position;
+    const length = this.#readableLength(position, p.length);
+    if (length === 0) return p.length === 0 ? 0 : null;
+    this.#copyTo(p, position, length);
+    this.#position = position + length;
+    return length;
+  }
+
   /** How many of `length` bytes at `position` there are to read: 0 at the end. */
   #readableLength(position: number, length: number): number {
     this.#opened("read");
     if (length === 0) return 0;
-    if (!this.#access.read) {
-      throw new SystemError(
-        `Cannot read '${this.name}': not opened for reading`,
-        { syscall: "read", code: "EBADF", errno: 9 },
-      );
-    }
-    this.#checkWhole("read");
+    this.#checkReadable("read");
     this.#cover();
     return Math.max(0, Math.min(length, this.#size - position));
   }
@@ -698,19 +829,26 @@ export class MmapFile implements Disposable {
   }
 
   #append(p: Uint8Array): void {
-    this.#checkWritable("write", p);
+    if (this.#appended === 0) this.#checkWritable("write", p);
+    else if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
     if (p.length === 0) return;
-    let end: number;
+    // Where the end is now, others may decide too: it is asked for when it is needed.
+    this.#readLimit = -1;
     try {
-      end = this.#mapping.append(p);
+      this.#mapping.append(p);
+      this.#appended += p.length;
     } catch (error) {
-      if (bytesWritten(error) > 0) {
-        this.#setSize(this.#position = this.#mapping.fileSize());
-      }
+      this.#appended += bytesWritten(error);
       throw error;
     }
+  }
+
+  /** Learns where the last append has left the end of the file, and the cursor. */
+  #settle(): void {
+    const end = this.#mapping.appendedTo();
     // Cut by someone else: what was appended is in the file, what was mapped is not.
-    if (end - p.length < this.#size) this.#truncated = true;
+    if (end < this.#size + this.#appended) this.#truncated = true;
+    this.#appended = 0;
     this.#setSize(this.#position = end);
   }
 
@@ -723,7 +861,7 @@ export class MmapFile implements Disposable {
     if (end <= this.#writeLimit) return this.#copyFrom(p, position);
     const { append, copyOnWrite, grow } = this.#access;
     if (!append && !copyOnWrite && (grow || end <= this.#size)) {
-      this.#checkSize("write");
+      this.#checkEnd(length);
       try {
         this.#mapping.write(p, position);
       } catch (error) {
@@ -747,6 +885,21 @@ export class MmapFile implements Disposable {
           : "which is fixed; give { grow: true } to extend it"),
       fits,
     );
+  }
+
+  /**
+   * Throws if the file no longer reaches as far as it did: a write past its end would silently
+   * fill the gap with zeros. A system call in front of every small write would be a third of its
+   * cost, so the guard answers for those: the last page is touched, and faults if it is gone.
+   */
+  #checkEnd(length: number): void {
+    if (this.#size === 0) return;
+    if (length < BULK) this.#cover();
+    if (length >= BULK || !this.#mapping.guarded) {
+      return this.#checkSize("write");
+    }
+    Atomics.load(this.#bytes, this.#start + this.#size - 1);
+    if (this.#faults[0] !== 0) throw this.#cut("write");
   }
 
   #beforeTruncate(length: number): void {
@@ -776,20 +929,20 @@ export class MmapFile implements Disposable {
       this.#access.window?.length ?? Infinity,
     );
     const isStale = this.#truncated || this.#faults[0] !== 0 ||
-      this.#buffer.detached || size < this.#size;
+      this.#mapping.moved || size < this.#size;
     if (isStale) this.#mapping.unmap();
     this.#truncated = false;
     this.#setSize(size);
-    if (isStale) this.#mapping.map(size);
+    if (isStale || size > this.#bytes.length - this.#start) {
+      this.#mapping.map(size);
+    }
     this.#adopt();
-    this.#cover();
   }
 
   /** Maps what is not mapped yet of a file that has grown. */
   #cover(): void {
-    if (this.#bytes.length - this.#start < this.#size) {
-      this.#mapping.map(this.#size);
-    }
+    if (this.#bytes.length - this.#start >= this.#size) return;
+    this.#mapping.map(this.#size);
     this.#adopt();
   }
 
@@ -800,7 +953,7 @@ export class MmapFile implements Disposable {
     this.#start = start;
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
-      this.#bytes = new Uint8Array(buffer);
+      this.#bytes = buffer.byteLength === 0 ? NOTHING : new Uint8Array(buffer);
     }
     this.#setSize(this.#size);
   }
@@ -845,6 +998,7 @@ export class MmapFile implements Disposable {
   }
 
   #opened(action: string): FileOps {
+    if (this.#appended > 0) this.#settle();
     if (this.#closed) {
       throw new ClosedError(
         `Cannot ${action} '${this.name}': the file is closed`,
@@ -858,7 +1012,18 @@ export class MmapFile implements Disposable {
     this.#opened(action);
     if (this.#truncated) throw this.#truncatedError(action);
     if (this.#faults[0] !== 0) throw this.#cut(action);
-    if (this.#buffer.detached) throw this.#movedError(action);
+    if (this.#mapping.moved) throw this.#movedError(action);
+  }
+
+  #checkReadable(action: string): void {
+    this.#opened(action);
+    if (!this.#access.read) {
+      throw new SystemError(
+        `Cannot ${action} '${this.name}': not opened for reading`,
+        { syscall: "read", code: "EBADF", errno: 9 },
+      );
+    }
+    this.#checkWhole(action);
   }
 
   #checkWritable(action: string, p?: Uint8Array): void {
@@ -959,7 +1124,7 @@ export class MmapFile implements Disposable {
 
   /** The reason why memory could not be copied. */
   #explain(action: string, error: unknown): unknown {
-    return this.#buffer.detached ? this.#movedError(action) : error;
+    return this.#mapping.moved ? this.#movedError(action) : error;
   }
 }
 

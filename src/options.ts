@@ -27,40 +27,58 @@ export interface OpenRequest {
   readonly backend: "auto" | "fallback";
 }
 
-type OptionName = keyof MmapOpenOptions;
+/** The options that rules are about, each with a bit of its own. */
+const BIT = {
+  read: 1 << 0,
+  write: 1 << 1,
+  append: 1 << 2,
+  truncate: 1 << 3,
+  create: 1 << 4,
+  createNew: 1 << 5,
+  size: 1 << 6,
+  sparse: 1 << 7,
+  grow: 1 << 8,
+  offset: 1 << 9,
+  length: 1 << 10,
+  copyOnWrite: 1 << 11,
+} as const;
 
-/** Pairs of which a file can have only one. */
-const AT_ODDS: readonly [OptionName, OptionName, string][] = [
-  ["copyOnWrite", "write", "its writes never reach the file"],
-  ["copyOnWrite", "append", "its writes never reach the file"],
-  ["copyOnWrite", "grow", "its writes never reach the file"],
-  ["copyOnWrite", "create", "it leaves the file as it is"],
-  ["copyOnWrite", "createNew", "it leaves the file as it is"],
-  ["copyOnWrite", "truncate", "it leaves the file as it is"],
-  ["offset", "grow", "a window has a fixed size"],
-  ["offset", "append", "a window has a fixed size"],
-  ["offset", "truncate", "a window is a part of what is there"],
-  ["offset", "create", "a window is a part of what is there"],
-  ["offset", "createNew", "a window is a part of what is there"],
-  ["length", "grow", "a window has a fixed size"],
-  ["length", "append", "a window has a fixed size"],
-  ["length", "truncate", "a window is a part of what is there"],
-  ["length", "create", "a window is a part of what is there"],
-  ["length", "createNew", "a window is a part of what is there"],
-  ["createNew", "truncate", "a new file has nothing to cut"],
-  ["append", "truncate", "as Deno has it, truncate is for write"],
+type OptionName = keyof typeof BIT;
+
+/** Options of which a file can have only one, with the reason. */
+const AT_ODDS: readonly (readonly [OptionName, OptionName[], string])[] = [
+  ["copyOnWrite", ["write", "append", "grow"], "no write reaches the file"],
+  [
+    "copyOnWrite",
+    ["create", "createNew", "truncate"],
+    "the file stays as it is",
+  ],
+  ["offset", ["grow", "append"], "a window has a fixed size"],
+  ["length", ["grow", "append"], "a window has a fixed size"],
+  [
+    "offset",
+    ["truncate", "create", "createNew"],
+    "a window is of what is there",
+  ],
+  [
+    "length",
+    ["truncate", "create", "createNew"],
+    "a window is of what is there",
+  ],
+  ["createNew", ["truncate"], "a new file has nothing to cut"],
+  ["append", ["truncate"], "as with Deno.open, what is cut is not appended to"],
 ];
 
 /** Options that mean nothing without one of some others. */
-const NEEDS: readonly [OptionName, ...OptionName[]][] = [
-  ["create", "write", "append"],
-  ["createNew", "write", "append"],
-  ["truncate", "write"],
-  ["grow", "write", "append"],
-  ["size", "create", "createNew", "truncate"],
-  ["sparse", "size"],
-  ["create", "size", "grow", "append"],
-  ["createNew", "size", "grow", "append"],
+const NEEDS: readonly (readonly [OptionName, OptionName[]])[] = [
+  ["create", ["write", "append"]],
+  ["createNew", ["write", "append"]],
+  ["truncate", ["write"]],
+  ["grow", ["write", "append"]],
+  ["size", ["create", "createNew", "truncate"]],
+  ["sparse", ["size"]],
+  ["create", ["size", "grow", "append"]],
+  ["createNew", ["size", "grow", "append"]],
 ];
 
 /**
@@ -77,34 +95,14 @@ export function checkOptions(
   const refuse = (reason: string) =>
     new TypeError(`Cannot open '${name}': ${reason}`);
 
-  for (const option of ["size", "offset", "length"] as const) {
-    checkBytes(name, option, options[option]);
-  }
-  for (const [one, other, reason] of AT_ODDS) {
-    if (isGiven(options, one) && isGiven(options, other)) {
-      throw refuse(`options '${one}' and '${other}' are at odds: ${reason}`);
-    }
-  }
-  for (const [option, ...others] of NEEDS) {
-    if (
-      isGiven(options, option) &&
-      !others.some((other) => isGiven(options, other))
-    ) {
-      throw refuse(
-        `option '${option}' needs ${
-          others.map((other) => `'${other}'`).join(" or ")
-        }`,
-      );
-    }
-  }
-  if (
-    (options.create || options.createNew) && options.size === 0 &&
-    !options.grow && !options.append
-  ) {
-    const create = options.create ? "create" : "createNew";
-    throw refuse(
-      `option '${create}' needs a 'size' of more than 0 bytes, or 'grow' or 'append'`,
-    );
+  checkBytes(name, "size", options.size);
+  checkBytes(name, "offset", options.offset);
+  checkBytes(name, "length", options.length);
+  const given = givenBits(options);
+  // Most files are opened with nothing that a rule is about.
+  if ((given & ~(BIT.read | BIT.write)) !== 0) {
+    const reason = broken(given) ?? noSize(given, options);
+    if (reason !== undefined) throw refuse(reason);
   }
 
   const {
@@ -121,10 +119,10 @@ export function checkOptions(
   if (!read && !write && !append) {
     throw refuse("option 'read: false' needs 'write' or 'append'");
   }
-  if (!["normal", "sequential", "random"].includes(advice)) {
+  if (!isAdvice(advice)) {
     throw refuse(`option 'advice' is "${advice}"`);
   }
-  if (!["auto", "fallback"].includes(backend)) {
+  if (backend !== "auto" && backend !== "fallback") {
     throw refuse(`option 'backend' is "${backend}"`);
   }
 
@@ -159,9 +157,54 @@ export function checkOptions(
   };
 }
 
-function isGiven(options: MmapOpenOptions, option: OptionName): boolean {
-  const value = options[option];
-  return value !== undefined && value !== false;
+/** A bit for each option that says something: `false` says as much as nothing. */
+function givenBits(options: MmapOpenOptions): number {
+  return (options.read ? BIT.read : 0) |
+    (options.write ? BIT.write : 0) |
+    (options.append ? BIT.append : 0) |
+    (options.truncate ? BIT.truncate : 0) |
+    (options.create ? BIT.create : 0) |
+    (options.createNew ? BIT.createNew : 0) |
+    (options.size !== undefined ? BIT.size : 0) |
+    (options.sparse ? BIT.sparse : 0) |
+    (options.grow ? BIT.grow : 0) |
+    (options.offset !== undefined ? BIT.offset : 0) |
+    (options.length !== undefined ? BIT.length : 0) |
+    (options.copyOnWrite ? BIT.copyOnWrite : 0);
+}
+
+/** The first rule that the options break, in words. */
+function broken(given: number): string | undefined {
+  const isGiven = (option: OptionName) => (given & BIT[option]) !== 0;
+  for (const [option, others, reason] of AT_ODDS) {
+    const other = isGiven(option) && others.find(isGiven);
+    if (other) {
+      return `options '${option}' and '${other}' are at odds: ${reason}`;
+    }
+  }
+  for (const [option, others] of NEEDS) {
+    if (isGiven(option) && !others.some(isGiven)) {
+      const names = others.map((other) => `'${other}'`).join(" or ");
+      return `option '${option}' needs ${names}`;
+    }
+  }
+}
+
+/** A file of fixed size must be given one when it is made. */
+function noSize(given: number, options: MmapOpenOptions): string | undefined {
+  if (options.size !== 0 || (given & (BIT.grow | BIT.append)) !== 0) return;
+  const create = (given & BIT.create) !== 0
+    ? "create"
+    : (given & BIT.createNew) !== 0
+    ? "createNew"
+    : undefined;
+  return create &&
+    `option '${create}' needs a 'size' of more than 0 bytes, or 'grow' or 'append'`;
+}
+
+/** Whether a value from outside is an {@linkcode Advice}. */
+export function isAdvice(value: string): value is Advice {
+  return value === "normal" || value === "sequential" || value === "random";
 }
 
 function checkBytes(name: string, option: string, value?: number): void {

@@ -17,6 +17,8 @@ import {
   MADV_WILLNEED,
   MAP_PRIVATE,
   MAP_SHARED,
+  memmem,
+  pageSize,
   platform,
   PROT_READ,
   PROT_WRITE,
@@ -26,6 +28,7 @@ import {
 } from "./libc.ts";
 import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
+import type { Memmem } from "./search.ts";
 import type { Advice } from "./types.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
@@ -46,6 +49,8 @@ interface Lease {
   readonly address: bigint;
   readonly length: bigint;
   readonly guard: GuardedRange | null;
+  /** The buffers over the memory that somebody may still reach. */
+  buffers: number;
 }
 
 class PosixMapping implements Mapping {
@@ -53,11 +58,13 @@ class PosixMapping implements Mapping {
   readonly start: number;
   faults: Int32Array = NO_FAULTS;
   guarded = false;
+  readonly memmem: Memmem = memmem;
   readonly syncFindsMemory: boolean = platform!.fsyncWritesMemory;
 
   readonly #fd: number;
   readonly #options: MappingOptions;
   #lease: Lease | null = null;
+  #exposed: ArrayBuffer = UNMAPPED;
 
   constructor(fd: number, options: MappingOptions) {
     this.#fd = fd;
@@ -66,36 +73,60 @@ class PosixMapping implements Mapping {
     this.start = options.offset === 0 ? 0 : options.offset % pageSize();
   }
 
+  get moved(): boolean {
+    return this.#exposed.detached;
+  }
+
   map(size: number): void {
-    const { buffer, lease } = size === 0 ? this.#nothing() : this.#pages(size);
+    const lease = size === 0 ? this.#nothing() : this.#pages(size);
+    let buffer: ArrayBuffer;
+    try {
+      buffer = wrap(lease, Number(lease.length));
+    } catch (error) {
+      giveBack(lease);
+      throw error;
+    }
     this.unmap();
-    this.buffer = buffer;
     this.#lease = lease;
+    this.buffer = buffer;
     this.guarded = lease.guard !== null;
     this.faults = lease.guard?.faults ?? NO_FAULTS;
-    forgotten.register(buffer, lease, buffer);
+    if (!this.#options.grow) this.#exposed = buffer;
     const { advice } = this.#options;
     if (advice !== "normal") this.advise(advice, 0, size);
   }
 
+  expose(size: number): ArrayBuffer {
+    const lease = this.#lease!;
+    const length = this.start + size;
+    if (this.#exposed.byteLength !== length || this.#exposed === UNMAPPED) {
+      const buffer = wrap(lease, length);
+      if (this.#exposed !== UNMAPPED) this.#exposed.transfer(0);
+      this.#exposed = buffer;
+    }
+    return this.#exposed;
+  }
+
   unmap(): void {
-    const { buffer } = this;
     const lease = this.#lease;
     if (lease === null) return;
-    this.buffer = UNMAPPED;
+    const { buffer, moved } = this;
+    const exposed = this.#exposed;
     this.#lease = null;
+    this.buffer = this.#exposed = UNMAPPED;
     this.guarded = false;
     this.faults = NO_FAULTS;
-    forgotten.unregister(buffer);
-    // Moved away by the user: the memory is theirs now.
-    if (buffer.detached) return;
-    // SAFETY: a detached buffer has views of length 0 only, so nothing reaches the memory any more.
-    buffer.transfer(0);
+    forgotten.unregister(lease);
+    // SAFETY: a detached buffer has views of length 0 only, so nothing reaches the memory any more;
+    // but what the user has moved away is theirs, and the memory stays.
+    if (buffer !== exposed) buffer.transfer(0);
+    if (moved) return;
+    if (exposed !== UNMAPPED) exposed.transfer(0);
     giveBack(lease);
   }
 
   fileSize(): number {
-    // Moves the descriptor's own offset, which nothing here goes by.
+    // Moves the descriptor's own offset, by which `appendedTo` goes, but only there.
     const end = libc().lseek(this.#fd, 0n, SEEK_END);
     if (end < 0n) throw lastError("measure", this.#options.name, "lseek");
     return Math.max(0, Number(end) - this.#options.offset);
@@ -115,16 +146,20 @@ class PosixMapping implements Mapping {
     }
   }
 
-  append(source: Uint8Array): number {
-    const { lseek, write } = libc();
+  append(source: Uint8Array): void {
+    const { write } = libc();
     let rest = source;
     for (;;) {
       const length = rest.length;
       const written = Number(write(this.#fd, rest, BigInt(length)));
-      // O_APPEND leaves the offset behind what was written, whoever else appends meanwhile.
-      if (written === length) return Number(lseek(this.#fd, 0n, SEEK_CUR));
+      if (written === length) return;
       rest = this.#rest(source, rest, written, "write");
     }
+  }
+
+  appendedTo(): number {
+    // O_APPEND leaves the descriptor's offset behind what was written.
+    return Number(libc().lseek(this.#fd, 0n, SEEK_CUR));
   }
 
   flushSync(position: number, length: number): void {
@@ -190,43 +225,34 @@ class PosixMapping implements Mapping {
   }
 
   /** An empty file has no pages, and mmap(2) refuses a length of 0. */
-  #nothing(): { buffer: ArrayBuffer; lease: Lease } {
-    const lease = { fd: this.#fd, address: 0n, length: 0n, guard: null };
-    return { buffer: new ArrayBuffer(0), lease };
+  #nothing(): Lease {
+    return { fd: this.#fd, address: 0n, length: 0n, guard: null, buffers: 0 };
   }
 
-  #pages(size: number): { buffer: ArrayBuffer; lease: Lease } {
+  #pages(size: number): Lease {
     const { offset, grow, guard } = this.#options;
     // Addresses past the end of the file cost nothing, and are there when it grows.
     const room = grow ? size + GROWTH_ROOM : 0;
     const byteLength = this.start + size + room;
     const length = BigInt(byteLength);
-    const pointer = this.#mmap(length, BigInt(offset - this.start));
-    const address = Deno.UnsafePointer.value(pointer);
-    const lease = {
+    const address = this.#mmap(length, BigInt(offset - this.start));
+    return {
       fd: this.#fd,
       address,
       length,
       guard: guard ? guardRange(address, byteLength) : null,
+      buffers: 0,
     };
-    try {
-      // SAFETY: the memory stays until `unmap`, which detaches this one buffer over it first.
-      const buffer = Deno.UnsafePointerView.getArrayBuffer(pointer, byteLength);
-      return { buffer, lease };
-    } catch (error) {
-      giveBack(lease);
-      throw error;
-    }
   }
 
-  #mmap(length: bigint, offset: bigint): Deno.PointerObject {
+  #mmap(length: bigint, offset: bigint): bigint {
     const { mmap } = libc();
     const { write, copyOnWrite } = this.#options;
     const { MAP_NORESERVE, privateFollowsFile } = platform!;
     // A private mapping takes a stray write without harm to the file, and until then shows what
     // others write to it. Where it would be a snapshot only a mapping without write access will do.
     const isPrivate = copyOnWrite || (!write && privateFollowsFile);
-    let pointer = mmap(
+    let address = mmap(
       0n,
       length,
       write || isPrivate ? PROT_READ | PROT_WRITE : PROT_READ,
@@ -234,12 +260,14 @@ class PosixMapping implements Mapping {
       this.#fd,
       offset,
     );
-    if (isFailed(pointer) && !write && !copyOnWrite) {
+    if (address === MAP_FAILED && !write && !copyOnWrite) {
       // Under strict overcommit memory that could be written is counted as if it were.
-      pointer = mmap(0n, length, PROT_READ, MAP_SHARED, this.#fd, offset);
+      address = mmap(0n, length, PROT_READ, MAP_SHARED, this.#fd, offset);
     }
-    if (isFailed(pointer)) throw lastError("map", this.#options.name, "mmap");
-    return pointer!;
+    if (address === MAP_FAILED) {
+      throw lastError("map", this.#options.name, "mmap");
+    }
+    return address;
   }
 
   /** The whole pages that hold a range: msync(2) and madvise(2) want an address at a page's start. */
@@ -272,6 +300,7 @@ class PosixMapping implements Mapping {
 const E = osConstants.errno;
 const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn; // (void *) -1
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;
@@ -286,26 +315,29 @@ const ADVICE: Record<Advice, number> = {
 };
 
 /**
- * Mappings whose buffer nobody can reach any more: the file was dropped without a close, and so
- * was every view. The buffer decides, not the file, so that a kept view keeps its memory.
+ * Memory that nobody can reach any more: the file was dropped without a close, and so was every
+ * view. The buffers decide, not the file, so that a kept view keeps its memory.
  */
 const forgotten = new FinalizationRegistry<Lease>((lease) => {
+  if (--lease.buffers > 0) return;
   giveBack(lease);
   closeSync(lease.fd);
 });
+
+/** A buffer over the first `length` bytes of what is leased. */
+function wrap(lease: Lease, length: number): ArrayBuffer {
+  const buffer = length === 0 ? new ArrayBuffer(0) : Deno.UnsafePointerView
+    // SAFETY: the memory stays until `unmap`, which detaches every buffer over it first, or until
+    // the last of them is garbage.
+    .getArrayBuffer(Deno.UnsafePointer.create(lease.address)!, length);
+  lease.buffers++;
+  forgotten.register(buffer, lease, lease);
+  return buffer;
+}
 
 function giveBack(lease: Lease): void {
   if (lease.length === 0n) return;
   // First, or the slot would stand over what is mapped here next.
   lease.guard?.release();
   libc().munmap(lease.address, lease.length);
-}
-
-function pageSize(): number {
-  return libc().getpagesize();
-}
-
-/** MAP_FAILED is -1. */
-function isFailed(pointer: Deno.PointerValue): boolean {
-  return Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn;
 }
