@@ -174,6 +174,8 @@ const SYMBOLS = {
     result: "i32",
     optional: true,
   },
+  // Linux: int fstatfs(int fd, struct statfs *buf);
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32", optional: true },
   // Linux: int fallocate(int fd, int mode, off_t offset, off_t len);
   fallocate: {
     parameters: ["i32", "i32", "i64", "i64"],

@@ -275,9 +275,12 @@ export class MmapFile implements Disposable {
       : whence === 2
       ? this.#size
       : -1;
-    const position = base +
-      (typeof offset === "bigint" ? Number(offset) : offset);
-    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
+    const distance = typeof offset === "bigint" ? Number(offset) : offset;
+    const position = base + distance;
+    if (
+      typeof distance !== "number" || base < 0 ||
+      !Number.isSafeInteger(position) || position < 0
+    ) {
       throw this.#seekError(offset, whence);
     }
     return this.#position = position;
@@ -331,10 +334,12 @@ export class MmapFile implements Disposable {
 
   /** As {@linkcode statSync}. */
   async stat(): Promise<Deno.FileInfo> {
-    this.#checkWhole("stat");
-    const info = await this.#file.stat();
-    this.#checkStat(info);
-    return info;
+    return await this.#inOrder(async () => {
+      this.#checkWhole("stat");
+      const info = await this.#file.stat();
+      if (!this.#closed) this.#checkStat(info);
+      return info;
+    });
   }
 
   /** Returns once all that was written is on the disk, with the file's size and times. */
@@ -348,7 +353,7 @@ export class MmapFile implements Disposable {
 
   /** As {@linkcode syncSync}, off the event loop. */
   async sync(): Promise<void> {
-    await this.#syncOff((file) => file.sync());
+    await this.#inOrder(() => this.#syncOff((file) => file.sync()));
   }
 
   /** Returns once all that was written is on the disk, with what is needed to read it again. */
@@ -362,7 +367,7 @@ export class MmapFile implements Disposable {
 
   /** As {@linkcode syncDataSync}, off the event loop. */
   async syncData(): Promise<void> {
-    await this.#syncOff((file) => file.syncData());
+    await this.#inOrder(() => this.#syncOff((file) => file.syncData()));
   }
 
   /** Sets the times of the last access and change: seconds since 1970, or dates. */
@@ -632,15 +637,8 @@ export class MmapFile implements Disposable {
   }
 
   /** As {@linkcode flushSync}, off the event loop. */
-  async flush(
-    offset = 0,
-    length: number = this.size - offset,
-  ): Promise<void> {
-    this.#checkRange("flush", offset, length);
-    if (!this.#access.write || this.#access.copyOnWrite) return;
-    await this.#mapping.flush(offset, length);
-    if (!this.#mapping.syncFindsMemory) await this.#file.syncData();
-    if (!this.#closed) this.#checkSize("flush");
+  async flush(offset = 0, length?: number): Promise<void> {
+    await this.#inOrder(() => this.#flushOff(offset, length));
   }
 
   /**
@@ -788,6 +786,7 @@ export class MmapFile implements Disposable {
     for (let done = 0; done < length; done += PIECE) {
       const piece = p.subarray(done, Math.min(done + PIECE, length));
       await this.#mapping.prefetch(position + done, piece.length);
+      if (done > 0) await macrotask();
       // Cut meanwhile, by this file's own `truncate`: the rest is past the end.
       const read = this.readAtSync(piece, position + done);
       if (read !== piece.length) return done + (read ?? 0);
@@ -799,13 +798,15 @@ export class MmapFile implements Disposable {
     p: Uint8Array,
     write: (piece: Uint8Array, done: number) => number,
   ): Promise<number> {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    this.#checkWritable("write", p);
+    const length = p.length;
     let done = 0;
     try {
-      do {
+      while (done < length) {
+        if (done > 0) await macrotask();
+        this.#opened("write");
         done += write(p.subarray(done, done + PIECE), done);
-        if (done < p.length) await macrotask();
-      } while (done < p.length);
+      }
     } catch (error) {
       throw addBytesWritten(error, done);
     }
@@ -978,9 +979,22 @@ export class MmapFile implements Disposable {
     if (!this.#closed) this.#checkSize("sync");
   }
 
+  async #flushOff(
+    offset: number,
+    length: number = this.size - offset,
+  ): Promise<void> {
+    this.#checkRange("flush", offset, length);
+    if (!this.#access.write || this.#access.copyOnWrite) return;
+    await this.#mapping.flush(offset, length);
+    if (!this.#mapping.syncFindsMemory) {
+      await this.#opened("flush").syncData();
+    }
+    if (!this.#closed) this.#checkSize("flush");
+  }
+
   /** Does the work at once, or behind the large operation under way. */
-  async #inOrder<T>(work: () => T): Promise<T> {
-    return this.#turn === null ? work() : await this.#inTurn(work);
+  async #inOrder<T>(work: () => T | Promise<T>): Promise<T> {
+    return await (this.#turn === null ? work() : this.#inTurn(work));
   }
 
   /** Does the work behind the operations that were begun before it, and ahead of those begun later. */

@@ -197,18 +197,16 @@ function openFileSync<File extends FileOps>(
 ): Opened<File> {
   const { path, file: options } = request;
   const { create, createNew } = options;
-  if (create && !createNew) {
-    try {
-      const file = backend.openSync(path, asNew(options));
-      return { file, created: true };
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
+  if (!create || createNew) {
+    return { file: backend.openSync(path, options), created: !!createNew };
   }
-  return {
-    file: backend.openSync(path, options),
-    created: createNew === true,
-  };
+  try {
+    return { file: backend.openSync(path, asNew(options)), created: true };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const created = isDangling(path);
+  return { file: backend.openSync(path, options), created };
 }
 
 async function openFile<File extends FileOps>(
@@ -217,22 +215,30 @@ async function openFile<File extends FileOps>(
 ): Promise<Opened<File>> {
   const { path, file: options } = request;
   const { create, createNew } = options;
-  if (create && !createNew) {
-    try {
-      const file = await backend.open(path, asNew(options));
-      return { file, created: true };
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
+  if (!create || createNew) {
+    return { file: await backend.open(path, options), created: !!createNew };
   }
-  return {
-    file: await backend.open(path, options),
-    created: createNew === true,
-  };
+  try {
+    return { file: await backend.open(path, asNew(options)), created: true };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const created = isDangling(path);
+  return { file: await backend.open(path, options), created };
 }
 
 function asNew(options: Deno.OpenOptions): Deno.OpenOptions {
   return { ...options, createNew: true, truncate: false };
+}
+
+/** Whether there is a link here to a file that is not there: O_EXCL counts it as a file, O_CREAT makes that file. */
+function isDangling(path: string | URL): boolean {
+  try {
+    Deno.statSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
 }
 
 function mappingOptions(request: OpenRequest): MappingOptions {
@@ -282,9 +288,10 @@ function undo(request: OpenRequest, file: FileOps, created: boolean): void {
   file.close();
   if (!created) return;
   try {
-    const there = Deno.lstatSync(request.path);
+    const path = Deno.realPathSync(request.path);
+    const there = Deno.lstatSync(path);
     // Not somebody else's file, put there meanwhile.
-    if (there.dev === dev && there.ino === ino) Deno.removeSync(request.path);
+    if (there.dev === dev && there.ino === ino) Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -97,6 +97,7 @@ class PosixMapping implements Mapping {
   }
 
   expose(size: number): ArrayBuffer {
+    if (this.#lease === null) this.map(size);
     const lease = this.#lease!;
     const length = this.start + size;
     if (this.#exposed.byteLength !== length || this.#exposed === UNMAPPED) {

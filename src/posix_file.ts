@@ -8,6 +8,7 @@
  */
 
 import {
+  accessSync,
   closeSync,
   constants,
   fdatasync,
@@ -21,9 +22,8 @@ import {
   type Stats,
 } from "node:fs";
 import { constants as osConstants } from "node:os";
-import { errnoError, SystemError } from "./errors.ts";
+import { SystemError } from "./errors.ts";
 import {
-  describe,
   errno,
   lastError,
   type Libc,
@@ -32,10 +32,12 @@ import {
   LOCK_NB,
   LOCK_SH,
   LOCK_UN,
+  systemError,
 } from "./libc.ts";
 import type { FileOps } from "./mapping.ts";
 
 const E = osConstants.errno;
+const RESERVE = "reserve space for";
 
 const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFBLK, S_IFCHR, S_IFIFO } =
   constants;
@@ -52,7 +54,7 @@ export function openPosixSync(
   try {
     fd = openSync(path, openFlags(options), openMode(options));
   } catch (error) {
-    throw openError(error, name, options);
+    throw openError(error, path, options);
   }
   return new PosixFile(fd, name);
 }
@@ -63,11 +65,13 @@ export function openPosix(
   options: Deno.OpenOptions,
 ): Promise<PosixFile> {
   const name = String(path);
-  return new Promise((resolve, reject) => {
+  return new Promise<PosixFile>((resolve, reject) => {
     open(path, openFlags(options), openMode(options), (error, fd) => {
-      if (error) reject(openError(error, name, options));
+      if (error) reject(error);
       else resolve(new PosixFile(fd!, name));
     });
+  }).catch((error) => {
+    throw openError(error, path, options);
   });
 }
 
@@ -96,11 +100,12 @@ export class PosixFile implements FileOps {
   reserveSync(size: number): boolean {
     const { fallocate } = libc();
     if (fallocate === null) return false;
+    this.#checkRoom(size);
     while (fallocate(this.fd, 0, 0n, BigInt(size)) !== 0) {
       const number = errno();
       if (number === E.EINTR) continue;
       if (number === E.EOPNOTSUPP || number === E.ENOSYS) return false;
-      const failure = lastError("reserve space for", this.#name, "fallocate");
+      const failure = systemError(number, RESERVE, this.#name, "fallocate");
       libc().ftruncate(this.fd, 0n);
       throw failure;
     }
@@ -111,6 +116,7 @@ export class PosixFile implements FileOps {
   async reserve(size: number): Promise<boolean> {
     const { fallocateAsync } = libc();
     if (fallocateAsync === null) return false;
+    this.#checkRoom(size);
     if (await fallocateAsync(this.fd, 0, 0n, BigInt(size)) === 0) return true;
     // A nonblocking call cannot report errno: the same call, made again, can.
     return this.reserveSync(size);
@@ -237,6 +243,19 @@ export class PosixFile implements FileOps {
 
   close(): void {
     closeSync(this.fd);
+  }
+
+  /** Refuses what cannot fit: fallocate(2) would fill the disk, to everyone's harm, before it fails. */
+  #checkRoom(size: number): void {
+    const { fstatfs } = libc();
+    // struct statfs of 64-bit Linux: f_bsize at 8, f_blocks at 16, f_bfree at 24.
+    const fields = new DataView(new ArrayBuffer(120));
+    if (fstatfs === null || fstatfs(this.fd, fields) !== 0) return;
+    const blocks = fields.getBigUint64(16, true);
+    const room = fields.getBigInt64(8, true) * fields.getBigInt64(24, true);
+    // A filesystem that counts no blocks has nothing to say.
+    if (blocks === 0n || BigInt(size) <= room) return;
+    throw systemError(E.ENOSPC, RESERVE, this.#name, "fallocate");
   }
 
   #measure(): { mode: number; size: number } {
@@ -397,41 +416,57 @@ function openMode(options: Deno.OpenOptions): number {
 
 function openError(
   error: unknown,
-  name: string,
+  path: string | URL,
   options: Deno.OpenOptions,
 ): unknown {
+  const name = String(path);
   const code = error instanceof Error && "code" in error ? error.code : "";
   // What open(2) says of a socket, and of a directory that is to be written.
   if (code === "ENXIO" || code === "EISDIR") {
     return notRegular(name, code === "EISDIR");
   }
+  if (error instanceof TypeError) {
+    return new TypeError(`Cannot open '${name}': ${error.message}`);
+  }
   const failure = nodeError("open", name, "open", error);
-  const writeOnly = (options.write || options.append) && !options.read;
-  const refused = failure instanceof Deno.errors.NotCapable ||
-    failure instanceof Deno.errors.PermissionDenied;
-  if (writeOnly && refused) {
+  if (
+    !options.read && failure instanceof Error && isReadRefused(failure, path)
+  ) {
     failure.message +=
       " (a file mapped for writing must be readable too: mappings cannot be write-only)";
   }
   return failure;
 }
 
-/** Puts an error of `node:fs` in Deno's class and words; what has no code stays as it is. */
+/** Whether it is reading, not writing, that was refused. */
+function isReadRefused(failure: Error, path: string | URL): boolean {
+  if (failure instanceof Deno.errors.NotCapable) {
+    return failure.message.includes("read access");
+  }
+  if (!(failure instanceof Deno.errors.PermissionDenied)) return false;
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Puts an error of `node:fs` in Deno's class and words; what the system did not say stays as it is. */
 function nodeError(
   action: string,
   name: string,
   syscall: string,
   error: unknown,
 ): unknown {
-  if (!(error instanceof Error) || !("code" in error)) return error;
-  const code = String(error.code);
-  const number = Reflect.get(E, code);
-  if (typeof number !== "number") return error;
-  return errnoError(action, name, describe(number), {
-    syscall,
-    code,
-    errno: number,
-  });
+  if (!(error instanceof Error)) return error;
+  const code = "code" in error ? String(error.code) : "";
+  // Where Deno has no code for it, the number still stands in the message.
+  const number = Reflect.get(E, code) ??
+    error.message.match(/\(os error (\d+)\)/)?.[1];
+  return number === undefined
+    ? error
+    : systemError(Number(number), action, name, syscall);
 }
 
 /** mmap(2) says ENODEV of what is not a regular file; so do we, before it is asked. */
