@@ -1,0 +1,826 @@
+import { relative } from "node:path";
+import { toFileUrl } from "@std/path";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import {
+  create,
+  createSync,
+  type MmapFile,
+  type MmapOpenOptions,
+  open,
+  openSync,
+  SystemError,
+} from "@mmapfile/mmapfile";
+import {
+  canMount,
+  decode,
+  encode,
+  equal,
+  heldOpen,
+  outcomeOf,
+  pattern,
+  SmallDisk,
+  TempDir,
+} from "./temp.ts";
+
+const PAGE = 4096;
+const GIB = 2 ** 30;
+const TIB = 2 ** 40;
+
+const isWindows = Deno.build.os === "windows";
+const isLinux = Deno.build.os === "linux";
+const mayMount = canMount();
+
+type Open = (
+  path: string | URL,
+  options?: MmapOpenOptions,
+) => Promise<MmapFile>;
+type Create = (path: string | URL, size: number) => Promise<MmapFile>;
+
+interface Forms {
+  readonly open: Open;
+  readonly create: Create;
+}
+
+const FORMS: Record<string, Forms> = {
+  Sync: {
+    // deno-lint-ignore require-await
+    open: async (...args) => openSync(...args),
+    // deno-lint-ignore require-await
+    create: async (...args) => createSync(...args),
+  },
+  "": { open, create },
+};
+
+/** A test in the sync and the async form: "{open}" in the name becomes "openSync()". */
+function test(
+  name: string,
+  fn: (dir: TempDir, forms: Forms) => Promise<void>,
+  ignore = false,
+): void {
+  for (const [suffix, forms] of Object.entries(FORMS)) {
+    Deno.test({
+      name: name.replaceAll(/\{(\w+)\}/g, `$1${suffix}()`),
+      ignore,
+      fn: async () => {
+        using dir = new TempDir();
+        await fn(dir, forms);
+        if (isLinux) assertEquals(heldOpen(dir), [], "Left open");
+      },
+    });
+  }
+}
+
+/** A test that needs a disk of its own, ignored where none can be mounted. */
+function testOnSmallDisk(
+  name: string,
+  bytes: number,
+  fn: (disk: SmallDisk, forms: Forms) => Promise<void>,
+): void {
+  const reason = mayMount ? "" : " (ignored: a tmpfs cannot be mounted here)";
+  test(name + reason, async (_, forms) => {
+    using disk = new SmallDisk(bytes);
+    await fn(disk, forms);
+    assertEquals(heldOpen(disk), [], "Left open");
+  }, !mayMount);
+}
+
+async function assertEbadf(call: () => PromiseLike<unknown>): Promise<void> {
+  const error = await assertRejects(call, Error);
+  assertEquals(Reflect.get(error, "code"), "EBADF");
+}
+
+// --- read, write, append
+
+test("{open} reads by default", async (dir, { open }) => {
+  const path = dir.file("hello");
+  for (const options of [undefined, {}, { read: true }, { write: false }]) {
+    using file = await open(path, options);
+    const p = new Uint8Array(5);
+    assertEquals(file.readSync(p), 5);
+    assertEquals(decode(p), "hello");
+    assertThrows(() => file.writeSync(p), Deno.errors.PermissionDenied);
+  }
+});
+
+test(
+  "{open} to write or to append alone refuses reads as Deno.open does",
+  async (dir, { open }) => {
+    const path = dir.file("hello");
+    for (
+      const options of [{ write: true }, { append: true }, {
+        read: false,
+        write: true,
+      }, { write: true, grow: true }]
+    ) {
+      using theirs = Deno.openSync(path, options);
+      using file = await open(path, options);
+      const p = new Uint8Array(2);
+      for (const each of [theirs, file]) {
+        // deno-lint-ignore require-await
+        await assertEbadf(async () => each.readSync(p));
+        await assertEbadf(() => each.read(p));
+        assertEquals(each.readSync(new Uint8Array(0)), 0);
+      }
+      await assertEbadf(() => file.readAt(p, 0));
+      // deno-lint-ignore require-await
+      await assertEbadf(async () => file.readAtSync(p, 0));
+      assertEquals(file.writeSync(encode("J")), 1);
+    }
+  },
+);
+
+test("{open} to read and write does both", async (dir, { open }) => {
+  using file = await open(dir.file("hello"), { read: true, write: true });
+  file.writeSync(encode("J"));
+  const p = new Uint8Array(4);
+  file.readSync(p);
+  assertEquals(decode(p), "ello");
+  assertEquals(Deno.readTextFileSync(file.name), "Jello");
+});
+
+// --- create, createNew, mode, truncate, size
+
+test(
+  "{open} with create and size makes a file of zeros",
+  async (dir, { open }) => {
+    for (const kind of ["create", "createNew"]) {
+      const path = dir.join(kind);
+      using file = await open(path, {
+        read: true,
+        write: true,
+        [kind]: true,
+        size: 10_000,
+      });
+      assertEquals(file.size, 10_000);
+      assert(equal(Deno.readFileSync(path), new Uint8Array(10_000)));
+      file.writeAtSync(encode("end"), 9997);
+      assertEquals(decode(file.bytes(9997)), "end");
+    }
+  },
+);
+
+test(
+  "{open} with create and grow or append makes an empty file",
+  async (dir, { open }) => {
+    for (
+      const [name, options] of Object.entries({
+        grow: { write: true, create: true, grow: true },
+        append: { append: true, create: true },
+        newGrow: { write: true, createNew: true, grow: true },
+        newAppend: { append: true, createNew: true },
+        growZero: { write: true, create: true, grow: true, size: 0 },
+      })
+    ) {
+      using file = await open(dir.join(name), options);
+      assertEquals(file.size, 0);
+      assertEquals(Deno.statSync(file.name).size, 0);
+      file.writeSync(encode("hello"));
+      assertEquals(Deno.readTextFileSync(file.name), "hello");
+    }
+  },
+);
+
+test(
+  "{open} with create and size leaves a file that is not empty as it is",
+  async (dir, { open }) => {
+    const path = dir.file("hello");
+    for (const size of [1, 100]) {
+      using file = await open(path, { write: true, create: true, size });
+      assertEquals(file.size, 5);
+      assertEquals(Deno.readTextFileSync(path), "hello");
+    }
+  },
+);
+
+test(
+  "{open} with create and size gives an empty file that size",
+  async (dir, { open }) => {
+    const path = dir.file("");
+    using file = await open(path, { write: true, create: true, size: 100 });
+    assertEquals(file.size, 100);
+    assertEquals(Deno.statSync(path).size, 100);
+  },
+);
+
+test(
+  "{open} with create or createNew and nothing to give it bytes is a TypeError before the disk is touched",
+  async (dir, { open }) => {
+    const path = dir.join("new");
+    for (const kind of ["create", "createNew"]) {
+      for (const size of [undefined, 0]) {
+        await assertRejects(
+          () => open(path, { write: true, [kind]: true, size }),
+          TypeError,
+          kind,
+        );
+      }
+    }
+    assertEquals([...Deno.readDirSync(dir.path)], []);
+  },
+);
+
+test(
+  "{open} with createNew on a file that is there is AlreadyExists and leaves it",
+  async (dir, { open }) => {
+    const path = dir.file("hello");
+    await assertRejects(
+      () => open(path, { write: true, createNew: true, size: 10 }),
+      Deno.errors.AlreadyExists,
+      path,
+    );
+    assertEquals(Deno.readTextFileSync(path), "hello");
+  },
+);
+
+test(
+  "{open} with truncate cuts the file to size, and its bytes are zeros",
+  async (dir, { open }) => {
+    for (
+      const [size, options] of [[0, {}], [3, { size: 3 }], [9, {
+        size: 9,
+      }]] as const
+    ) {
+      const path = dir.file("hello");
+      using file = await open(path, {
+        read: true,
+        write: true,
+        truncate: true,
+        ...options,
+      });
+      assertEquals(file.size, size);
+      assert(equal(file.bytes(), new Uint8Array(size)));
+      assert(equal(Deno.readFileSync(path), new Uint8Array(size)));
+    }
+  },
+);
+
+test(
+  "{open} gives a new file the mode that Deno.open gives it",
+  async (dir, { open }) => {
+    for (
+      const mode of [
+        undefined,
+        0o600,
+        0o640,
+        0o777,
+        0o400,
+        0o000,
+        0o4755,
+        0o1666,
+      ]
+    ) {
+      const [ours, theirs] = [dir.join("ours"), dir.join("theirs")];
+      const options = { write: true, createNew: true, mode };
+      (await open(ours, { ...options, size: 1 })).close();
+      Deno.openSync(theirs, options).close();
+      assertEquals(
+        Deno.statSync(ours).mode,
+        Deno.statSync(theirs).mode,
+        `mode ${mode?.toString(8)}`,
+      );
+      Deno.removeSync(ours);
+      Deno.removeSync(theirs);
+    }
+  },
+  isWindows,
+);
+
+test(
+  "{open} with create leaves the mode of a file that is there",
+  async (dir, { open }) => {
+    const path = dir.file("hello");
+    Deno.chmodSync(path, 0o640);
+    const options = { write: true, create: true, mode: 0o777, size: 1 };
+    (await open(path, options)).close();
+    assertEquals(Deno.statSync(path).mode! & 0o777, 0o640);
+  },
+  isWindows,
+);
+
+test(
+  "{create} makes a file of zeros to read and write",
+  async (dir, { create }) => {
+    using file = await create(dir.join("new"), 10_000);
+    assertEquals(file.size, 10_000);
+    assert(file.bytes().every((byte) => byte === 0));
+    assertEquals(file.writeSync(encode("hello")), 5);
+    assertEquals(file.readAtSync(new Uint8Array(10), 0), 10);
+    const found = Deno.readFileSync(file.name);
+    assertEquals(found.length, 10_000);
+    assertEquals(decode(found.subarray(0, 5)), "hello");
+  },
+);
+
+test("{create} cuts a file that is there to zeros", async (dir, { create }) => {
+  for (const size of [3, 5, 9]) {
+    using file = await create(dir.file("hello"), size);
+    assert(equal(file.bytes(), new Uint8Array(size)));
+    assert(equal(Deno.readFileSync(file.name), new Uint8Array(size)));
+  }
+});
+
+test(
+  "{create} of 0 bytes is a TypeError that touches nothing, and of no number of bytes an error too",
+  async (dir, { create }) => {
+    const [there, absent] = [dir.file("hello"), dir.join("absent")];
+    for (const path of [there, absent]) {
+      await assertRejects(() => create(path, 0), TypeError, path);
+      for (const size of [-1, 1.5, NaN, Infinity, 2 ** 53]) {
+        await assertRejects(() => create(path, size), RangeError, path);
+      }
+      for (const size of ["1", 1n, null]) {
+        await assertRejects(
+          () => create(path, size as unknown as number),
+          TypeError,
+          path,
+        );
+      }
+    }
+    assertEquals(Deno.readTextFileSync(there), "hello");
+    assertThrows(() => Deno.statSync(absent), Deno.errors.NotFound);
+  },
+);
+
+// --- failures half-way
+
+/** More than any file may have here, so that the system refuses when the file is there already. */
+const TOO_MUCH = 2 ** 52;
+
+test(
+  "{open} removes a new file that it cannot give its size",
+  async (dir, { open }) => {
+    for (const kind of ["create", "createNew"]) {
+      for (const sparse of [true, false]) {
+        const path = dir.join(kind);
+        const error = await assertRejects(
+          () =>
+            open(path, { write: true, [kind]: true, size: TOO_MUCH, sparse }),
+          SystemError,
+          path,
+        );
+        assert(["EFBIG", "ENOSPC"].includes(error.code), error.message);
+        assertEquals(typeof error.syscall, "string");
+        assert(error.errno > 0);
+        assertEquals([...Deno.readDirSync(dir.path)], []);
+      }
+    }
+  },
+);
+
+test("{open} never removes a file that was there", async (dir, { open }) => {
+  const path = dir.file("");
+  for (
+    const options of [
+      { write: true, create: true, size: TOO_MUCH },
+      { write: true, truncate: true, size: TOO_MUCH },
+      { write: true, create: true, truncate: true, size: TOO_MUCH },
+    ]
+  ) {
+    await assertRejects(() => open(path, options), SystemError);
+    assertEquals(Deno.statSync(path).size, 0);
+  }
+});
+
+test(
+  "{open} removes what a dangling link made it create, when that fails",
+  async (dir, { open }) => {
+    const [link, target] = [dir.join("link"), dir.join("target")];
+    Deno.symlinkSync(target, link);
+    await assertRejects(
+      () => open(link, { write: true, create: true, size: TOO_MUCH }),
+      SystemError,
+    );
+    assertEquals(Deno.lstatSync(link).isSymlink, true);
+    assertThrows(() => Deno.statSync(target), Deno.errors.NotFound);
+  },
+  isWindows,
+);
+
+testOnSmallDisk(
+  "{create} on a full disk is ENOSPC and leaves nothing",
+  64 * PAGE,
+  async (disk, { create, open }) => {
+    const path = disk.join("new");
+    for (const size of [65 * PAGE, 1000 * PAGE]) {
+      const error = await assertRejects(
+        () => create(path, size),
+        SystemError,
+        path,
+      );
+      assertEquals(error.code, "ENOSPC");
+      assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
+    }
+    // All the room is there again.
+    using file = await create(path, 60 * PAGE);
+    file.bytes().fill(1);
+    const second = disk.join("second");
+    await assertRejects(
+      () => open(second, { append: true, createNew: true, size: 60 * PAGE }),
+      SystemError,
+    );
+    assertThrows(() => Deno.statSync(second), Deno.errors.NotFound);
+    using sparse = await open(second, {
+      write: true,
+      create: true,
+      size: 1000 * PAGE,
+      sparse: true,
+    });
+    assertEquals(sparse.size, 1000 * PAGE);
+  },
+);
+
+testOnSmallDisk(
+  "{open} removes a new file that cannot be mapped",
+  PAGE,
+  async (disk, { open }) => {
+    // A tmpfs takes a file that is larger than the memory that a process can address.
+    const path = disk.join("new");
+    const options = { write: true, create: true, size: 2 ** 51, sparse: true };
+    const error = await assertRejects(
+      () => open(path, options),
+      SystemError,
+      path,
+    );
+    assertEquals([error.syscall, error.code], ["mmap", "ENOMEM"]);
+    assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
+
+    Deno.writeFileSync(path, new Uint8Array(0));
+    await assertRejects(() => open(path, options), SystemError);
+    assert(Deno.statSync(path).isFile);
+  },
+);
+
+test(
+  "{open} of a window that is not in the file leaks nothing",
+  async (dir, { open }) => {
+    const path = dir.file("hello");
+    for (
+      const window of [{ offset: 6 }, { offset: 1, length: 5 }, { length: 6 }]
+    ) {
+      await assertRejects(() => open(path, window), RangeError, path);
+    }
+  },
+);
+
+// --- paths
+
+test(
+  "{open} takes URLs, relative paths, spaces and other scripts",
+  async (dir, { open }) => {
+    for (
+      const name of [
+        "plain",
+        "with spaces",
+        "zażółć gęślą jaźń",
+        "ファイル",
+        "🗺️",
+        "100%25 #1?",
+        "-rf",
+        "a'b\"c",
+      ]
+    ) {
+      const path = dir.file(name, name);
+      const paths: (string | URL)[] = [
+        path,
+        toFileUrl(path),
+        relative(Deno.cwd(), path),
+      ];
+      for (const each of paths) {
+        using file = await open(each);
+        assertEquals(decode(file.bytes()), name);
+        assertEquals(file.name, String(each));
+      }
+    }
+  },
+  isWindows,
+);
+
+test("{open} takes a path of 200 levels", async (dir, { open }) => {
+  const deep = dir.join(...Array(200).fill("d"));
+  Deno.mkdirSync(deep, { recursive: true });
+  const path = `${deep}/data`;
+  using file = await open(path, { write: true, create: true, size: 5 });
+  file.writeSync(encode("hello"));
+  using again = await open(path);
+  assertEquals(decode(again.bytes()), "hello");
+});
+
+test("{open} follows links", async (dir, { open }) => {
+  const path = dir.file("hello");
+  Deno.symlinkSync(path, dir.join("one"));
+  Deno.symlinkSync("one", dir.join("two"));
+  using file = await open(dir.join("two"), { read: true, write: true });
+  file.writeSync(encode("J"));
+  assertEquals(Deno.readTextFileSync(path), "Jello");
+  using second = await open(dir.join("one"), {
+    write: true,
+    create: true,
+    size: 9,
+  });
+  assertEquals(second.size, 5);
+}, isWindows);
+
+test(
+  "{open} with create makes the file that a dangling link names, as Deno.open does",
+  async (dir, { open }) => {
+    for (const opener of [Deno.open, open]) {
+      const [link, target] = [dir.join("link"), dir.join("target")];
+      Deno.symlinkSync(target, link);
+      using _ = await opener(link, {
+        write: true,
+        create: true,
+        ...(opener === open ? { size: 7 } : {}),
+      });
+      assertEquals(Deno.statSync(target).size, opener === open ? 7 : 0);
+      assertEquals(Deno.lstatSync(link).isSymlink, true);
+      Deno.removeSync(link);
+      Deno.removeSync(target);
+    }
+  },
+  isWindows,
+);
+
+test("{open} keeps a file that was moved or removed", async (dir, { open }) => {
+  const path = dir.file("hello");
+  {
+    using file = await open(path, { read: true, write: true });
+    Deno.renameSync(path, dir.join("moved"));
+    file.writeSync(encode("J"));
+    assertEquals(Deno.readTextFileSync(dir.join("moved")), "Jello");
+    Deno.removeSync(dir.join("moved"));
+    assertEquals(decode(file.bytes()), "Jello");
+    assertEquals(file.statSync().nlink, 0);
+  }
+}, isWindows);
+
+/** Where Deno.openSync fails, so must open, with the same class and code. */
+const BAD_PATHS: Record<
+  string,
+  (dir: TempDir) => [string | URL, MmapOpenOptions?]
+> = {
+  "a missing file": (dir) => [dir.join("absent")],
+  "a missing file to write": (dir) => [dir.join("absent"), { write: true }],
+  "a missing file to append to": (
+    dir,
+  ) => [dir.join("absent"), { append: true }],
+  "a missing directory": (dir) => [
+    dir.join("absent", "file"),
+    { write: true, create: true },
+  ],
+  "a missing directory, new file": (dir) => [
+    dir.join("absent", "file"),
+    { write: true, createNew: true },
+  ],
+  "an empty path": () => [""],
+  "a dangling link": (dir) => {
+    Deno.symlinkSync("absent", dir.join("link"));
+    return [dir.join("link")];
+  },
+  "a dangling link, new file": (dir) => {
+    Deno.symlinkSync("absent", dir.join("link"));
+    return [dir.join("link"), { write: true, createNew: true }];
+  },
+  "a link to itself": (dir) => {
+    Deno.symlinkSync("loop", dir.join("loop"));
+    return [dir.join("loop")];
+  },
+  "a link to itself, create": (dir) => {
+    Deno.symlinkSync("loop", dir.join("loop"));
+    return [dir.join("loop"), { write: true, create: true }];
+  },
+  "a file as a directory": (dir) => [`${dir.file("")}/file`],
+  "a file as a directory, create": (dir) => [
+    `${dir.file("")}/file`,
+    { write: true, create: true },
+  ],
+  "a file with a slash behind": (dir) => [`${dir.file("")}/`],
+  "a name that is too long": (dir) => [dir.join("x".repeat(256))],
+  "a path that is too long": (dir) => [dir.path + "/.".repeat(2100)],
+  "a NUL in the path": (dir) => [dir.join("a\0b")],
+  "a NUL in the path, create": (dir) => [
+    dir.join("a\0b"),
+    { write: true, create: true },
+  ],
+  "a file that is there, new file": (dir) => [
+    dir.file(""),
+    { write: true, createNew: true },
+  ],
+  "a directory to write": (dir) => [dir.path, { write: true }],
+  "a directory to append to": (dir) => [dir.path, { append: true }],
+  "a directory to create": (dir) => [dir.path, { write: true, create: true }],
+  "a directory to cut": (dir) => [dir.path, { write: true, truncate: true }],
+  "a directory, new file": (
+    dir,
+  ) => [dir.path, { write: true, createNew: true }],
+  "a URL that is no file": () => [new URL("http://localhost/data")],
+};
+
+for (const [what, make] of Object.entries(BAD_PATHS)) {
+  test(
+    `{open} of ${what} throws what Deno.openSync throws`,
+    async (dir, { open }) => {
+      const [path, options = { read: true }] = make(dir);
+      const listing = [...Deno.readDirSync(dir.path)].map(({ name }) => name);
+      const theirs = await outcomeOf(() => Deno.openSync(path, options));
+      assert("error" in theirs);
+      const ours = await outcomeOf(() =>
+        open(
+          path,
+          options.create || options.createNew
+            ? { ...options, size: 1 }
+            : options,
+        )
+      );
+      assert("error" in ours, "Opened");
+      assertInstanceOf(
+        ours.error,
+        theirs.error.constructor as ErrorConstructor,
+      );
+      const code = Reflect.get(theirs.error, "code");
+      if (theirs.error.constructor === Error) {
+        assertEquals(Reflect.get(ours.error, "code"), code);
+      }
+      if (!(ours.error instanceof TypeError)) {
+        assertStringIncludes(ours.error.message, String(path));
+      }
+      assertEquals(
+        [...Deno.readDirSync(dir.path)].map(({ name }) => name),
+        listing,
+      );
+    },
+    isWindows,
+  );
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A FIFO, "p", or a device, "c 1 3". */
+function makeNode(dir: TempDir, name: string, kind: string): string {
+  const path = dir.join(name);
+  const { success } = new Deno.Command("mknod", {
+    args: [path, ...kind.split(" ")],
+  }).outputSync();
+  assert(success, `Cannot make ${name}`);
+  return path;
+}
+
+const isRoot = isLinux && Deno.uid() === 0;
+
+/** What is there, but has no bytes to map. */
+const NOT_REGULAR: Record<string, (dir: TempDir) => string> = {
+  "a directory": (dir) => dir.path,
+  "a link to a directory": (dir) => {
+    Deno.symlinkSync(dir.path, dir.join("link"));
+    return dir.join("link");
+  },
+  "a socket": (dir) => {
+    const path = dir.join("listening");
+    const listener = Deno.listen({ transport: "unix", path });
+    // Deno removes its own name of the socket on close.
+    Deno.linkSync(path, dir.join("socket"));
+    listener.close();
+    return dir.join("socket");
+  },
+  "a FIFO": (dir) => makeNode(dir, "fifo", "p"),
+  // As root devices of the test's own: a mistake would remove the machine's.
+  "/dev/null": (dir) => isRoot ? makeNode(dir, "null", "c 1 3") : "/dev/null",
+  "/dev/zero": (dir) => isRoot ? makeNode(dir, "zero", "c 1 5") : "/dev/zero",
+};
+
+for (const [what, make] of Object.entries(NOT_REGULAR)) {
+  test(
+    `{open} of ${what} is a clear error and does not hang`,
+    async (dir, { open }) => {
+      const path = make(dir);
+      const kinds: MmapOpenOptions[] = [
+        {},
+        { write: true },
+        { read: true, write: true },
+        { append: true },
+        { copyOnWrite: true },
+        { offset: 0, length: 0 },
+        { write: true, create: true, size: 10 },
+        { write: true, truncate: true, size: 10 },
+      ];
+      for (const options of kinds) {
+        const error = await assertRejects(
+          () => open(path, options),
+          Error,
+          path,
+        );
+        assertStringIncludes(error.message, "not a regular file");
+        assertEquals(
+          error instanceof SystemError ||
+            error instanceof Deno.errors.IsADirectory,
+          true,
+        );
+      }
+      assert(exists(path));
+    },
+    isWindows,
+  );
+}
+
+// --- sizes
+
+for (const size of [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE]) {
+  test(
+    `{open} of a file of ${size} bytes reads and writes at both ends`,
+    async (dir, { open }) => {
+      const path = dir.file(size);
+      const bytes = pattern(size);
+      {
+        using file = await open(path);
+        assertEquals(file.size, size);
+        assert(equal(file.bytes(), bytes));
+        const p = new Uint8Array(1);
+        assertEquals(file.readSync(p), size === 0 ? null : 1);
+        assertEquals(file.readAtSync(p, size), null);
+      }
+      using file = await open(path, { read: true, write: true });
+      if (size > 0) {
+        bytes[0] = bytes[size - 1] = 0;
+        file.writeAtSync(new Uint8Array(1), 0);
+        file.writeAtSync(new Uint8Array(1), size - 1);
+      }
+      assertThrows(() => file.writeAtSync(new Uint8Array(1), size), RangeError);
+      assert(equal(Deno.readFileSync(path), bytes));
+      file.syncSync();
+      await file.sync();
+    },
+  );
+}
+
+/** The largest sparse file up to `size` that this disk takes. */
+function hugeFile(dir: TempDir, size: number): string {
+  for (;; size /= 2) {
+    try {
+      return dir.sparseFile(size);
+    } catch (error) {
+      if (size < 8 * GIB) throw error;
+    }
+  }
+}
+
+for (const size of [5 * GIB, 8 * TIB]) {
+  test(
+    `{open} of a sparse file of ${
+      size / GIB
+    } GiB reads and writes at both ends`,
+    async (dir, { open }) => {
+      const path = hugeFile(dir, size);
+      const { size: actual } = Deno.statSync(path);
+      {
+        using file = await open(path, { read: true, write: true });
+        assertEquals(file.size, actual);
+        file.writeAtSync(encode("start"), 0);
+        file.seekSync(-3, Deno.SeekMode.End);
+        file.writeSync(encode("end"));
+        assertThrows(() => file.writeSync(encode("!")), RangeError);
+      }
+      for (const options of [{}, { copyOnWrite: true }]) {
+        using file = await open(path, options);
+        const p = new Uint8Array(5);
+        assertEquals(file.readSync(p), 5);
+        assertEquals(decode(p), "start");
+        assertEquals(file.readAtSync(p, actual - 3), 3);
+        assertEquals(decode(p), "endrt");
+        assertEquals(file.seekSync(0, Deno.SeekMode.End), actual);
+        assertEquals(file.readSync(p), null);
+      }
+      using file = await open(path, { offset: actual - 3 });
+      assertEquals(decode(file.bytes()), "end");
+      using denos = Deno.openSync(path);
+      denos.seekSync(-3, Deno.SeekMode.End);
+      const p = new Uint8Array(3);
+      denos.readSync(p);
+      assertEquals(decode(p), "end");
+    },
+    isWindows,
+  );
+}
+
+test(
+  "{open} and close many times over leave nothing open",
+  async (dir, { open }) => {
+    const path = dir.file(PAGE + 1);
+    for (let i = 0; i < 1000; i++) {
+      using file = await open(path, i % 2 ? {} : { read: true, write: true });
+      assertEquals(file.bytes(PAGE)[0], pattern(PAGE + 1)[PAGE]);
+    }
+  },
+);

@@ -1,0 +1,398 @@
+/** Every combination of options against the rules of the design, which are written down here once more. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type MmapOpenOptions, open, openSync } from "@mmapfile/mmapfile";
+import fc from "fast-check";
+import { encode, equal, outcomeOf, pattern, TempDir } from "./temp.ts";
+
+const LENGTH = 100;
+
+/** What each option may be. Absent comes first. */
+const VALUES = {
+  read: [undefined, true, false],
+  write: [undefined, true],
+  append: [undefined, true],
+  truncate: [undefined, true],
+  create: [undefined, true],
+  createNew: [undefined, true],
+  size: [undefined, 0, 50],
+  grow: [undefined, true],
+  sparse: [undefined, true],
+  offset: [undefined, 0, 7],
+  length: [undefined, 20],
+  copyOnWrite: [undefined, true],
+} satisfies { [K in keyof MmapOpenOptions]: MmapOpenOptions[K][] };
+
+type Option = keyof typeof VALUES;
+const OPTIONS = Object.keys(VALUES) as Option[];
+
+/** All combinations, each with the options that are absent left out. */
+function* combinations(
+  options: Option[] = OPTIONS,
+): Generator<MmapOpenOptions> {
+  const [option, ...rest] = options;
+  if (option === undefined) return yield {};
+  for (const others of combinations(rest)) {
+    for (const value of VALUES[option]) {
+      yield value === undefined ? others : { [option]: value, ...others };
+    }
+  }
+}
+
+const has = (options: MmapOpenOptions, option: Option) =>
+  options[option] !== undefined && options[option] !== false;
+
+/**
+ * The rules of design.md, sections 2 and 3. "a: b c" forbids `a` beside `b` or `c`,
+ * "a: needs b c" wants one of them beside it.
+ */
+const RULES = [
+  // "copyOnWrite with write, append, grow, create, truncate"
+  "copyOnWrite: write append grow create createNew truncate",
+  // "a window with grow, append, truncate, create"
+  "offset: grow append truncate create createNew",
+  "length: grow append truncate create createNew",
+  // "createNew with truncate..."
+  "createNew: truncate",
+  // As Deno has it: a file opened to append is not cut, and only one opened to write is
+  // cut or created.
+  "append: truncate",
+  "truncate: needs write",
+  "create: needs write append",
+  "createNew: needs write append",
+  // "writes past the end extend the file"
+  "grow: needs write append",
+  // "the length a file is given when created empty, or when truncated"
+  "size: needs create createNew truncate",
+  // "do not reserve disk blocks for `size`"
+  "sparse: needs size",
+  // "create / createNew need `size > 0`, or `grow`, or `append`"
+  "create: needs size>0 grow append",
+  "createNew: needs size>0 grow append",
+  // Read alone is left when nothing else is given, and it is what a copy is read by.
+  "read=false: needs write append",
+  "read=false: copyOnWrite",
+];
+
+function holds(options: MmapOpenOptions, term: string): boolean {
+  if (term === "size>0") return (options.size ?? 0) > 0;
+  if (term === "read=false") return options.read === false;
+  return has(options, term as Option);
+}
+
+/** The options at odds, one list for each rule that is broken: the first with any one of the others. */
+function brokenRules(options: MmapOpenOptions): [string, string[]][] {
+  return RULES.flatMap((rule): [string, string[]][] => {
+    const [option, right] = rule.split(": ");
+    const terms = right.replace("needs ", "").split(" ");
+    if (!holds(options, option)) return [];
+    const there = terms.filter((term) => holds(options, term));
+    const isBroken = right.startsWith("needs")
+      ? there.length === 0
+      : there.length > 0;
+    if (!isBroken) return [];
+    const [name] = option.split("=");
+    const others = right.startsWith("needs") ? terms : there;
+    return [[name, others.map((term) => term.split(">")[0])]];
+  });
+}
+
+/** The options that a message names, in quotes. */
+function namedIn(message: string): Set<string> {
+  return new Set(
+    [...message.matchAll(/'(\w+)(?:: \w+)?'/g)].map(([, name]) => name)
+      .filter((name) => OPTIONS.includes(name as Option)),
+  );
+}
+
+/** A message names both sides of a rule that is broken. */
+function assertNamesBoth(error: Error, options: MmapOpenOptions): void {
+  assert(error instanceof TypeError, String(error));
+  const named = namedIn(error.message);
+  const isNamed = brokenRules(options).some(([option, others]) =>
+    named.has(option) && others.some((other) => named.has(other))
+  );
+  assert(isNamed, `${error.message}\n${Deno.inspect(options)}`);
+}
+
+const ALL = [...combinations()];
+const WRONG = ALL.filter((options) => brokenRules(options).length > 0);
+const RIGHT = ALL.filter((options) => brokenRules(options).length === 0);
+
+Deno.test("The combinations are all there, right ones and wrong ones", () => {
+  const product = Object.values(VALUES).reduce(
+    (n, { length }) => n * length,
+    1,
+  );
+  assertEquals(ALL.length, product);
+  assertEquals(
+    new Set(ALL.map((options) => JSON.stringify(options))).size,
+    product,
+  );
+  for (const option of OPTIONS) {
+    assert(RIGHT.some((options) => has(options, option)), option);
+    assert(WRONG.some((options) => has(options, option)), option);
+  }
+});
+
+Deno.test("Every combination of options at odds is a TypeError that names two, and touches nothing", () => {
+  using dir = new TempDir();
+  const path = dir.file(LENGTH);
+  const absent = dir.join("absent");
+  Deno.utimeSync(path, 1000, 1000);
+  const before = Deno.statSync(path);
+  for (const options of WRONG) {
+    for (const each of [path, absent]) {
+      const error = assertThrows(
+        () => openSync(each, options),
+        TypeError,
+        each,
+      );
+      assertNamesBoth(error, options);
+    }
+  }
+  assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), [
+    "data",
+  ]);
+  const after = Deno.statSync(path);
+  assertEquals(after.mtime, before.mtime);
+  assertEquals(after.ctime, before.ctime);
+  assert(equal(Deno.readFileSync(path), pattern(LENGTH)));
+});
+
+Deno.test("open() rejects what openSync() throws", async () => {
+  using dir = new TempDir();
+  const path = dir.file(LENGTH);
+  for (const options of WRONG.filter((_, i) => i % 29 === 0)) {
+    const thrown = assertThrows(() => openSync(path, options), TypeError);
+    const rejected = await assertRejects(() => open(path, options), TypeError);
+    assertEquals(rejected.message, thrown.message);
+  }
+});
+
+/** What the file holds once it is open, or why it cannot be opened. */
+function expectedContents(
+  options: MmapOpenOptions,
+  existing: Uint8Array | null,
+): Uint8Array | "NotFound" | "AlreadyExists" {
+  const { create, createNew, truncate, size = 0 } = options;
+  if (createNew && existing) return "AlreadyExists";
+  if (existing && !truncate && (existing.length > 0 || !create)) {
+    return existing;
+  }
+  if (!existing && !create && !createNew) return "NotFound";
+  return new Uint8Array(size);
+}
+
+for (
+  const [name, { length }] of Object.entries({
+    "a file": { length: LENGTH },
+    "an empty file": { length: 0 },
+    "no file": { length: -1 },
+  })
+) {
+  Deno.test(`Every other combination opens and behaves, over ${name}`, async () => {
+    using dir = new TempDir();
+    const existing = length < 0 ? null : pattern(length);
+    for (const [i, options] of RIGHT.entries()) {
+      const path = dir.join("data");
+      if (existing) Deno.writeFileSync(path, existing);
+      const hasWindow = options.offset !== undefined ||
+        options.length !== undefined;
+      const contents = expectedContents(options, existing);
+      const outcome = await outcomeOf(() =>
+        (i % 2 ? openSync : open)(path, options)
+      );
+      const what = Deno.inspect(options);
+      if (typeof contents === "string") {
+        assert("error" in outcome, what);
+        assert(outcome.error instanceof Deno.errors[contents], what);
+      } else if (hasWindow && windowOf(options, contents) === null) {
+        assert("error" in outcome, what);
+        assert(outcome.error instanceof RangeError, what);
+      } else {
+        if ("error" in outcome) throw outcome.error;
+        using file = outcome.value as ReturnType<typeof openSync>;
+        assertBehaves(file, options, contents, what);
+      }
+      if (existing === null && typeof contents !== "string") {
+        Deno.removeSync(path);
+      }
+    }
+  });
+}
+
+/** The part of the file that the window shows; null where it is not in the file. */
+function windowOf(
+  options: MmapOpenOptions,
+  contents: Uint8Array,
+): Uint8Array | null {
+  const { offset = 0, length = contents.length - offset } = options;
+  if (length < 0 || offset + length > contents.length) return null;
+  return contents.subarray(offset, offset + length);
+}
+
+/** An open file of these contents lets through what its options say, and nothing else. */
+function assertBehaves(
+  file: ReturnType<typeof openSync>,
+  options: MmapOpenOptions,
+  contents: Uint8Array,
+  what: string,
+): void {
+  const { write, append, grow, copyOnWrite, offset = 0 } = options;
+  const mapped = windowOf(options, contents)!.slice();
+  assertEquals(file.size, mapped.length, what);
+
+  const read = options.read ?? (!write && !append);
+  const p = new Uint8Array(mapped.length + 1);
+  if (read) {
+    assertEquals(file.readAtSync(p, 0), mapped.length || null, what);
+    assert(equal(p.subarray(0, mapped.length), mapped), what);
+  } else {assertEquals(
+      Reflect.get(assertThrows(() => file.readSync(p)), "code"),
+      "EBADF",
+    );}
+
+  // One byte at the beginning, and two over the end.
+  const onDisk = contents.slice();
+  if (!write && !append && !copyOnWrite) {
+    assertThrows(
+      () => file.writeSync(encode("X")),
+      Deno.errors.PermissionDenied,
+    );
+    assert(equal(Deno.readFileSync(file.name), onDisk), what);
+    return;
+  }
+  if (mapped.length > 0) {
+    assertEquals(file.writeAtSync(encode("X"), 0), 1);
+    mapped[0] = 88;
+    if (!copyOnWrite) onDisk[offset] = 88;
+  }
+  file.seekSync(0, Deno.SeekMode.End);
+  const end = encode("YZ");
+  if (grow || append) {
+    assertEquals(file.writeSync(end), 2, what);
+    assert(
+      equal(Deno.readFileSync(file.name), new Uint8Array([...onDisk, ...end])),
+      what,
+    );
+    assertEquals(file.size, mapped.length + 2);
+  } else {
+    assertThrows(() => file.writeSync(end), RangeError);
+    assert(equal(Deno.readFileSync(file.name), onDisk), what);
+    if (read) assert(equal(file.bytes(), mapped), what);
+  }
+}
+
+Deno.test("Options that are false or undefined are as good as absent", () => {
+  using dir = new TempDir();
+  const path = dir.file(LENGTH);
+  const switches = OPTIONS.filter((option) =>
+    option !== "read" && VALUES[option][1] === true
+  );
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...WRONG, ...RIGHT),
+      fc.array(
+        fc.tuple(
+          fc.constantFrom(...switches),
+          fc.constantFrom(false, undefined),
+        ),
+      ),
+      (options, additions) => {
+        const absent = additions.filter(([option]) => !has(options, option));
+        const more = { ...options, ...Object.fromEntries(absent) };
+        const isWrong = brokenRules(options).length > 0;
+        assertEquals(brokenRules(more).length > 0, isWrong);
+        Deno.writeFileSync(path, pattern(LENGTH));
+        try {
+          openSync(path, more).close();
+          assertEquals(isWrong, false);
+        } catch (error) {
+          if (options.createNew && error instanceof Deno.errors.AlreadyExists) {
+            return;
+          }
+          assertEquals(isWrong, true, String(error));
+          assertNamesBoth(error as Error, options);
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("Numbers that count no bytes are refused, before the disk is touched", async () => {
+  using dir = new TempDir();
+  const path = dir.join("absent");
+  const wrong: [unknown, new () => Error][] = [
+    [-1, RangeError],
+    [0.5, RangeError],
+    [NaN, RangeError],
+    [Infinity, RangeError],
+    [-Infinity, RangeError],
+    [2 ** 53, RangeError],
+    ["1", TypeError],
+    [1n, TypeError],
+    [null, TypeError],
+    [true, TypeError],
+    [{}, TypeError],
+  ];
+  for (const [value, type] of wrong) {
+    for (const option of ["size", "offset", "length"]) {
+      const options = option === "size"
+        ? { write: true, create: true, size: value }
+        : { [option]: value };
+      const error = assertThrows(
+        () => openSync(path, options as MmapOpenOptions),
+        type,
+        path,
+      );
+      assert(error.message.includes(`'${option}'`), error.message);
+      await assertRejects(() => open(path, options as MmapOpenOptions), type);
+    }
+  }
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+});
+
+Deno.test("Unknown advice and unknown backends are TypeErrors", () => {
+  using dir = new TempDir();
+  const path = dir.file("hello");
+  for (const value of ["", "willneed", null, 1]) {
+    for (const option of ["advice", "backend"]) {
+      const options = { [option]: value } as MmapOpenOptions;
+      const error = assertThrows(
+        () => openSync(path, options),
+        TypeError,
+        path,
+      );
+      assert(error.message.includes(`'${option}'`), error.message);
+    }
+  }
+});
+
+Deno.test("advice, prefetch and guard change nothing of what is read", async () => {
+  using dir = new TempDir();
+  const path = dir.file(10_000);
+  for (const advice of [undefined, "normal", "sequential", "random"] as const) {
+    for (const prefetch of [undefined, true, false]) {
+      for (const guard of [undefined, true, false]) {
+        const options = { advice, prefetch, guard };
+        using one = openSync(path, options);
+        using two = await open(path, options);
+        assert(equal(one.bytes(), pattern(10_000)));
+        assert(equal(two.bytes(), pattern(10_000)));
+        if (guard === false) {
+          assertEquals([one.guarded, two.guarded], [false, false]);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("open() does not change the options that it is given", async () => {
+  using dir = new TempDir();
+  const options = Object.freeze({ write: true, create: true, size: 10 });
+  (await open(dir.join("new"), options)).close();
+  openSync(dir.join("new"), options).close();
+  assertEquals(options, { write: true, create: true, size: 10 });
+});

@@ -1,0 +1,452 @@
+/** What Deno's permissions, and the filesystem's, let be opened: each in a process with narrow flags. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { MmapOpenOptions } from "@mmapfile/mmapfile";
+import { deno } from "./child.ts";
+
+const isLinux = Deno.build.os === "linux";
+const isPosix = Deno.build.os !== "windows";
+const SCRIPT = new URL("./children/permissions.ts", import.meta.url).href;
+
+/** The user who owns nothing. */
+const NOBODY = 65534;
+
+type Settings = MmapOpenOptions & { isAsync?: boolean; user?: number };
+
+/** How the open of one path ended. */
+interface Ending {
+  /** The first four bytes, if it was opened. */
+  text?: string;
+  /** The error, if not. */
+  name?: string;
+  message?: string;
+  /** Rights of the mappings that there are of the file, such as "rw-s". */
+  maps: string[];
+  /** The name of Deno's own error, or "". */
+  as: string;
+}
+
+/** Opens paths in a process that has these flags. */
+async function tryOpen(
+  flags: string[],
+  settings: Settings,
+  ...paths: string[]
+): Promise<Ending[]> {
+  const { code, stdout, stderr } = await deno([
+    "run",
+    "--no-prompt",
+    "--no-lock",
+    "--no-config",
+    ...flags,
+    SCRIPT,
+    JSON.stringify(settings),
+    ...paths,
+  ]);
+  assertEquals(code, 0, stderr);
+  const endings = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(endings.length, paths.length);
+  return endings;
+}
+
+/** The directory `allowed` with the file "inside", and "outside" beside it. */
+function test(
+  name: string,
+  ignore: boolean,
+  fn: (allowed: string) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore,
+    async fn() {
+      const root = Deno.realPathSync(
+        Deno.makeTempDirSync({ prefix: "mmapfile-permissions-" }),
+      );
+      const allowed = `${root}/allowed`;
+      try {
+        Deno.mkdirSync(allowed);
+        Deno.writeTextFileSync(`${allowed}/inside`, "inside");
+        Deno.writeTextFileSync(`${root}/outside`, "outside");
+        if (isPosix) Deno.chmodSync(root, 0o755);
+        await fn(allowed);
+      } finally {
+        Deno.removeSync(root, { recursive: true });
+      }
+    },
+  });
+}
+
+function assertRefused(
+  { name, message, maps }: Ending,
+  expected: string,
+  ...parts: string[]
+): void {
+  assertEquals(name, expected, message);
+  for (const part of parts) assertStringIncludes(message!, part);
+  assertEquals(maps, []);
+}
+
+/** The directory is as it was made. */
+function assertUntouched(allowed: string): void {
+  const names = [...Deno.readDirSync(allowed)].map(({ name }) => name);
+  assertEquals(names, ["inside"]);
+  assertEquals(Deno.readTextFileSync(`${allowed}/inside`), "inside");
+}
+
+const WRITES: Settings[] = [
+  { read: true, write: true },
+  { read: true, write: true, grow: true },
+  { read: true, append: true },
+  { read: true, write: true, truncate: true, size: 10 },
+  { read: true, write: true, create: true, size: 10 },
+];
+const CREATIONS: Settings[] = [
+  { read: true, write: true, create: true, size: 10 },
+  { read: true, write: true, create: true, truncate: true, size: 10 },
+  { read: true, write: true, createNew: true, size: 10 },
+  { read: true, append: true, create: true },
+];
+
+for (const isAsync of [false, true]) {
+  const open = isAsync ? "open" : "openSync";
+
+  test(
+    `${open}() with --allow-read=DIR opens what is inside and nothing outside`,
+    false,
+    async (allowed) => {
+      const inside = `${allowed}/inside`;
+      const [first, dotted, ...refused] = await tryOpen(
+        [`--allow-read=${allowed}`, "--allow-ffi"],
+        { isAsync },
+        inside,
+        `${allowed}/../allowed/inside`,
+        `${allowed}/../outside`,
+        `${allowed}-beside`,
+        new URL(import.meta.url).pathname,
+      );
+      assertEquals([first.text, dotted.text], ["insi", "insi"]);
+      for (const ending of refused) {
+        assertRefused(ending, "NotCapable", "read access", "--allow-read");
+        assertEquals(ending.as, "NotCapable");
+      }
+    },
+  );
+
+  test(
+    `${open}() without --allow-write opens nothing to write, and touches nothing`,
+    false,
+    async (allowed) => {
+      const flags = [`--allow-read=${allowed}`, "--allow-ffi"];
+      for (const options of WRITES) {
+        const settings = { ...options, isAsync };
+        const [ending] = await tryOpen(flags, settings, `${allowed}/inside`);
+        assertRefused(ending, "NotCapable", "write access", "--allow-write");
+      }
+      for (const options of CREATIONS) {
+        const settings = { ...options, isAsync };
+        const [ending] = await tryOpen(flags, settings, `${allowed}/new`);
+        assertRefused(ending, "NotCapable", "write access", "--allow-write");
+      }
+      assertUntouched(allowed);
+    },
+  );
+
+  test(
+    `${open}() without --allow-ffi says what to do, and touches nothing`,
+    false,
+    async (allowed) => {
+      const flags = [`--allow-read=${allowed}`, `--allow-write=${allowed}`];
+      for (const options of [{}, { copyOnWrite: true }, ...WRITES]) {
+        const settings = { ...options, isAsync };
+        const [ending] = await tryOpen(flags, settings, `${allowed}/inside`);
+        assertRefused(
+          ending,
+          "NotCapable",
+          "--allow-ffi",
+          `backend: "fallback"`,
+        );
+      }
+      for (const options of CREATIONS) {
+        const settings = { ...options, isAsync };
+        const [ending] = await tryOpen(flags, settings, `${allowed}/new`);
+        assertRefused(ending, "NotCapable", "--allow-ffi");
+      }
+      assertUntouched(allowed);
+    },
+  );
+}
+
+test(
+  "openSync() opens a symlink that points outside where Deno does, and there only",
+  !isPosix,
+  async (allowed) => {
+    Deno.symlinkSync("../outside", `${allowed}/link`);
+    const [ending] = await tryOpen(
+      [`--allow-read=${allowed}`, "--allow-ffi"],
+      {},
+      `${allowed}/link`,
+    );
+    assertEquals(ending.name ?? "", ending.as);
+  },
+);
+
+test(
+  "openSync() with --allow-write=DIR writes nothing outside",
+  false,
+  async (allowed) => {
+    const outside = `${allowed}/../outside`;
+    const flags = ["--allow-read", `--allow-write=${allowed}`, "--allow-ffi"];
+    for (const options of WRITES) {
+      const [ending] = await tryOpen(flags, options, outside);
+      assertRefused(ending, "NotCapable", "write access");
+    }
+    for (const options of CREATIONS) {
+      const [ending] = await tryOpen(flags, options, `${allowed}/../new`);
+      assertRefused(ending, "NotCapable", "write access");
+    }
+    assertEquals(Deno.readTextFileSync(outside), "outside");
+    assertEquals([...Deno.readDirSync(`${allowed}/..`)].length, 2);
+  },
+);
+
+test(
+  "openSync() with --deny-read and --deny-write obeys them",
+  false,
+  async (allowed) => {
+    const inside = `${allowed}/inside`;
+    const [read] = await tryOpen(["-A", `--deny-read=${inside}`], {}, inside);
+    assertRefused(read, "NotCapable", "read access");
+    const [write] = await tryOpen(
+      ["-A", `--deny-write=${inside}`],
+      { read: true, write: true },
+      inside,
+    );
+    assertRefused(write, "NotCapable", "write access");
+    const [ffi] = await tryOpen(["-A", "--deny-ffi"], {}, inside);
+    assertRefused(ffi, "NotCapable", "--allow-ffi");
+    assertUntouched(allowed);
+  },
+);
+
+test(
+  "openSync() to write alone says that --allow-read is needed too",
+  false,
+  async (allowed) => {
+    const flags = [`--allow-write=${allowed}`, "--allow-ffi"];
+    const inside = `${allowed}/inside`;
+    for (
+      const options of [
+        { write: true },
+        { append: true },
+        { write: true, truncate: true },
+      ]
+    ) {
+      const [ending] = await tryOpen(flags, options, inside);
+      assertRefused(
+        ending,
+        "NotCapable",
+        "--allow-read",
+        "must be readable too",
+      );
+    }
+    const create = { write: true, create: true, size: 5 };
+    const [ending] = await tryOpen(flags, create, `${allowed}/new`);
+    assertRefused(ending, "NotCapable", "--allow-read", "must be readable too");
+    assertUntouched(allowed);
+  },
+);
+
+test(
+  "openSync() to write alone says nothing of reading where writing is what is missing",
+  !isLinux,
+  async (allowed) => {
+    const inside = `${allowed}/inside`;
+    const [denied] = await tryOpen(
+      [`--allow-read=${allowed}`, "--allow-ffi"],
+      { write: true },
+      inside,
+    );
+    assertRefused(denied, "NotCapable", "write access");
+    assert(!denied.message!.includes("readable"), denied.message);
+    Deno.chmodSync(inside, 0o444);
+    const [refused] = await tryOpen(
+      ["-A"],
+      { write: true, user: NOBODY },
+      inside,
+    );
+    assertRefused(refused, "PermissionDenied", "Cannot open", inside);
+    assert(!refused.message!.includes("readable"), refused.message);
+  },
+);
+
+test(
+  "openSync() with --allow-ffi for the library alone says that it must be for all",
+  !isLinux,
+  async (allowed) => {
+    const inside = `${allowed}/inside`;
+    const maps = Deno.readTextFileSync("/proc/self/maps");
+    const library = maps.match(/\/\S*\/libc[.-]\S+/)?.[0] ?? "libc.so.6";
+    for (const path of [library, "libc.so.6"]) {
+      const [ending] = await tryOpen(
+        ["--allow-read", "--allow-write", `--allow-ffi=${path}`],
+        { write: true, truncate: true },
+        inside,
+      );
+      assertRefused(
+        ending,
+        "NotCapable",
+        "--allow-ffi (with no path behind it",
+        `backend: "fallback"`,
+      );
+    }
+    assertUntouched(allowed);
+  },
+);
+
+test(
+  "openSync() maps copy-on-write with permission to read alone",
+  false,
+  async (allowed) => {
+    const [{ text, name, maps }] = await tryOpen(
+      [`--allow-read=${allowed}`, "--allow-ffi"],
+      { copyOnWrite: true },
+      `${allowed}/inside`,
+    );
+    assertEquals([text, name], ["mine", undefined]);
+    if (isLinux) assertEquals(maps, ["rw-p"]);
+    assertUntouched(allowed);
+  },
+);
+
+test(
+  "openSync() makes no shared mapping with write access of a file opened for reading",
+  !isLinux,
+  async (allowed) => {
+    const [{ text, maps }] = await tryOpen(
+      ["--allow-read", "--allow-write", "--allow-ffi"],
+      {},
+      `${allowed}/inside`,
+    );
+    assertEquals(text, "insi");
+    assertEquals(maps.length, 1);
+    assert(["rw-p", "r--s", "r--p"].includes(maps[0]), maps[0]);
+  },
+);
+
+test(
+  "openSync() needs no permission beyond read, write and ffi",
+  false,
+  async (allowed) => {
+    const flags = [
+      `--allow-read=${allowed}`,
+      `--allow-write=${allowed}`,
+      "--allow-ffi",
+    ];
+    const [read] = await tryOpen(flags, {}, `${allowed}/inside`);
+    assertEquals(read.text, "insi");
+    for (const options of [...WRITES.slice(0, 2), ...CREATIONS]) {
+      for (const isAsync of [false, true]) {
+        const settings = { ...options, isAsync };
+        const [ending] = await tryOpen(flags, settings, `${allowed}/new-file`);
+        // Both kinds: where the file must be there, and where it must not.
+        if (options.create || options.createNew) {
+          assertEquals([ending.text, ending.message], ["mine", undefined]);
+          if (isLinux) assertEquals(ending.maps, ["rw-s"]);
+          Deno.removeSync(`${allowed}/new-file`);
+        } else assertRefused(ending, "NotFound", "new-file");
+      }
+    }
+    const [written] = await tryOpen(
+      flags,
+      { read: true, write: true },
+      `${allowed}/inside`,
+    );
+    assertEquals([written.text, written.message], ["mine", undefined]);
+    assertEquals(Deno.readTextFileSync(`${allowed}/inside`), "minede");
+  },
+);
+
+test(
+  "openSync() of files that the filesystem protects is PermissionDenied",
+  !isLinux,
+  async (allowed) => {
+    const make = (name: string, mode: number) => {
+      const path = `${allowed}/${name}`;
+      Deno.writeTextFileSync(path, "inside");
+      Deno.chmodSync(path, mode);
+      return path;
+    };
+    const unreadable = make("unreadable", 0o222);
+    const unwritable = make("unwritable", 0o444);
+    const closed = `${allowed}/closed`;
+    Deno.mkdirSync(closed);
+    make("closed/inside", 0o666);
+    Deno.chmodSync(closed, 0o700);
+    if (Deno.uid() !== 0) Deno.chmodSync(closed, 0);
+    const user = NOBODY;
+
+    for (const isAsync of [false, true]) {
+      const [first, second, third] = await tryOpen(
+        ["-A"],
+        { user, isAsync },
+        unreadable,
+        unwritable,
+        `${closed}/inside`,
+      );
+      assertRefused(first, "PermissionDenied", "Cannot open", unreadable);
+      assertEquals(first.as, "PermissionDenied");
+      assertEquals([second.text, second.message], ["insi", undefined]);
+      assertRefused(third, "PermissionDenied", "Cannot open", closed);
+
+      for (const options of WRITES) {
+        const endings = await tryOpen(
+          ["-A"],
+          { ...options, user, isAsync },
+          unreadable,
+          unwritable,
+        );
+        for (const ending of endings) {
+          assertRefused(ending, "PermissionDenied", "Cannot open");
+        }
+      }
+    }
+    Deno.chmodSync(closed, 0o700);
+    for (const name of ["inside", "unwritable", "closed/inside"]) {
+      assertEquals(Deno.readTextFileSync(`${allowed}/${name}`), "inside", name);
+    }
+  },
+);
+
+test(
+  "openSync() to write a file that may be written but not read says that it must be readable",
+  !isLinux,
+  async (allowed) => {
+    const path = `${allowed}/inside`;
+    Deno.chmodSync(path, 0o222);
+    for (const options of [{ write: true }, { append: true }]) {
+      const [ending] = await tryOpen(
+        ["-A"],
+        { ...options, user: NOBODY },
+        path,
+      );
+      assertRefused(ending, "PermissionDenied", path, "must be readable too");
+    }
+  },
+);
+
+test(
+  "openSync() to create a file in a directory that may not be written leaves nothing",
+  !isLinux,
+  async (allowed) => {
+    Deno.chmodSync(allowed, 0o555);
+    for (const options of CREATIONS) {
+      const [ending] = await tryOpen(
+        ["-A"],
+        { ...options, user: NOBODY },
+        `${allowed}/new`,
+      );
+      assertRefused(ending, "PermissionDenied", "Cannot open", "new");
+    }
+    assertUntouched(allowed);
+    Deno.chmodSync(allowed, 0o755);
+  },
+);

@@ -1,0 +1,337 @@
+/** What could kill the process, each in a process of its own, judged by how that ends. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { type ChildResult, deno } from "./child.ts";
+
+const isLinux = Deno.build.os === "linux";
+
+const RUN = [
+  "run",
+  "-A",
+  "--no-lock",
+  "--no-config",
+  "--v8-flags=--expose-gc",
+];
+
+/** Runs a script of `children/` with a directory of its own, which `check` sees too. */
+async function run(
+  script: string,
+  [name, ...details]: string[],
+  check: (result: ChildResult, path: string) => void,
+  before: (path: string) => void = () => {},
+): Promise<void> {
+  const url = new URL(`./children/${script}.ts`, import.meta.url).href;
+  const directory = Deno.makeTempDirSync({ prefix: "mmapfile-safety-" });
+  const path = `${directory}/file`;
+  try {
+    before(path);
+    const result = await deno([...RUN, url, name, directory, ...details]);
+    check(result, path);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+/** The case ends by itself, having printed these lines. */
+function assertPrints(
+  args: string[],
+  lines: string[],
+  before?: (path: string) => void,
+): Promise<void> {
+  return run("safety", args, ({ code, stdout, stderr }) => {
+    assertEquals(
+      [stdout, code],
+      [[...lines, "done", ""].join("\n"), 0],
+      stderr,
+    );
+  }, before);
+}
+
+for (
+  const type of [
+    "bytes",
+    "subarray",
+    "Int8Array",
+    "Int32Array",
+    "Float64Array",
+    "BigUint64Array",
+  ]
+) {
+  Deno.test(`MmapFile.close() in the midst of an optimised loop over ${type} leaves it empty`, async () => {
+    await assertPrints(["readInLoop", type], ["64 32 0 0"]);
+    await assertPrints(["writeInLoop", type], ["0 65536"]);
+  });
+}
+
+Deno.test("MmapFile.close() in the midst of an optimised loop over a DataView makes it throw", () =>
+  assertPrints(["dataViewInLoop"], ["64 32 0", "TypeError"]));
+
+for (const how of ["close", "truncate", "refresh"]) {
+  Deno.test(`a ${how} inside a built-in function that works on a view is survived`, () =>
+    assertPrints(["closeWithin", how], []));
+}
+
+Deno.test("MmapFile survives arguments that close it when they are looked at", () =>
+  assertPrints(["closeInArgument"], ["65536"]));
+
+Deno.test("MmapFile.close() a second time throws and hits no other file", () =>
+  assertPrints(["closeTwice"], ["ClosedError ClosedError", "10 65536"]));
+
+// Not survived, and so written down in the README: pbkdf2 and scrypt of node:crypto, TLS connections.
+for (
+  const job of [
+    "digest",
+    "encrypt",
+    "writeFile",
+    "fileWrite",
+    "fileRead",
+    "nodeWrite",
+    "gzip",
+    "brotli",
+    "blob",
+    "worker",
+    "tcpWrite",
+    "tcpRead",
+    "response",
+    "request",
+    "webSocket",
+    "pipe",
+    "webAssembly",
+  ]
+) {
+  Deno.test(`MmapFile.close() during Deno's own work on a view is survived: ${job}`, () =>
+    run("background", [job], ({ code, stdout, stderr }) => {
+      assertEquals([stdout, code], ["settled 0\n", 0], stderr);
+    }));
+}
+
+Deno.test("a clone of a view, and one posted to a worker, outlives the file", () =>
+  assertPrints(["structuredClone"], ["10 10", "65536"]));
+
+for (const guard of ["guarded", "unguarded"]) {
+  Deno.test(`structuredClone of a view of a growing file leaves the file usable, ${guard}`, () =>
+    assertPrints(["cloneOfGrowing", guard], [
+      "10",
+      "10",
+      "10",
+      "10",
+      "10",
+      "undefined",
+      "undefined",
+    ]));
+}
+
+Deno.test({
+  name:
+    "stray writes to the bytes of a read-only file change neither the file nor the life of the process",
+  ignore: !isLinux,
+  fn: () =>
+    assertPrints(["strayWrites"], [
+      "OTHER",
+      "aaaaR true",
+      "true true",
+      "LATER",
+      "ReadOnlyError",
+      "true",
+    ], (path) => {
+      Deno.writeFileSync(path, new Uint8Array(16 * 4096).fill(65));
+    }),
+});
+
+for (
+  const type of [
+    "bytes",
+    "subarray",
+    "Int32Array",
+    "BigUint64Array",
+    "DataView",
+  ]
+) {
+  Deno.test({
+    name: `a kept ${type} of a file dropped and collected stays readable`,
+    ignore: !isLinux,
+    fn: () => assertPrints(["keptView", type], ["true", "1 1"]),
+  });
+}
+
+Deno.test({
+  name:
+    "memory and descriptor of a dropped file are given back when its last view is dropped",
+  ignore: !isLinux,
+  fn: () => assertPrints(["keptViewDropped"], ["4096 1", "0 0", "65536"]),
+});
+
+for (
+  const [how, firstByte] of [
+    ["readOnly", 1],
+    ["written", 7],
+    ["async", 1],
+    ["copyOnWrite", 1],
+    ["grown", 1],
+    ["cut", 1],
+    ["empty", 1],
+    ["window", 1],
+    ["stream", 1],
+  ]
+) {
+  Deno.test({
+    name:
+      `a file forgotten without close() gives memory and descriptor back: ${how}`,
+    ignore: !isLinux,
+    fn: () =>
+      assertPrints(["forgotten", `${how}`], ["true", "0 0", `${firstByte}`]),
+  });
+}
+
+Deno.test({
+  name: "a closed file is not closed again when it is collected",
+  ignore: !isLinux,
+  fn: () => assertPrints(["closedThenCollected"], ["819400 200", "0"]),
+});
+
+for (const how of ["transfer", "structuredClone", "stream"]) {
+  Deno.test(`a buffer moved away outlives MmapFile.close(), and methods say so: ${how}`, () =>
+    assertPrints(["moved", how], [
+      "0 65536",
+      "TypeError",
+      "TypeError",
+      "TypeError",
+      "TypeError",
+      "65536 2",
+      "ClosedError",
+    ]));
+}
+
+Deno.test({
+  name: "views of a growing file, kept, dropped and moved away, are as safe",
+  ignore: !isLinux,
+  fn: () =>
+    assertPrints(["growing"], [
+      "true",
+      "8192 1",
+      "0 0",
+      "4096 12288",
+      "TypeError TypeError",
+      "12288 12288",
+    ]),
+});
+
+Deno.test({
+  name: "MmapFile.refresh() after a buffer was moved away leaves both readable",
+  ignore: !isLinux,
+  fn: () =>
+    assertPrints(["movedThenMappedAnew"], [
+      "65536 65536 65536",
+      "1",
+      "1 65536",
+    ]),
+});
+
+Deno.test("a buffer moved to a worker outlives MmapFile.close()", () =>
+  assertPrints(["movedToWorker"], ["65536 0"]));
+
+for (const task of ["read", "view", "write", "open", "sync", "lock", "busy"]) {
+  Deno.test(`worker.terminate() in the midst of work is survived: ${task}`, () =>
+    assertPrints(["terminated", task], ["4096"]));
+}
+
+Deno.test("Atomics.wait on a view is refused, as the memory is not shared to V8", () =>
+  assertPrints(["atomicsWait"], [
+    "TypeError",
+    "TypeError",
+    "0",
+    "TypeError",
+    "TypeError",
+  ]));
+
+/** The case ends with this code, and what it wrote to a file that it left open is in the file. */
+function assertEnds(
+  name: string,
+  expected: Pick<ChildResult, "code" | "stdout"> & { stderr?: string },
+): Promise<void> {
+  return run("safety", [name], ({ code, stdout, stderr }, path) => {
+    assertEquals(code, expected.code, stderr);
+    assertEquals(stdout, expected.stdout);
+    assertStringIncludes(stderr, expected.stderr ?? "");
+    assertEquals(Deno.readFileSync(path)[0], 100);
+  });
+}
+
+Deno.test("an uncaught error with files open ends the process as ever", async () => {
+  const stdout = "unhandled rejection\n";
+  const stderr = "on purpose";
+  await assertEnds("uncaught", { code: 1, stdout, stderr });
+  await assertEnds("rejected", { code: 1, stdout: `done\n${stdout}`, stderr });
+});
+
+Deno.test("the process ends by itself with files open", () =>
+  assertEnds("openAtExit", { code: 0, stdout: "done\n" }));
+
+Deno.test("Deno.exit() amidst operations under way ends the process with its code", () =>
+  assertEnds("exitAmidst", { code: 7, stdout: "done\n" }));
+
+Deno.test("Deno.exit() inside a loop over a view ends the process with its code", () =>
+  assertEnds("exitInCallback", { code: 7, stdout: "" }));
+
+Deno.test("a file can be written and closed in an unload listener", () =>
+  assertEnds("unload", { code: 0, stdout: "done\nunloaded 0\n" }));
+
+Deno.test({
+  name: "what was written is in the file after SIGKILL",
+  ignore: Deno.build.os === "windows",
+  fn: () => assertEnds("killed", { code: 137, stdout: "" }),
+});
+
+Deno.test("a view held while its file grows is as it was, or empty", () =>
+  assertPrints(["growUnderView"], [
+    "true true",
+    "true",
+    "true",
+    "true",
+    "0 0",
+  ]));
+
+Deno.test("MmapFile grows under Deno's own work on its views", () =>
+  assertPrints(["growUnderWork"], ["true"]));
+
+Deno.test("MmapFile.writeSync() of the file's own bytes to its end doubles it", () =>
+  assertPrints(["growByItself"], ["8388608 8388608"]));
+
+for (
+  const operation of [
+    "read",
+    "readAt",
+    "write",
+    "writeAt",
+    "writeItself",
+    "readItself",
+    "sync",
+    "syncData",
+    "flush",
+    "prefetch",
+    "truncate",
+    "lengthen",
+    "stat",
+    "utime",
+    "seek",
+    "tryLock",
+    "unlock",
+    "queue",
+  ]
+) {
+  Deno.test(`MmapFile.close() while an operation is pending lets it end or throw ClosedError: ${operation}`, () =>
+    assertPrints(["closeWhilePending", operation], []));
+}
+
+Deno.test("MmapFile.close() while lock() waits leaves nobody holding the lock", () =>
+  assertPrints(["closeWhileLocking"], ["fine fine", "true"]));
+
+Deno.test("MmapFile.close() under its streams makes them fail as Deno's do", () =>
+  assertPrints(["closeWhileStreaming"], ["BadResource", "BadResource"]));
+
+Deno.test({
+  name:
+    "fifty files opened at once and closed under their sync leave no mapping",
+  ignore: !isLinux,
+  fn: () => assertPrints(["openAtOnce"], ["0"]),
+});

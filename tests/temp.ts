@@ -1,0 +1,137 @@
+/** Files and disks for one test, gone when it ends, and what is left open of them. */
+
+import { Buffer } from "node:buffer";
+import { join } from "@std/path";
+
+/** A directory for one test, removed with all that is in it. */
+export class TempDir implements Disposable {
+  readonly path: string = Deno.realPathSync(
+    Deno.makeTempDirSync({ prefix: "mmapfile_" }),
+  );
+
+  join(...names: string[]): string {
+    return join(this.path, ...names);
+  }
+
+  /** A new file with these bytes, or with this many bytes of `pattern`. */
+  file(contents: string | Uint8Array | number = "", name = "data"): string {
+    const path = this.join(name);
+    if (typeof contents === "number") contents = pattern(contents);
+    if (typeof contents === "string") contents = encode(contents);
+    Deno.writeFileSync(path, contents);
+    return path;
+  }
+
+  /** A new file of `size` bytes that has no blocks. */
+  sparseFile(size: number, name = "sparse"): string {
+    const path = this.join(name);
+    using file = Deno.createSync(path);
+    file.truncateSync(size);
+    return path;
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+/** A tmpfs of a few bytes, so that a disk can be filled. */
+export class SmallDisk implements Disposable {
+  readonly #dir = new TempDir();
+
+  constructor(bytes: number) {
+    const { path } = this.#dir;
+    const options = `size=${bytes}`;
+    if (!run("mount", "-t", "tmpfs", "-o", options, "tmpfs", path)) {
+      this.#dir[Symbol.dispose]();
+      throw new Error("Cannot mount a tmpfs");
+    }
+  }
+
+  join(...names: string[]): string {
+    return this.#dir.join(...names);
+  }
+
+  [Symbol.dispose](): void {
+    // Lazily: a mapping that is meant to outlive its file would hold it.
+    run("umount", "-l", this.#dir.path);
+    this.#dir[Symbol.dispose]();
+  }
+}
+
+/** Whether a `SmallDisk` can be had here: Linux, and root's rights. */
+export function canMount(): boolean {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
+  try {
+    new SmallDisk(1 << 20)[Symbol.dispose]();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function run(command: string, ...args: string[]): boolean {
+  try {
+    return new Deno.Command(command, { args, stderr: "null" }).outputSync()
+      .success;
+  } catch {
+    return false;
+  }
+}
+
+/** Bytes none of which is 0, and no two neighbouring stretches of which look alike. */
+export function pattern(length: number, seed = 0): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = patternAt(i, seed);
+  return bytes;
+}
+
+/** The byte of `pattern` at one place. */
+export function patternAt(i: number, seed = 0): number {
+  return 1 + ((i + seed) * 31 + (i >>> 8) * 7) % 255;
+}
+
+/** Whether the bytes are the same; fast, for files of many MiB. */
+export function equal(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
+}
+
+export function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+export function decode(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/**
+ * What this process holds open below a directory: descriptors, and mappings as lines of
+ * /proc/self/maps. Of one directory only, since other tests may run in other threads.
+ */
+export function heldOpen(dir: { join(): string }): string[] {
+  const prefix = dir.join();
+  const held = Deno.readTextFileSync("/proc/self/maps").split("\n")
+    .filter((line) => line.includes(prefix));
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      const path = Deno.readLinkSync(`/proc/self/fd/${name}`);
+      if (path.startsWith(prefix)) held.push(`fd ${name} ${path}`);
+    } catch (error) {
+      // Closed since the directory was listed: the listing's own, or another thread's.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return held;
+}
+
+/** What a call came to: its value, or the error that it threw or rejected with. */
+export type Outcome = { value: unknown } | { error: Error };
+
+export async function outcomeOf(call: () => unknown): Promise<Outcome> {
+  try {
+    return { value: await call() };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return { error };
+  }
+}

@@ -1,0 +1,95 @@
+/** A file that someone else truncates throws, and does not kill the process. */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { deno } from "./child.ts";
+
+const CHILD = fromFileUrl(new URL("children/truncation.ts", import.meta.url));
+
+/** Where the guard is built: elsewhere a fault ends the process, as the README says. */
+const isGuarded = Deno.build.os === "linux";
+
+const CUTS = {
+  "nothing": 0,
+  "the middle of a page": 5000,
+  "the middle of the file": 4 << 20,
+};
+
+const CASES = [
+  "readSync",
+  "readAtSync",
+  "readAt",
+  "read",
+  "bytesLoop",
+  "lines",
+  "chunks",
+  "indexOf",
+  "lastIndexOf",
+  "includes",
+  "decode",
+  "digest",
+  "writeSync1KB",
+  "writeSync1MB",
+  "writeAtSync",
+  "write",
+  "writeString",
+  "writeToFsFile",
+  "fill",
+  "growBySmall",
+  "growByLarge",
+  "statSync",
+  "syncSync",
+  "sync",
+  "flushSync",
+  "flush",
+];
+
+for (const [where, length] of Object.entries(CUTS)) {
+  for (const name of CASES) {
+    Deno.test({
+      name:
+        `${name} of a file cut to ${where} throws TruncatedError until refresh()`,
+      ignore: !isGuarded,
+      fn: async () => {
+        const { code, stdout, stderr } = await run(name, length, "on");
+        assertEquals(
+          stdout.trim().split("\n"),
+          [
+            "TruncatedError",
+            "TruncatedError",
+            `${length}`, // nothing has made the file longer again
+            `${length} ${length}`,
+          ],
+          stderr,
+        );
+        assertEquals(code, 0);
+      },
+    });
+  }
+
+  Deno.test({
+    name:
+      `MmapFile.readable of a file cut to ${where} errors and closes the file`,
+    ignore: !isGuarded,
+    fn: async () => {
+      const { code, stdout, stderr } = await run("readable", length, "on");
+      assertEquals(stdout.trim(), "TruncatedError", stderr);
+      assertEquals(code, 0);
+    },
+  });
+}
+
+for (const name of ["readSync", "bytesLoop", "indexOf", "fill"]) {
+  Deno.test({
+    name: `${name} of a file cut to nothing ends a process without a guard`,
+    ignore: !isGuarded,
+    fn: async () => {
+      const { signal, code } = await run(name, 0, "off");
+      assert(signal === "SIGBUS" || code === 135, `${signal} ${code}`);
+    },
+  });
+}
+
+function run(name: string, length: number, guard: "on" | "off") {
+  return deno(["run", "-A", "--no-check", CHILD, name, `${length}`, guard]);
+}
