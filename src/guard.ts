@@ -56,6 +56,7 @@ export interface GuardedRange {
 export const NAMES = {
   TABLE: 0x10000, // the largest page of arm64, so that protection never covers both
   PREVIOUS: 0,
+  UNKNOWN: 2, // in its place while the handler is being installed; 0 and 1 have meanings
   PAGE_MASK: 152,
   USED: 160,
   HEADER: 256,
@@ -75,7 +76,7 @@ export const NAMES = {
   MAP: 0x4032, // MAP_NORESERVE|MAP_ANONYMOUS|MAP_FIXED|MAP_PRIVATE
 } as const;
 
-const { TABLE, PREVIOUS, PAGE_MASK, USED, HEADER, SLOT } = NAMES;
+const { TABLE, PREVIOUS, UNKNOWN, PAGE_MASK, USED, HEADER, SLOT } = NAMES;
 const { START, END, ZEROS, FAULTS, STATE } = NAMES;
 const LIVE = 1 << NAMES.LIVE_BIT;
 const HELD = 1 << 29;
@@ -179,12 +180,13 @@ const X86_64 = `
   5b                   |   pop   rbx
                        | chain:
   48 8b 05 28 ff 00 00 |   mov   rax, [rip+TABLE+PREVIOUS]
-  48 83 f8 01          |   cmp   rax, 1
-  77 43                |   ja    call
-  72 07                |   jb    default                          ; 0: SIG_DFL
+  48 83 f8 02          |   cmp   rax, UNKNOWN
+  77 47                |   ja    call
+  74 44                |   je    return                           ; not written yet: a fault happens again
+  48 85 c0             |   test  rax, rax
+  74 06                |   jz    default                          ; 0: SIG_DFL
   83 7e 08 00          |   cmp   dword ptr [rsi+SI_CODE], 0       ; 1: SIG_IGN
-  7f 01                |   jg    default                          ; which the kernel overrules for a fault
-  c3                   |   ret
+  7e 39                |   jle   return                           ; but the kernel lets no fault be ignored
                        | default:
   44 8b 46 08          |   mov   r8d, [rsi+SI_CODE]
   6a 00                |   push  0                                ; struct sigaction: SIG_DFL, no flags
@@ -229,7 +231,7 @@ const X86_64 = `
   0f 05                |   syscall
   48 83 7c 24 20 00    |   cmp   qword ptr [rsp+32], 0
   75 13                |   jne   stay
-  48 89 35 8f fe 00 00 |   mov   [rip+TABLE+PREVIOUS], rsi        ; it left SIG_DFL: we chain to that now,
+  48 89 35 8b fe 00 00 |   mov   [rip+TABLE+PREVIOUS], rsi        ; it left SIG_DFL: we chain to that now,
   48 89 e6             |   mov   rsi, rsp                         ; and what stood before stands again
   31 d2                |   xor   edx, edx
   b8 0d 00 00 00       |   mov   eax, 13                          ; SYS_rt_sigaction
@@ -328,12 +330,12 @@ const AARCH64 = `
   2a0003e7 |   mov   w7, w0                           ; w7 = the signal
   1007f6a9 |   adr   x9, TABLE
   f940012a |   ldr   x10, [x9, #PREVIOUS]
-  f100055f |   cmp   x10, #1
+  f100095f |   cmp   x10, #UNKNOWN
   540002a8 |   b.hi  call
-  54000083 |   b.lo  default                          ; 0: SIG_DFL
+  54000260 |   b.eq  return                           ; not written yet: a fault happens again
+  b400006a |   cbz   x10, default                     ; 0: SIG_DFL
   710000df |   cmp   w6, #0                           ; 1: SIG_IGN
-  5400004c |   b.gt  default                          ; which the kernel overrules for a fault
-  d65f03c0 |   ret
+  5400020d |   b.le  return                           ; but the kernel lets no fault be ignored
            | default:
   a9be7fff |   stp   xzr, xzr, [sp, #-32]!            ; struct sigaction: SIG_DFL, no flags
   a9017fff |   stp   xzr, xzr, [sp, #16]
@@ -542,18 +544,21 @@ function install(): Table | null {
     SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER,
     true,
   );
-  // The previous action is written where the handler finds it: once as it stands now,
-  // since the handler may run as soon as it is installed, and once by the call that
-  // installs it. If in between another isolate did the same, its guard is chained to.
+  // The handler may run before the call that installs it has told what stood there.
+  own.longs[PREVIOUS / 8] = BigInt(UNKNOWN);
   const previous = new Uint8Array(own.buffer, PREVIOUS, ACTION_SIZE);
-  sigaction(SIGBUS, null, previous);
   if (sigaction(SIGBUS, action, previous) !== 0) return null;
   return oldest(handler, code);
 }
 
-/** Of guards that chain to each other everyone uses the first, so that there is one table. */
+/**
+ * The table of the first of the guards that chain to each other. Isolates that install
+ * at one moment stack their handlers; all use the table at the bottom.
+ */
 function oldest(handler: bigint, code: Uint8Array): Table {
   const table = new Table(handler);
+  // Another isolate is in the call that installs this handler: nanoseconds.
+  while (Atomics.load(table.words, PREVIOUS / 4) === UNKNOWN);
   const previous = table.longs[PREVIOUS / 8];
   return isGuard(previous, code) ? oldest(previous, code) : table;
 }

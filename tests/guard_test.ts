@@ -5,6 +5,14 @@ import { type ChildResult, deno } from "./child.ts";
 const hasGuard = Deno.build.os === "linux" &&
   LISTINGS[Deno.build.arch] !== undefined;
 
+const isEmulated = Deno.env.has("MMAPFILE_TEST_RUNNER");
+
+/** Linux refuses to make pages executable when asked to: since 6.3. */
+const [major, minor] = Deno.osRelease().split(".").map((part) =>
+  parseInt(part)
+);
+const hasMdwe = major > 6 || major === 6 && minor >= 3;
+
 /** 128 + SIGBUS. */
 const KILLED_BY_BUS = 135;
 
@@ -13,9 +21,9 @@ function run(...args: string[]): Promise<ChildResult> {
   return deno(["run", "-A", "--no-lock", "--no-config", script, ...args]);
 }
 
-/** A test of a case in `guard/cases.ts`; elsewhere than on Linux it is ignored. */
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name, ignore: !hasGuard, fn });
+/** A test of a case in `guard/cases.ts`. */
+function test(name: string, fn: () => Promise<void>, ignore = !hasGuard): void {
+  Deno.test({ name, ignore, fn });
 }
 
 async function assertPrints(name: string, lines: string[]): Promise<void> {
@@ -45,23 +53,30 @@ test("a file that grows again shows its bytes only where nothing faulted", () =>
   assertPrints("grownAgain", ["0 1", "0 0 1"]));
 
 test("faults in native code and in other threads are survived", () =>
-  assertPrints("native", ["null 1", "true 1", "32 1"]));
+  assertPrints("native", ["0n 1", "true 1", "32 1"]));
 
-test("optimised code sees the count change under it", () =>
-  assertPrints("optimised", ["35000000 -1 -2"]));
+test("optimised code sees the count change across a copy", () =>
+  assertPrints("optimised", ["21000000 -1 -2"]));
 
 for (const order of ["forward", "backward", "random"]) {
   test(`1 GiB touched ${order} at every second page adds at most 100 mappings`, () =>
     assertPrints(order, []));
 }
 
-test("where large mappings are refused zeros come by the page", () =>
-  assertPrints("littleMemory", ["0 3"]));
+test(
+  "where large mappings are refused zeros come by the page (needs seccomp)",
+  () => assertPrints("refusedLarge", ["0 3"]),
+  !hasGuard || isEmulated,
+);
 
-test("where no memory is to be had the fault kills", async () => {
-  const { code, stdout } = await run("littleMemory", "none");
-  assertEquals([code, stdout], [KILLED_BY_BUS, ""]);
-});
+test(
+  "where no mapping is to be had the fault kills (needs seccomp)",
+  async () => {
+    const { code, stdout } = await run("refused");
+    assertEquals([code, stdout], [KILLED_BY_BUS, "before\n"]);
+  },
+  !hasGuard || isEmulated,
+);
 
 test("a range that was released is not guarded", async () => {
   const { code, stdout } = await run("released");
@@ -71,16 +86,21 @@ test("a range that was released is not guarded", async () => {
 for (
   const [name, what] of [
     ["foreignFault", "a fault outside the ranges"],
-    ["killedOnceThenForeignFault", "a fault outside the ranges, after a kill"],
+    ["killedOnceThenForeignFault", "after a signal a fault outside the ranges"],
     ["killed", "a SIGBUS sent again and again"],
     ["killedByDefault", "a SIGBUS sent where SIG_DFL stood"],
     ["ignored", "a fault where SIG_IGN stood"],
   ]
 ) {
-  test(`${what} kills as without the guard`, async () => {
-    const { code } = await assertUnchanged(name);
-    assertEquals(code, KILLED_BY_BUS);
-  });
+  test(
+    `${what} kills as without the guard`,
+    async () => {
+      const { code } = await assertUnchanged(name);
+      assertEquals(code, KILLED_BY_BUS);
+    },
+    // qemu 7.2 lets an ignored fault happen again for ever, where Linux kills.
+    !hasGuard || isEmulated && name === "ignored",
+  );
 }
 
 test("a SIGBUS that was sent does not end the guard", () =>
@@ -109,14 +129,20 @@ test("a signal listener between two guards lets both work", () =>
 test("eight workers that start at once share one table", () =>
   assertPrints("workers", ["1,1,1,1,1,1,1,1", "true 1"]));
 
+test("threads that fault in one range at once are survived", () =>
+  assertPrints("sameRange", ["0,0,0,0 true", "0"]));
+
 test("workers terminated in mid-access leave the guard whole", () =>
   assertPrints("terminated", []));
 
 test("a guard of another version is chained to", () =>
   assertPrints("twoVersions", ["2", "0 1", "0 1", "1"]));
 
+test("a fault while another isolate installs its guard waits for it", () =>
+  assertPrints("installing", ["0 1 true"]));
+
 test("slots are used again and count apart", () =>
-  assertPrints("reuse", ["1", "2500 2499 5000", "5000"]));
+  assertPrints("reuse", ["1", "0", "2500 2499 5000", "5000"]));
 
 test("a full table gives no guard until a slot is released", () =>
   assertPrints("full", ["32760", "true", "true"]));
@@ -130,13 +156,11 @@ test("Atomics on the table are atomic between isolates", () =>
 test("a release waits for a handler at work in the range", () =>
   assertPrints("releaseWaits", ["true"]));
 
-test("where executable pages are refused there is no guard", async () => {
-  const { code, stdout, stderr } = await run("noExecutablePages");
-  assertEquals(code, 0, stderr);
-  if (!stdout.startsWith("unsupported")) {
-    assertEquals(stdout, "null true\ndone\n");
-  }
-});
+test(
+  "where executable pages are refused there is no guard (needs Linux 6.3)",
+  () => assertPrints("noExecutablePages", ["null true"]),
+  !hasGuard || isEmulated || !hasMdwe,
+);
 
 /** GNU binutils by architecture, and what their assembler must be told. */
 const BINUTILS = [

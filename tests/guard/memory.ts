@@ -1,6 +1,6 @@
 /** Files mapped by hand, and what a test wants to know of a process's memory. */
 
-import { openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import {
   libc,
   MAP_PRIVATE,
@@ -22,7 +22,7 @@ export class MappedFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
 
   constructor(size: number, filled = true) {
-    const path = Deno.makeTempFileSync({ prefix: "mmapfile-guard-" });
+    const path = Deno.makeTempFileSync({ prefix: "guard-" });
     this.fd = openSync(path, "r+");
     Deno.removeSync(path);
     libc().ftruncate(this.fd, BigInt(size));
@@ -35,6 +35,12 @@ export class MappedFile {
   cut(size: number): void {
     libc().ftruncate(this.fd, BigInt(size));
   }
+
+  /** After this `bytes` must not be touched. */
+  close(): void {
+    libc().munmap(this.address, BigInt(this.bytes.length));
+    closeSync(this.fd);
+  }
 }
 
 /** Memory of no file. */
@@ -44,8 +50,7 @@ export function anonymous(size: number): bigint {
 
 function map(size: number, flags: number, fd: number): bigint {
   const prot = PROT_READ | PROT_WRITE;
-  const pointer = libc().mmap(0n, BigInt(size), prot, flags, fd, 0n);
-  const address = Deno.UnsafePointer.value(pointer);
+  const address = libc().mmap(0n, BigInt(size), prot, flags, fd, 0n);
   if (BigInt.asIntN(64, address) === -1n) throw new Error("mmap failed");
   return address;
 }

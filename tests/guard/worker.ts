@@ -1,7 +1,7 @@
 /** What the cases do in threads of their own. */
 
 import { guardRange, NAMES } from "../../src/guard.ts";
-import { anonymous, MappedFile, PAGE } from "./memory.ts";
+import { anonymous, bufferAt, MappedFile, PAGE } from "./memory.ts";
 
 /** A word of the table that all isolates share, by its place in the table. */
 function word(byteOffset: number): Int32Array {
@@ -11,13 +11,31 @@ function word(byteOffset: number): Int32Array {
 
 const STATE_AFTER_FAULTS = NAMES.STATE - NAMES.FAULTS;
 
-const tasks: Record<string, (detail: number) => unknown> = {
+function waitUntil(time: number): void {
+  while (Date.now() < time);
+}
+
+const tasks = {
   /** A guarded file cut under a reader: what it read, and how many faults it took. */
   touch() {
     const file = new MappedFile(4 * PAGE);
     const { faults } = guardRange(file.address, 4 * PAGE)!;
     file.cut(0);
     return file.bytes[PAGE] + faults[0];
+  },
+
+  touchAt(soon: number) {
+    waitUntil(soon);
+    return tasks.touch();
+  },
+
+  /** Reads another thread's memory from its end to its start. */
+  scan({ soon, address }: { soon: number; address: bigint }) {
+    const bytes = new Uint8Array(bufferAt(address, 4096 * PAGE));
+    waitUntil(soon);
+    let sum = 0;
+    for (let at = 4095 * PAGE; at >= 0; at -= PAGE) sum += bytes[at];
+    return sum;
   },
 
   touchForever() {
@@ -27,13 +45,14 @@ const tasks: Record<string, (detail: number) => unknown> = {
       file.cut(0);
       for (let at = 63 * PAGE; at > 0; at -= PAGE) file.bytes[at] += 1;
       range.release();
+      file.close();
     }
   },
 
   /** Holds a few slots at a time, marks them, and finds its own marks again. */
-  hammer(id) {
+  hammer(id: number) {
     const address = anonymous(PAGE);
-    for (let round = 0; round < 1000; round++) {
+    for (let round = 0; round < 3000; round++) {
       const held = Array.from({ length: 1 + round % 100 }, () => {
         const range = guardRange(address, PAGE)!;
         if (range.faults[0] !== 0) throw new Error("slot held twice");
@@ -48,22 +67,31 @@ const tasks: Record<string, (detail: number) => unknown> = {
     return "ok";
   },
 
-  add(byteOffset) {
+  add(byteOffset: number) {
     const counter = word(byteOffset);
     for (let i = 0; i < 250_000; i++) Atomics.add(counter, 0, 1);
   },
 
-  pin(byteOffset) {
+  async writeLater({ address, value }: { address: bigint; value: bigint }) {
+    const longs = new BigUint64Array(bufferAt(address, 8));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    longs[0] = value;
+  },
+
+  pin(byteOffset: number) {
     Atomics.add(word(byteOffset + STATE_AFTER_FAULTS), 0, 1);
   },
 
-  async unpin(byteOffset) {
+  async unpin(byteOffset: number) {
     const state = word(byteOffset + STATE_AFTER_FAULTS);
     await new Promise((resolve) => setTimeout(resolve, 150));
     Atomics.sub(state, 0, 1);
   },
 };
 
-self.onmessage = async ({ data: { task, detail } }) => {
-  self.postMessage(await tasks[task](detail));
+// The types that Deno checks by are those of a main thread.
+const scope = self as unknown as Worker;
+scope.onmessage = async ({ data: { task, detail } }) => {
+  const run: (detail: never) => unknown = tasks[task as keyof typeof tasks];
+  scope.postMessage(await run(detail as never));
 };
