@@ -8,6 +8,12 @@ export { create, createSync, open, openSync } from "./src/open.ts";
 export { MmapFile, type TypedArrayConstructor } from "./src/mmap_file.ts";
 export type { LinesOptions } from "./src/search.ts";
 export {
+  toReadableStream,
+  type ToReadableStreamOptions,
+  toWritableStream,
+  type ToWritableStreamOptions,
+} from "./src/streams.ts";
+export {
   ClosedError,
   OutOfBoundsError,
   ReadOnlyError,

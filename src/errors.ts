@@ -5,6 +5,8 @@
  * @module
  */
 
+import { accessSync, constants } from "node:fs";
+
 /** Thrown by every method of a file that has been closed. */
 export class ClosedError extends Deno.errors.BadResource {
   /** "ClosedError". */
@@ -101,6 +103,45 @@ export function errnoError(
   return Class === undefined
     ? new SystemError(message, facts)
     : Object.assign(new Class(message), facts);
+}
+
+/**
+ * The error for what is not a regular file. mmap(2) says ENODEV of it (19 on every system that has it);
+ * so do we, before it is asked.
+ */
+export function notRegular(name: string, isDirectory: boolean): Error {
+  const facts = { syscall: "mmap", code: "ENODEV", errno: 19 };
+  return isDirectory
+    ? Object.assign(
+      new Deno.errors.IsADirectory(
+        `Cannot map '${name}': not a regular file but a directory`,
+      ),
+      facts,
+    )
+    : new SystemError(`Cannot map '${name}': not a regular file`, facts);
+}
+
+/** The error of an open for writing alone, with a word of why reading was asked for, if that was refused. */
+export function explainRead(failure: unknown, path: string | URL): unknown {
+  if (failure instanceof Error && isReadRefused(failure, path)) {
+    failure.message +=
+      " (a file mapped for writing must be readable too: mappings cannot be write-only)";
+  }
+  return failure;
+}
+
+/** Whether it is reading, not writing, that was refused. */
+function isReadRefused(failure: Error, path: string | URL): boolean {
+  if (failure instanceof Deno.errors.NotCapable) {
+    return failure.message.includes("read access");
+  }
+  if (!(failure instanceof Deno.errors.PermissionDenied)) return false;
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The error for `--allow-ffi` not given, or given for a path only. */

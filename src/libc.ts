@@ -24,6 +24,8 @@ interface Constants {
   readonly privateFollowsFile: boolean;
   /** Whether fsync finds what was changed in memory, with no msync before it. */
   readonly fsyncWritesMemory: boolean;
+  /** Whether read(2), write(2) and mappings share one page cache. */
+  readonly unifiedCache: boolean;
 }
 
 const CONSTANTS: Record<string, Constants> = {
@@ -37,6 +39,7 @@ const CONSTANTS: Record<string, Constants> = {
     MADV_POPULATE_READ: 22,
     privateFollowsFile: true,
     fsyncWritesMemory: true,
+    unifiedCache: true,
   },
   // macOS: xnu bsd/sys/mman.h; <sys/errno.h>.
   darwin: {
@@ -48,6 +51,7 @@ const CONSTANTS: Record<string, Constants> = {
     MADV_POPULATE_READ: 0,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
+    unifiedCache: true,
   },
   // FreeBSD: sys/sys/mman.h; MAP_NORESERVE was removed in FreeBSD 11.
   freebsd: {
@@ -59,6 +63,7 @@ const CONSTANTS: Record<string, Constants> = {
     MADV_POPULATE_READ: 0,
     privateFollowsFile: true,
     fsyncWritesMemory: false,
+    unifiedCache: true,
   },
   // NetBSD: sys/sys/mman.h.
   netbsd: {
@@ -70,6 +75,7 @@ const CONSTANTS: Record<string, Constants> = {
     MADV_POPULATE_READ: 0,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
+    unifiedCache: true,
   },
   // OpenBSD: sys/sys/mman.h.
   openbsd: {
@@ -81,6 +87,7 @@ const CONSTANTS: Record<string, Constants> = {
     MADV_POPULATE_READ: 0,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
+    unifiedCache: false,
   },
 };
 

@@ -59,6 +59,8 @@ export interface Mapping {
   readonly faults: Int32Array;
   /** Whether a guard stands over this mapping. */
   readonly guarded: boolean;
+  /** Whether the memory and the descriptor write to the same pages, each seeing the other's at once. */
+  readonly sharesPages: boolean;
   /** The system's own search, where it has one. */
   readonly memmem?: Memmem;
   /** Whether the file's own sync finds what was changed in memory, with no flush before it. */
@@ -72,6 +74,8 @@ export interface Mapping {
    * make one of another size empties the last.
    */
   expose(size: number): ArrayBuffer;
+  /** Whether a buffer is this memory, or a part of it. */
+  holds(buffer: ArrayBufferLike): boolean;
   /** Empties every view and gives the memory back; what the user has moved away is left alone. */
   unmap(): void;
 
@@ -94,6 +98,11 @@ export interface Mapping {
   prefetch(position: number, length: number): Promise<void>;
   /** Says how the pages will be used; a hint. */
   advise(advice: Advice, position: number, length: number): void;
+
+  /** Only where memory is a copy of the file: notes what was written to `buffer`. */
+  wrote?(position: number, length: number): void;
+  /** Only where memory is a copy of the file: reads it again, once what has changed is written back. */
+  reread?(): void;
 }
 
 /** A way to have files in memory. Errors are those of `Deno.FsFile`. */

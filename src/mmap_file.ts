@@ -16,7 +16,14 @@ import type { FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
-import type { Advice } from "./types.ts";
+import { moveFrom, moveFromSync, moveTo, moveToSync } from "./transfer.ts";
+import type {
+  Advice,
+  Reader,
+  ReaderSync,
+  Writer,
+  WriterSync,
+} from "./types.ts";
 
 /** What a file may be used for, decided at open. */
 export interface Access {
@@ -46,11 +53,26 @@ export interface TypedArrayConstructor<T> {
 
 const NOTHING = new Uint8Array(new ArrayBuffer(0));
 
-/** Bytes of a write beside which a system call costs nothing. */
-const BULK = 64 << 10;
+const encoder = new TextEncoder();
 
-/** The largest async read or write done in one go; longer ones let the event loop run in between. */
-const PIECE = 1 << 20;
+/** Characters that are written sooner than `encodeInto`, 190 ns a call, has begun (measured). */
+const SHORT = 24;
+
+/** Bytes of a write beside which a system call costs little. */
+const BULK = 4 << 10;
+
+/** Bytes of a write from which on it may go through the descriptor. */
+const DIRECT = 64 << 10;
+
+/** Small writes after which a run of them is long, and how often the size of the file is then asked for. */
+const LONG_RUN = 256;
+const LONG_RUN_STEP = 64;
+
+/** Bytes of an async read or write from which on it leaves time to the event loop. */
+const LARGE = 1 << 20;
+
+/** Bytes of such a one copied in one go: a millisecond's work, beside which the turns in between are cheap. */
+const PIECE = 8 << 20;
 
 /**
  * A file as memory: a drop-in for `Deno.FsFile` whose bytes are the file's own pages.
@@ -97,6 +119,10 @@ export class MmapFile implements Disposable {
   /** The end of what may be written without a further look; -1 when every write wants one. */
   #writeLimit = -1;
 
+  /** The blocks of `DIRECT` bytes that large writes have gone to. */
+  readonly #written: Set<number> = new Set();
+  /** Small writes past the end since the event loop last had its turn. */
+  #run = 0;
   /** Bytes appended since the size of the file was last learnt. */
   #appended = 0;
   #closed = false;
@@ -163,7 +189,7 @@ export class MmapFile implements Disposable {
 
   /** As {@linkcode readSync}; more than 1 MiB is brought in from the disk off the event loop. */
   async read(p: Uint8Array): Promise<number | null> {
-    if (this.#turn === null && p.length <= PIECE) return this.readSync(p);
+    if (this.#turn === null && p.length <= LARGE) return this.readSync(p);
     return await this.#inTurn(async () => {
       const position = this.#position;
       const read = await this.#readInPieces(p, position);
@@ -194,7 +220,7 @@ export class MmapFile implements Disposable {
 
   /** As {@linkcode readAtSync}; more than 1 MiB is brought in from the disk off the event loop. */
   async readAt(p: Uint8Array, offset: number): Promise<number | null> {
-    if (this.#turn === null && p.length <= PIECE) {
+    if (this.#turn === null && p.length <= LARGE) {
       return this.readAtSync(p, offset);
     }
     this.#checkOffset("read", offset);
@@ -211,7 +237,9 @@ export class MmapFile implements Disposable {
   writeSync(p: Uint8Array): number {
     const position = this.#position;
     const end = position + p.length;
-    if (end > this.#writeLimit) return this.#writeFurther(p);
+    if (end > this.#writeLimit || p.length >= DIRECT) {
+      return this.#writeFurther(p);
+    }
     this.#copyFrom(p, position);
     this.#position = end;
     return p.length;
@@ -219,7 +247,7 @@ export class MmapFile implements Disposable {
 
   /** As {@linkcode writeSync}; more than 1 MiB is written in pieces that let the event loop run. */
   async write(p: Uint8Array): Promise<number> {
-    if (this.#turn === null && p.length <= PIECE) return this.writeSync(p);
+    if (this.#turn === null && p.length <= LARGE) return this.writeSync(p);
     return await this.#inTurn(() =>
       this.#inPieces(p, (piece) => this.writeSync(piece))
     );
@@ -236,7 +264,7 @@ export class MmapFile implements Disposable {
    */
   writeAtSync(p: Uint8Array, offset: number): number {
     if (
-      !(offset + p.length <= this.#writeLimit) ||
+      !(offset + p.length <= this.#writeLimit) || p.length >= DIRECT ||
       !Number.isSafeInteger(offset) || offset < 0
     ) {
       this.#checkOffset("write", offset);
@@ -247,7 +275,7 @@ export class MmapFile implements Disposable {
 
   /** As {@linkcode writeAtSync}; more than 1 MiB is written in pieces that let the event loop run. */
   async writeAt(p: Uint8Array, offset: number): Promise<number> {
-    if (this.#turn === null && p.length <= PIECE) {
+    if (this.#turn === null && p.length <= LARGE) {
       return this.writeAtSync(p, offset);
     }
     this.#checkOffset("write", offset);
@@ -257,6 +285,160 @@ export class MmapFile implements Disposable {
         (piece, done) => this.writeAtSync(piece, offset + done),
       )
     );
+  }
+
+  /**
+   * Writes a string as UTF-8 at the cursor, straight into the memory; with `append`, at the end of the
+   * file. A lone surrogate is written as U+FFFD.
+   *
+   * @returns The number of bytes written.
+   * @throws {OutOfBoundsError} If the file's size is fixed and it has no room for the string. The
+   * characters that fit are written, none of them in part.
+   * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * using file = createSync(path, 7);
+   * assertEquals(file.writeStringSync("naïve\n"), 7);
+   * assertEquals(Deno.readTextFileSync(path), "naïve\n");
+   * ```
+   */
+  writeStringSync(s: string): number {
+    const position = this.#position;
+    // No UTF-16 unit needs more in UTF-8.
+    const room = 3 * s.length;
+    if (typeof s !== "string" || position + room > this.#writeLimit) {
+      return this.#writeStringFurther(s);
+    }
+    const written = this.#encode(s, position, room).written;
+    this.#position = position + written;
+    return written;
+  }
+
+  /** As {@linkcode writeStringSync}; long strings are written in pieces that let the event loop run. */
+  async writeString(s: string): Promise<number> {
+    if (this.#turn === null && !(s.length > LARGE)) {
+      return this.writeStringSync(s);
+    }
+    return await this.#inTurn(async () => {
+      let done = 0;
+      try {
+        for (const piece of pieces(s)) {
+          if (done > 0) await macrotask();
+          done += this.writeStringSync(piece);
+        }
+      } catch (error) {
+        throw addBytesWritten(error, done);
+      }
+      return done;
+    });
+  }
+
+  /**
+   * Writes all that a reader or a stream has at the cursor, and moves the cursor behind it; with
+   * `append`, at the end of the file. Another `MmapFile` gives what follows its own cursor, in one go.
+   *
+   * A stream is cancelled when it cannot be written to the end; a reader is left where it is.
+   *
+   * @returns The number of bytes written.
+   * @throws {OutOfBoundsError} If the file's size is fixed and the source has more than it has room
+   * for. What fits is written; `bytesWritten` counts it. An error of the source's own is passed on as it
+   * is: by then the cursor stands behind what was written.
+   * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is read.
+   *
+   * @example Download into a file
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { create } from "@mmapfile/mmapfile";
+   *
+   * using file = await create(await Deno.makeTempFile(), 5);
+   * const response = await fetch("data:text/plain,hello");
+   * assertEquals(await file.readFrom(response.body!), 5);
+   * assertEquals(new TextDecoder().decode(file.bytes()), "hello");
+   * ```
+   */
+  async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
+    this.#checkWritable("write");
+    if (!(r instanceof MmapFile)) return await moveFrom(r, this);
+    const rest = r.#outgoing(this, r.#position);
+    let written = 0;
+    try {
+      written = await this.write(rest);
+      return r.#unharmed(written);
+    } catch (error) {
+      written ||= bytesWritten(error);
+      throw r.#stopped(error, 0);
+    } finally {
+      if (r !== this) r.#position += written;
+    }
+  }
+
+  /** As {@linkcode readFrom}. */
+  readFromSync(r: ReaderSync): number {
+    this.#checkWritable("write");
+    if (!(r instanceof MmapFile)) return moveFromSync(r, this);
+    const rest = r.#outgoing(this, r.#position);
+    let written = 0;
+    try {
+      written = this.writeSync(rest);
+      return r.#unharmed(written);
+    } catch (error) {
+      written ||= bytesWritten(error);
+      throw r.#stopped(error, 0);
+    } finally {
+      if (r !== this) r.#position += written;
+    }
+  }
+
+  /**
+   * Writes the whole file to a writer or a stream. The cursor is not used and not moved.
+   *
+   * A writer is given the file's own bytes in one call, with no copy, and what it did not take again
+   * until it took all. A stream is given copies, since it may keep what it is given; see
+   * {@linkcode toReadableStream} for views. It is left open and unlocked, so that more can follow.
+   *
+   * @returns The number of bytes written.
+   * @throws {Deno.errors.WriteZero} If the writer takes nothing.
+   * @throws {TruncatedError} If someone else cuts the file meanwhile; `bytesWritten` says how much was
+   * taken. An error of the target's own is passed on as it is.
+   *
+   * @example Print a file
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "hello\n");
+   *
+   * using file = await open(path);
+   * assertEquals(await file.writeTo(Deno.stdout), 6);
+   * ```
+   */
+  async writeTo(w: Writer | WritableStream<Uint8Array>): Promise<number> {
+    const bytes = this.#outgoing(w, 0);
+    let moved = 0;
+    try {
+      await moveTo(bytes, w, (count) => moved += this.#unharmed(count));
+      return this.#unharmed(moved);
+    } catch (error) {
+      throw this.#stopped(error, moved);
+    }
+  }
+
+  /** As {@linkcode writeTo}. */
+  writeToSync(w: WriterSync): number {
+    const bytes = this.#outgoing(w, 0);
+    let moved = 0;
+    try {
+      moveToSync(bytes, w, (count) => moved += this.#unharmed(count));
+      return this.#unharmed(moved);
+    } catch (error) {
+      throw this.#stopped(error, moved);
+    }
   }
 
   /**
@@ -467,7 +649,7 @@ export class MmapFile implements Disposable {
     length: number = this.size - offset,
   ): Uint8Array<ArrayBuffer> {
     this.#checkRange("view", offset, length);
-    const buffer = this.#mapping.expose(this.#size);
+    const buffer = this.#expose();
     return new Uint8Array(buffer, this.#start + offset, length);
   }
 
@@ -515,7 +697,7 @@ export class MmapFile implements Disposable {
         `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}`,
       );
     }
-    const buffer = this.#mapping.expose(this.#size);
+    const buffer = this.#expose();
     return new type(buffer, byteOffset, elements);
   }
 
@@ -686,6 +868,7 @@ export class MmapFile implements Disposable {
    */
   refresh(): void {
     this.#opened("refresh");
+    this.#mapping.reread?.();
     this.#mapAsItIs();
   }
 
@@ -699,16 +882,17 @@ export class MmapFile implements Disposable {
    */
   close(): void {
     this.#opened("close");
-    const isCut = !this.#truncated && this.#access.write &&
-      !this.#access.copyOnWrite && this.#isCut();
-    this.#closed = true;
+    const { write, copyOnWrite } = this.#access;
     try {
-      this.#mapping.unmap();
+      if (write && !copyOnWrite && !this.#truncated) this.#checkSize("close");
     } finally {
-      this.#adopt();
-      this.#file.close();
+      this.#closed = true;
+      try {
+        this.#unmap();
+      } finally {
+        this.#file.close();
+      }
     }
-    if (isCut) throw this.#truncatedError("close");
   }
 
   /** Closes the file, unless that is done already. */
@@ -733,6 +917,12 @@ export class MmapFile implements Disposable {
       throw this.#explain("read", error);
     }
     if (this.#faults[0] !== 0) throw this.#cut("read");
+  }
+
+  /** Copies to memory, and says so where that has to be known. */
+  #change(p: Uint8Array, position: number): void {
+    this.#copyFrom(p, position);
+    this.#mapping.wrote?.(position, p.length);
   }
 
   #copyFrom(p: Uint8Array, position: number): void {
@@ -829,6 +1019,68 @@ export class MmapFile implements Disposable {
     return length;
   }
 
+  /** A string at the cursor that may not fit within the memory. */
+  #writeStringFurther(s: string): number {
+    this.#checkWritable("write");
+    if (typeof s !== "string") {
+      throw new TypeError(`Cannot write '${this.name}': expected a string`);
+    }
+    if (this.#access.grow) return this.writeSync(encoder.encode(s));
+    this.#cover();
+    const position = this.#position;
+    const room = Math.min(3 * s.length, Math.max(0, this.#size - position));
+    const { read, written } = this.#encode(s, position, room);
+    this.#mapping.wrote?.(position, written);
+    this.#position = position + written;
+    if (read < s.length) throw this.#overEnd(written);
+    return written;
+  }
+
+  #encode(
+    s: string,
+    position: number,
+    room: number,
+  ): TextEncoderEncodeIntoResult {
+    if (room === 0) return { read: 0, written: 0 };
+    const at = this.#start + position;
+    const { length } = s;
+    let result;
+    if (length <= SHORT && length <= room && setASCII(this.#bytes, at, s)) {
+      result = { read: length, written: length };
+    } else {
+      try {
+        const view = new Uint8Array(this.#buffer, at, room);
+        result = encoder.encodeInto(s, view);
+      } catch (error) {
+        throw this.#explain("write", error);
+      }
+    }
+    if (this.#faults[0] !== 0) throw this.#cut("write");
+    return result;
+  }
+
+  /** The bytes from a position on, for a target that may be this very file. */
+  #outgoing(target: unknown, position: number): Uint8Array<ArrayBuffer> {
+    this.#checkReadable("read");
+    const bytes = this.bytes(Math.min(position, this.size));
+    // Copied onto themselves piece by piece, they would overtake each other.
+    return target === this ? bytes.slice() : bytes;
+  }
+
+  /** The count of bytes just passed on, if what was read of them was the file's. */
+  #unharmed(count: number): number {
+    this.#checkWhole("read");
+    return count;
+  }
+
+  /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was cut. */
+  #stopped(error: unknown, moved: number): unknown {
+    if (!this.#closed && this.#isCut()) {
+      return Object.assign(this.#cut("read"), { bytesWritten: moved });
+    }
+    return bytesWritten(error) > 0 ? addBytesWritten(error, moved) : error;
+  }
+
   #append(p: Uint8Array): void {
     if (this.#appended === 0) this.#checkWritable("write", p);
     else if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
@@ -859,12 +1111,18 @@ export class MmapFile implements Disposable {
     const length = p.length;
     const end = position + length;
     if (length === 0) return;
-    if (end <= this.#writeLimit) return this.#copyFrom(p, position);
+    if (end <= this.#memoryLimit() && !this.#isFresh(p, position, end)) {
+      return this.#change(p, position);
+    }
     const { append, copyOnWrite, grow } = this.#access;
     if (!append && !copyOnWrite && (grow || end <= this.#size)) {
       this.#checkEnd(length);
       try {
-        this.#mapping.write(p, position);
+        // The kernel does not look out for bytes that are copied onto themselves.
+        this.#mapping.write(
+          this.#mapping.holds(p.buffer) ? p.slice() : p,
+          position,
+        );
       } catch (error) {
         const written = bytesWritten(error);
         if (written > 0) {
@@ -877,30 +1135,38 @@ export class MmapFile implements Disposable {
     }
     this.#cover();
     const fits = Math.max(0, Math.min(length, this.#size - position));
-    if (fits > 0) this.#copyFrom(p.subarray(0, fits), position);
+    if (fits > 0) this.#change(p.subarray(0, fits), position);
     if (fits === length) return;
-    throw new OutOfBoundsError(
-      `Cannot write '${this.name}': over its end at ${this.#size} bytes, ` +
-        (append
-          ? "which only an append extends"
-          : "which is fixed; give { grow: true } to extend it"),
-      fits,
-    );
+    throw this.#overEnd(fits);
   }
 
   /**
-   * Throws if the file no longer reaches as far as it did: a write past its end would silently
-   * fill the gap with zeros. A system call in front of every small write would be a third of its
-   * cost, so the guard answers for those: the last page is touched, and faults if it is gone.
+   * Whether a large write is the first to a place. The system is quicker at those through the
+   * descriptor, which does not have to find a page for each fault, and memory at all later ones.
+   */
+  #isFresh(p: Uint8Array, position: number, end: number): boolean {
+    const { length } = p;
+    if (length < DIRECT || !this.#mapping.sharesPages) return false;
+    let isFresh = false;
+    for (let at = position - position % DIRECT; at < end; at += DIRECT) {
+      if (this.#written.has(at)) continue;
+      this.#written.add(at);
+      isFresh = true;
+    }
+    return isFresh && !this.#mapping.holds(p.buffer);
+  }
+
+  /**
+   * Throws if the file no longer reaches as far as it did: a write past its end would fill the gap
+   * with zeros. To ask costs a quarter of a small write, so in a long run of those, in which
+   * nothing else of this program can happen, it is asked before some only.
    */
   #checkEnd(length: number): void {
-    if (this.#size === 0) return;
-    if (length < BULK) this.#cover();
-    if (length >= BULK || !this.#mapping.guarded) {
-      return this.#checkSize("write");
+    if (length < BULK) {
+      if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
+      if (this.#run > LONG_RUN && this.#run % LONG_RUN_STEP !== 0) return;
     }
-    Atomics.load(this.#bytes, this.#start + this.#size - 1);
-    if (this.#faults[0] !== 0) throw this.#cut("write");
+    this.#checkSize("write");
   }
 
   #beforeTruncate(length: number): void {
@@ -914,8 +1180,7 @@ export class MmapFile implements Disposable {
     }
     if (length >= this.#size) return;
     // Let go before the bytes are gone: nothing may look at them any more.
-    this.#mapping.unmap();
-    this.#adopt();
+    this.#unmap();
     this.#setSize(length);
   }
 
@@ -931,7 +1196,7 @@ export class MmapFile implements Disposable {
     );
     const isStale = this.#truncated || this.#faults[0] !== 0 ||
       this.#mapping.moved || size < this.#size;
-    if (isStale) this.#mapping.unmap();
+    if (isStale) this.#unmap();
     this.#truncated = false;
     this.#setSize(size);
     if (isStale || size > this.#bytes.length - this.#start) {
@@ -945,6 +1210,22 @@ export class MmapFile implements Disposable {
     if (this.#bytes.length - this.#start >= this.#size) return;
     this.#mapping.map(this.#size);
     this.#adopt();
+  }
+
+  /** Memory for users, for which a copy of a file may have to be moved. */
+  #expose(): ArrayBuffer {
+    const buffer = this.#mapping.expose(this.#size);
+    if (this.#mapping.buffer !== this.#buffer) this.#adopt();
+    return buffer;
+  }
+
+  #unmap(): void {
+    this.#written.clear();
+    try {
+      this.#mapping.unmap();
+    } finally {
+      this.#adopt();
+    }
   }
 
   /** Takes over what the mapping says of its memory. */
@@ -962,11 +1243,17 @@ export class MmapFile implements Disposable {
   #setSize(size: number): void {
     this.#size = size;
     const { read, write, append } = this.#access;
-    const limit = this.#closed || this.#truncated
-      ? -1
-      : Math.min(size, this.#bytes.length - this.#start);
+    const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
-    this.#writeLimit = write && !append ? limit : -1;
+    const isUntold = this.#mapping.wrote === undefined;
+    this.#writeLimit = write && !append && isUntold ? limit : -1;
+  }
+
+  /** The end of the bytes that are in memory; -1 when none may be used. */
+  #memoryLimit(): number {
+    return this.#closed || this.#truncated
+      ? -1
+      : Math.min(this.#size, this.#bytes.length - this.#start);
   }
 
   async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
@@ -1087,6 +1374,7 @@ export class MmapFile implements Disposable {
   }
 
   #isCut(): boolean {
+    if (this.#size === 0) return false;
     return this.#faults[0] !== 0 || this.#mapping.fileSize() < this.#size;
   }
 
@@ -1110,6 +1398,16 @@ export class MmapFile implements Disposable {
         (this.#access.copyOnWrite
           ? "it was opened copy-on-write"
           : "it was opened for reading; give { write: true }"),
+    );
+  }
+
+  #overEnd(bytesWritten: number): Error {
+    return new OutOfBoundsError(
+      `Cannot write '${this.name}': over its end at ${this.#size} bytes, ` +
+        (this.#access.append
+          ? "which only an append extends"
+          : "which is fixed; give { grow: true } to extend it"),
+      bytesWritten,
     );
   }
 
@@ -1139,6 +1437,32 @@ export class MmapFile implements Disposable {
   /** The reason why memory could not be copied. */
   #explain(action: string, error: unknown): unknown {
     return this.#mapping.moved ? this.#movedError(action) : error;
+  }
+}
+
+/**
+ * Writes a string if it is all ASCII; says whether it was. Of any other it has written a beginning, as UTF-8 does too. Does
+ * nothing to memory that was moved away, or in which an index does not fit V8's 32 bits.
+ */
+function setASCII(bytes: Uint8Array, at: number, s: string): boolean {
+  const { length } = s;
+  if (bytes.length === 0 || at > 2 ** 30) return false;
+  for (let i = 0; i < length; i++) {
+    const code = s.charCodeAt(i);
+    if (code > 0x7f) return false;
+    bytes[at + i] = code;
+  }
+  return true;
+}
+
+/** A long string in pieces of which each is worth a turn, and none ends within a character. */
+function* pieces(s: string): Generator<string> {
+  for (let at = 0; at < s.length;) {
+    let end = at + LARGE;
+    const last = s.charCodeAt(end - 1);
+    if (last >= 0xd800 && last < 0xdc00) end++;
+    yield s.slice(at, end);
+    at = end;
   }
 }
 

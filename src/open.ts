@@ -4,11 +4,11 @@
  * @module
  */
 
+import { fallback } from "./fallback.ts";
 import type { Backend, FileOps, Mapping, MappingOptions } from "./mapping.ts";
 import { MmapFile } from "./mmap_file.ts";
 import { checkOptions, type OpenRequest } from "./options.ts";
 import { posix } from "./posix.ts";
-import type { PosixFile } from "./posix_file.ts";
 import type { MmapOpenOptions } from "./types.ts";
 
 /**
@@ -162,21 +162,16 @@ const CREATE = { read: true, write: true, create: true, truncate: true };
 const SUPPORTED = isSupported(Deno.version.deno);
 
 /** The one place where a backend is chosen. */
-function backendFor(request: OpenRequest): Backend<PosixFile> {
+function backendFor(request: OpenRequest): Backend<FileOps> {
   if (!SUPPORTED) {
     throw new Deno.errors.NotSupported(
       `Cannot open '${request.name}': mapping needs Deno 2.8 or newer, this is ${Deno.version.deno}`,
     );
   }
-  if (request.backend === "auto" && posix !== undefined) {
-    posix.prepare();
-    return posix;
-  }
-  throw new Deno.errors.NotSupported(
-    `Cannot open '${request.name}': no ${
-      request.backend === "auto" ? "mapping" : "fallback"
-    } on ${Deno.build.os} yet`,
-  );
+  const mapped: Backend<FileOps> | undefined = posix;
+  const backend = request.backend === "auto" && mapped || fallback;
+  backend.prepare();
+  return backend;
 }
 
 /** Before 2.8 the descriptors of node:fs are not the system's, and a large buffer ends the process. */

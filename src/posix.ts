@@ -55,9 +55,10 @@ interface Lease {
 
 class PosixMapping implements Mapping {
   buffer: ArrayBuffer = UNMAPPED;
-  readonly start: number;
+  start = 0;
   faults: Int32Array = NO_FAULTS;
   guarded = false;
+  readonly sharesPages: boolean;
   readonly memmem: Memmem = memmem;
   readonly syncFindsMemory: boolean = platform!.fsyncWritesMemory;
 
@@ -65,12 +66,15 @@ class PosixMapping implements Mapping {
   readonly #options: MappingOptions;
   #lease: Lease | null = null;
   #exposed: ArrayBuffer = UNMAPPED;
+  /** The descriptor's own offset, -1 while it is not known. */
+  #descriptorAt = -1;
+  #length = 0;
+  #bigLength = 0n;
 
   constructor(fd: number, options: MappingOptions) {
     this.#fd = fd;
     this.#options = options;
-    // mmap(2) wants an offset in whole pages; the window begins somewhere in the first.
-    this.start = options.offset === 0 ? 0 : options.offset % pageSize();
+    this.sharesPages = options.write && platform!.unifiedCache;
   }
 
   get moved(): boolean {
@@ -78,7 +82,10 @@ class PosixMapping implements Mapping {
   }
 
   map(size: number): void {
-    const lease = size === 0 ? this.#nothing() : this.#pages(size);
+    const { offset } = this.#options;
+    // mmap(2) wants an offset in whole pages; the window begins somewhere in the first.
+    const start = offset === 0 || size === 0 ? 0 : offset % pageSize();
+    const lease = size === 0 ? this.#nothing() : this.#pages(start, size);
     let buffer: ArrayBuffer;
     try {
       buffer = wrap(lease, Number(lease.length));
@@ -89,6 +96,7 @@ class PosixMapping implements Mapping {
     this.unmap();
     this.#lease = lease;
     this.buffer = buffer;
+    this.start = start;
     this.guarded = lease.guard !== null;
     this.faults = lease.guard?.faults ?? NO_FAULTS;
     if (!this.#options.grow) this.#exposed = buffer;
@@ -106,6 +114,10 @@ class PosixMapping implements Mapping {
       this.#exposed = buffer;
     }
     return this.#exposed;
+  }
+
+  holds(buffer: ArrayBufferLike): boolean {
+    return buffer === this.buffer || buffer === this.#exposed;
   }
 
   unmap(): void {
@@ -127,23 +139,29 @@ class PosixMapping implements Mapping {
   }
 
   fileSize(): number {
-    // Moves the descriptor's own offset, by which `appendedTo` goes, but only there.
-    const end = libc().lseek(this.#fd, 0n, SEEK_END);
-    if (end < 0n) throw lastError("measure", this.#options.name, "lseek");
-    return Math.max(0, Number(end) - this.#options.offset);
+    const end = Number(libc().lseek(this.#fd, 0n, SEEK_END));
+    if (end < 0) throw lastError("measure", this.#options.name, "lseek");
+    this.#descriptorAt = end;
+    return Math.max(0, end - this.#options.offset);
   }
 
   write(source: Uint8Array, position: number): void {
-    const { pwrite } = libc();
+    const { pwrite, write } = libc();
     const end = this.#options.offset + position + source.length;
     let rest = source;
     for (;;) {
-      const length = rest.length;
+      const { length } = rest;
+      const at = end - length;
+      // One record behind the other needs no offset, nor the time to make a BigInt of it.
+      const isNext = at === this.#descriptorAt;
       const written = Number(
-        pwrite(this.#fd, rest, BigInt(length), BigInt(end - length)),
+        isNext
+          ? write(this.#fd, rest, this.#count(length))
+          : pwrite(this.#fd, rest, this.#count(length), BigInt(at)),
       );
+      if (isNext && written > 0) this.#descriptorAt += written;
       if (written === length) return;
-      rest = this.#rest(source, rest, written, "pwrite");
+      rest = this.#rest(source, rest, written);
     }
   }
 
@@ -151,10 +169,10 @@ class PosixMapping implements Mapping {
     const { write } = libc();
     let rest = source;
     for (;;) {
-      const length = rest.length;
-      const written = Number(write(this.#fd, rest, BigInt(length)));
+      const { length } = rest;
+      const written = Number(write(this.#fd, rest, this.#count(length)));
       if (written === length) return;
-      rest = this.#rest(source, rest, written, "write");
+      rest = this.#rest(source, rest, written);
     }
   }
 
@@ -230,13 +248,13 @@ class PosixMapping implements Mapping {
     return { fd: this.#fd, address: 0n, length: 0n, guard: null, buffers: 0 };
   }
 
-  #pages(size: number): Lease {
+  #pages(start: number, size: number): Lease {
     const { offset, grow, guard } = this.#options;
     // Addresses past the end of the file cost nothing, and are there when it grows.
     const room = grow ? size + GROWTH_ROOM : 0;
-    const byteLength = this.start + size + room;
+    const byteLength = start + size + room;
     const length = BigInt(byteLength);
-    const address = this.#mmap(length, BigInt(offset - this.start));
+    const address = this.#mmap(length, BigInt(offset - start));
     return {
       fd: this.#fd,
       address,
@@ -278,13 +296,17 @@ class PosixMapping implements Mapping {
     return [lease.address + BigInt(first - lead), BigInt(length + lead)];
   }
 
+  /** A length as FFI wants it: records are often of one length, and a BigInt takes time to make. */
+  #count(length: number): bigint {
+    if (length !== this.#length) {
+      this.#length = length;
+      this.#bigLength = BigInt(length);
+    }
+    return this.#bigLength;
+  }
+
   /** What is still to be written after a call that wrote less than it was given. */
-  #rest(
-    source: Uint8Array,
-    rest: Uint8Array,
-    written: number,
-    syscall: string,
-  ): Uint8Array {
+  #rest(source: Uint8Array, rest: Uint8Array, written: number): Uint8Array {
     if (written > 0) return rest.subarray(written);
     const number = written === 0 ? E.ENOSPC : errno();
     if (number === E.EINTR) return rest;
@@ -292,7 +314,7 @@ class PosixMapping implements Mapping {
       number,
       "write",
       this.#options.name,
-      syscall,
+      "write",
       source.length - rest.length,
     );
   }

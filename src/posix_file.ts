@@ -8,7 +8,6 @@
  */
 
 import {
-  accessSync,
   closeSync,
   constants,
   fdatasync,
@@ -22,7 +21,7 @@ import {
   type Stats,
 } from "node:fs";
 import { constants as osConstants } from "node:os";
-import { SystemError } from "./errors.ts";
+import { explainRead, notRegular } from "./errors.ts";
 import {
   errno,
   lastError,
@@ -429,27 +428,7 @@ function openError(
     return new TypeError(`Cannot open '${name}': ${error.message}`);
   }
   const failure = nodeError("open", name, "open", error);
-  if (
-    !options.read && failure instanceof Error && isReadRefused(failure, path)
-  ) {
-    failure.message +=
-      " (a file mapped for writing must be readable too: mappings cannot be write-only)";
-  }
-  return failure;
-}
-
-/** Whether it is reading, not writing, that was refused. */
-function isReadRefused(failure: Error, path: string | URL): boolean {
-  if (failure instanceof Deno.errors.NotCapable) {
-    return failure.message.includes("read access");
-  }
-  if (!(failure instanceof Deno.errors.PermissionDenied)) return false;
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  return options.read ? failure : explainRead(failure, path);
 }
 
 /** Puts an error of `node:fs` in Deno's class and words; what the system did not say stays as it is. */
@@ -467,17 +446,4 @@ function nodeError(
   return number === undefined
     ? error
     : systemError(Number(number), action, name, syscall);
-}
-
-/** mmap(2) says ENODEV of what is not a regular file; so do we, before it is asked. */
-function notRegular(name: string, isDirectory: boolean): Error {
-  const facts = { syscall: "mmap", code: "ENODEV", errno: E.ENODEV };
-  return isDirectory
-    ? Object.assign(
-      new Deno.errors.IsADirectory(
-        `Cannot map '${name}': not a regular file but a directory`,
-      ),
-      facts,
-    )
-    : new SystemError(`Cannot map '${name}': not a regular file`, facts);
 }
