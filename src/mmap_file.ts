@@ -1158,8 +1158,8 @@ export class MmapFile implements Disposable {
 
   /**
    * Throws if the file no longer reaches as far as it did: a write past its end would fill the gap
-   * with zeros. To ask costs a quarter of a small write, so in a long run of those, in which
-   * nothing else of this program can happen, it is asked before some only.
+   * with zeros. To ask costs a quarter of a small write, so in a long run of those, to which the
+   * event loop is not let in between, it is asked before some only.
    */
   #checkEnd(length: number): void {
     if (length < BULK) {
@@ -1178,6 +1178,7 @@ export class MmapFile implements Disposable {
         `Cannot truncate '${this.name}': only a window of it is mapped`,
       );
     }
+    this.#checkSize("truncate");
     if (length >= this.#size) return;
     // Let go before the bytes are gone: nothing may look at them any more.
     this.#unmap();
