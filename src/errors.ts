@@ -7,19 +7,59 @@
 
 import { accessSync, constants } from "node:fs";
 
-/** Thrown by every method of a file that has been closed. */
+/**
+ * Thrown by every method of a file that has been closed.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { ClosedError, createSync } from "@mmapfile/mmapfile";
+ *
+ * const file = createSync(Deno.makeTempFileSync(), 8);
+ * file.close();
+ * assertThrows(() => file.readSync(new Uint8Array(8)), ClosedError);
+ * // As with Deno.FsFile:
+ * assertThrows(() => file.close(), Deno.errors.BadResource);
+ * ```
+ */
 export class ClosedError extends Deno.errors.BadResource {
   /** "ClosedError". */
   override readonly name: string = "ClosedError";
 }
 
-/** Thrown by a write to a file that was not opened for writing. Nothing has been written. */
+/**
+ * Thrown by a write to a file that was not opened for writing. Nothing has been written.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { openSync, ReadOnlyError } from "@mmapfile/mmapfile";
+ *
+ * using file = openSync(Deno.makeTempFileSync());
+ * assertThrows(() => file.writeStringSync("text"), ReadOnlyError);
+ * ```
+ */
 export class ReadOnlyError extends Deno.errors.PermissionDenied {
   /** "ReadOnlyError". */
   override readonly name: string = "ReadOnlyError";
 }
 
-/** Thrown by a write over the end of a file of fixed size, after what fits has been written. */
+/**
+ * Thrown by a write over the end of a file of fixed size, after what fits has been written.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * import { createSync, OutOfBoundsError } from "@mmapfile/mmapfile";
+ *
+ * using file = createSync(Deno.makeTempFileSync(), 4);
+ * const error = assertThrows(
+ *   () => file.writeStringSync("too long"),
+ *   OutOfBoundsError,
+ * );
+ * assertEquals(error.bytesWritten, 4);
+ * ```
+ */
 export class OutOfBoundsError extends RangeError {
   /** "OutOfBoundsError". */
   override readonly name: string = "OutOfBoundsError";
@@ -33,7 +73,23 @@ export class OutOfBoundsError extends RangeError {
   }
 }
 
-/** Thrown when someone else has shortened the file under the mapping. `refresh()` maps it anew. */
+/**
+ * Thrown when someone else has shortened the file under the mapping, or its disk has failed, by the
+ * method that finds it out and by all that follow, until `refresh()` maps the file as it is.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * import { createSync, TruncatedError } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * using file = createSync(path, 8);
+ * Deno.truncateSync(path, 2);
+ * assertThrows(() => file.statSync(), TruncatedError);
+ * file.refresh();
+ * assertEquals(file.size, 2);
+ * ```
+ */
 export class TruncatedError extends Deno.errors.UnexpectedEof {
   /** "TruncatedError". */
   override readonly name: string = "TruncatedError";
@@ -51,7 +107,20 @@ export interface SystemErrorFacts {
   readonly bytesWritten?: number;
 }
 
-/** Thrown when a system call fails and Deno has no class of its own for the reason. */
+/**
+ * Thrown when a system call fails and Deno has no class of its own for the reason. Errors of Deno's
+ * classes that come from a system call have the same properties.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * import { createSync, SystemError } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * const error = assertThrows(() => createSync(path, 2 ** 52), SystemError);
+ * assertEquals(error.syscall, "fallocate");
+ * ```
+ */
 export class SystemError extends Error implements SystemErrorFacts {
   /** "SystemError". */
   override readonly name: string = "SystemError";
@@ -74,6 +143,20 @@ export class SystemError extends Error implements SystemErrorFacts {
   }
 }
 
+/** How much a write that threw did write. */
+export function bytesWritten(error: unknown): number {
+  return error instanceof Error && "bytesWritten" in error
+    ? Number(error.bytesWritten)
+    : 0;
+}
+
+/** Counts what was written before the write that failed. */
+export function addBytesWritten(error: unknown, before: number): unknown {
+  return error instanceof Error && (before > 0 || "bytesWritten" in error)
+    ? Object.assign(error, { bytesWritten: before + bytesWritten(error) })
+    : error;
+}
+
 /** The class that Deno throws for a code; for the others it throws a plain `Error`, and we a `SystemError`. */
 const DENO_CLASS: Record<string, new (message: string) => Error> = {
   EACCES: Deno.errors.PermissionDenied,
@@ -88,6 +171,10 @@ const DENO_CLASS: Record<string, new (message: string) => Error> = {
   EBUSY: Deno.errors.Busy,
   ETXTBSY: Deno.errors.Busy,
   EINVAL: TypeError,
+  ERROR_FILE_NOT_FOUND: Deno.errors.NotFound,
+  ERROR_PATH_NOT_FOUND: Deno.errors.NotFound,
+  ERROR_ACCESS_DENIED: Deno.errors.PermissionDenied,
+  ERROR_SHARING_VIOLATION: Deno.errors.Busy,
 };
 
 /** The error for a failed system call: Deno's class where it has one, with the facts as properties. */

@@ -6,17 +6,17 @@
  */
 
 import { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers";
-import { type DenoFile, openDeno, openDenoSync } from "./deno_file.ts";
+import { DenoFile, openHandles, openHandlesSync } from "./deno_file.ts";
 import { SystemError, TruncatedError } from "./errors.ts";
+import { nextTurn } from "./event_loop.ts";
 import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
 
 /** Files read into memory. */
 export const fallback: Backend<DenoFile> = {
   name: "fallback",
   prepare: () => {},
-  openSync: openDenoSync,
-  open: openDeno,
+  openSync: (path, options) => new DenoFile(openHandlesSync(path, options)),
+  open: async (path, options) => new DenoFile(await openHandles(path, options)),
   regularSize: (file) => file.regularSize(),
   reserveSync: () => false,
   reserve: () => Promise.resolve(false),
@@ -131,7 +131,7 @@ class FileCopy implements Mapping {
   async flush(position: number, length: number): Promise<void> {
     const end = position + length;
     for (let at = position; at < end; at += PIECE) {
-      if (at > position) await macrotask();
+      if (at > position) await nextTurn();
       this.#writeBack(at, Math.min(at + PIECE, end));
     }
   }
@@ -329,9 +329,4 @@ function isSame(
   to: number,
 ): boolean {
   return Buffer.compare(one.subarray(from, to), other.subarray(from, to)) === 0;
-}
-
-/** Lets timers and I/O have their turn. */
-function macrotask(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }

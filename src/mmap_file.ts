@@ -4,14 +4,16 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import {
+  addBytesWritten,
+  bytesWritten,
   ClosedError,
   OutOfBoundsError,
   ReadOnlyError,
   SystemError,
   TruncatedError,
 } from "./errors.ts";
+import { nextTurn } from "./event_loop.ts";
 import type { FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
@@ -177,6 +179,22 @@ export class MmapFile implements Disposable {
    * Reads up to `p.byteLength` bytes at the cursor into `p` and moves the cursor behind them.
    *
    * @returns The number of bytes read, or `null` at the end of the file.
+   *
+   * @example Read a file to its end
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "one, two, three");
+   * using file = openSync(path);
+   * const buffer = new Uint8Array(4);
+   * let text = "";
+   * for (let read; (read = file.readSync(buffer)) !== null;) {
+   *   text += new TextDecoder().decode(buffer.subarray(0, read));
+   * }
+   * assertEquals(text, "one, two, three");
+   * ```
    */
   readSync(p: Uint8Array): number | null {
     const position = this.#position;
@@ -203,6 +221,20 @@ export class MmapFile implements Disposable {
    *
    * @returns The number of bytes read, or `null` at the end of the file.
    * @throws {RangeError} If `offset` is not a whole number, 0 or more.
+   *
+   * @example Read a record by its number
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "rec0rec1rec2");
+   * using file = openSync(path);
+   * const record = new Uint8Array(4);
+   * assertEquals(file.readAtSync(record, 2 * record.length), 4);
+   * assertEquals(new TextDecoder().decode(record), "rec2");
+   * assertEquals(file.readAtSync(record, 3 * record.length), null);
+   * ```
    */
   readAtSync(p: Uint8Array, offset: number): number | null {
     let length = p.length;
@@ -233,6 +265,20 @@ export class MmapFile implements Disposable {
    * @returns The number of bytes written: all of them.
    * @throws {OutOfBoundsError} If the file's size is fixed and ends before `p` does. What fits is written.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
+   *
+   * @example Write more than there is room for
+   * ```ts
+   * import { assertEquals, assertThrows } from "@std/assert";
+   * import { createSync, OutOfBoundsError } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 4);
+   * const error = assertThrows(
+   *   () => file.writeSync(new TextEncoder().encode("hello")),
+   *   OutOfBoundsError,
+   * );
+   * assertEquals(error.bytesWritten, 4);
+   * assertEquals(new TextDecoder().decode(file.bytes()), "hell");
+   * ```
    */
   writeSync(p: Uint8Array): number {
     const position = this.#position;
@@ -261,6 +307,18 @@ export class MmapFile implements Disposable {
    * ends before `p` does. What fits is written.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
    * @throws {RangeError} If `offset` is not a whole number, 0 or more.
+   *
+   * @example Change bytes in the middle
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "hello, world");
+   * using file = openSync(path, { read: true, write: true });
+   * file.writeAtSync(new TextEncoder().encode("there"), 7);
+   * assertEquals(Deno.readTextFileSync(path), "hello, there");
+   * ```
    */
   writeAtSync(p: Uint8Array, offset: number): number {
     if (
@@ -328,7 +386,7 @@ export class MmapFile implements Disposable {
       let done = 0;
       try {
         for (const piece of pieces(s)) {
-          if (done > 0) await macrotask();
+          if (done > 0) await nextTurn();
           done += this.writeStringSync(piece);
         }
       } catch (error) {
@@ -447,6 +505,16 @@ export class MmapFile implements Disposable {
    *
    * @returns The new position in bytes.
    * @throws {TypeError} If the target is negative or no whole number, or `whence` is no `Deno.SeekMode`.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 100);
+   * assertEquals(file.seekSync(-10, Deno.SeekMode.End), 90);
+   * assertEquals(file.seekSync(5, Deno.SeekMode.Current), 95);
+   * ```
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
     this.#opened("seek in");
@@ -480,6 +548,18 @@ export class MmapFile implements Disposable {
    * @throws {ReadOnlyError} If the file was not opened for writing.
    * @throws {RangeError} If `len` is not a whole number, 0 or more.
    * @throws {TypeError} If only a window of the file is mapped.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 100);
+   * const view = file.bytes();
+   * file.truncateSync(10);
+   * assertEquals(file.size, 10);
+   * assertEquals(view.length, 0);
+   * ```
    */
   truncateSync(len = 0): void {
     this.#beforeTruncate(len);
@@ -524,7 +604,11 @@ export class MmapFile implements Disposable {
     });
   }
 
-  /** Returns once all that was written is on the disk, with the file's size and times. */
+  /**
+   * Returns once all that was written is on the disk, with the file's size and times.
+   *
+   * @throws {SystemError} If the disk fails.
+   */
   syncSync(): void {
     this.#checkWhole("sync");
     if (this.#access.copyOnWrite) return;
@@ -572,7 +656,23 @@ export class MmapFile implements Disposable {
     await this.#opened("lock").lock(exclusive);
   }
 
-  /** Takes an advisory lock if that needs no waiting; says whether it did. */
+  /**
+   * Takes an advisory lock if that needs no waiting; says whether it did.
+   *
+   * @example One writer at a time
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync, openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * using one = createSync(path, 100);
+   * using other = openSync(path);
+   * assertEquals(one.tryLockSync(true), true);
+   * assertEquals(other.tryLockSync(true), false);
+   * one.unlockSync();
+   * assertEquals(other.tryLockSync(true), true);
+   * ```
+   */
   tryLockSync(exclusive?: boolean): boolean {
     return this.#opened("lock").tryLockSync(exclusive);
   }
@@ -610,12 +710,41 @@ export class MmapFile implements Disposable {
     );
   }
 
-  /** The file from the cursor on as a byte stream, which closes the file at its end, on cancel and on error. */
+  /**
+   * The file from the cursor on as a byte stream, which closes the file at its end, on cancel and on
+   * error. {@linkcode toReadableStream} has streams that do not, of a part of the file too.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "hello");
+   * const file = openSync(path);
+   * assertEquals(await new Response(file.readable).text(), "hello");
+   * assertEquals(file.closed, true);
+   * ```
+   */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#readable ??= readableOf(this);
   }
 
-  /** The file as a stream to write to at the cursor, which closes the file at its end, on abort and on error. */
+  /**
+   * The file as a stream to write to at the cursor, which closes the file at its end, on abort and on
+   * error. {@linkcode toWritableStream} has streams that do not.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = openSync(path, { write: true, grow: true });
+   * await new Response("hello").body!.pipeTo(file.writable);
+   * assertEquals(Deno.readTextFileSync(path), "hello");
+   * ```
+   */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
     return this.#writable ??= writableOf(this);
   }
@@ -809,6 +938,21 @@ export class MmapFile implements Disposable {
    * @param offset First byte.
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the disk fails.
+   *
+   * @example Keep an order that survives a power failure
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 8192);
+   * file.writeAtSync(new TextEncoder().encode("the record"), 4096);
+   * file.flushSync(4096, 10);
+   * // Only what is on the disk is pointed to.
+   * file.view(Uint32Array, 0, 1)[0] = 4096;
+   * file.flushSync(0, 4);
+   * assertEquals(file.view(Uint32Array, 0, 1)[0], 4096);
+   * ```
    */
   flushSync(offset = 0, length: number = this.size - offset): void {
     this.#checkRange("flush", offset, length);
@@ -830,6 +974,18 @@ export class MmapFile implements Disposable {
    * @param offset First byte.
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "hello");
+   * using file = openSync(path);
+   * await file.prefetch();
+   * assertEquals(file.bytes()[4], 0x6f);
+   * ```
    */
   async prefetch(
     offset = 0,
@@ -846,6 +1002,17 @@ export class MmapFile implements Disposable {
    * @param offset First byte.
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
+   * @throws {TypeError} If there is no such advice.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 1 << 20);
+   * file.advise("random");
+   * assertEquals(file.readAtSync(new Uint8Array(16), 123_456), 16);
+   * ```
    */
   advise(
     advice: Advice,
@@ -865,6 +1032,20 @@ export class MmapFile implements Disposable {
    * Maps the file as it is now, after someone else has made it longer or shorter. Until then reads
    * end where the file ended. Views are emptied if the memory has to be mapped anew; copy-on-write
    * changes are then lost.
+   *
+   * @example See what another has added
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "one\\n");
+   * using file = openSync(path);
+   * Deno.writeTextFileSync(path, "two\\n", { append: true });
+   * assertEquals(file.size, 4);
+   * file.refresh();
+   * assertEquals(new TextDecoder().decode(file.bytes(4)), "two\\n");
+   * ```
    */
   refresh(): void {
     this.#opened("refresh");
@@ -879,6 +1060,18 @@ export class MmapFile implements Disposable {
    * @throws {ClosedError} If the file is closed already.
    * @throws {TruncatedError} If someone else has cut a file that was open for writing, which nothing
    * has reported yet: writes may be lost. The file is closed all the same.
+   *
+   * @example A view ends with its file
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const file = createSync(Deno.makeTempFileSync(), 100);
+   * const view = file.bytes();
+   * file.close();
+   * assertEquals(view.length, 0);
+   * assertEquals(view[0], undefined);
+   * ```
    */
   close(): void {
     this.#opened("close");
@@ -976,7 +1169,7 @@ export class MmapFile implements Disposable {
     for (let done = 0; done < length; done += PIECE) {
       const piece = p.subarray(done, Math.min(done + PIECE, length));
       await this.#mapping.prefetch(position + done, piece.length);
-      if (done > 0) await macrotask();
+      if (done > 0) await nextTurn();
       // Cut meanwhile, by this file's own `truncate`: the rest is past the end.
       const read = this.readAtSync(piece, position + done);
       if (read !== piece.length) return done + (read ?? 0);
@@ -989,11 +1182,13 @@ export class MmapFile implements Disposable {
     write: (piece: Uint8Array, done: number) => number,
   ): Promise<number> {
     this.#checkWritable("write", p);
+    // A view of this very file would be overtaken by its own first pieces.
+    if (this.#mapping.holds(p.buffer)) p = p.slice();
     const length = p.length;
     let done = 0;
     try {
       while (done < length) {
-        if (done > 0) await macrotask();
+        if (done > 0) await nextTurn();
         this.#opened("write");
         done += write(p.subarray(done, done + PIECE), done);
       }
@@ -1465,22 +1660,4 @@ function* pieces(s: string): Generator<string> {
     yield s.slice(at, end);
     at = end;
   }
-}
-
-/** How much a write that threw did write. */
-function bytesWritten(error: unknown): number {
-  return error instanceof Error && "bytesWritten" in error
-    ? Number(error.bytesWritten)
-    : 0;
-}
-
-function addBytesWritten(error: unknown, before: number): unknown {
-  return error instanceof Error && (before > 0 || "bytesWritten" in error)
-    ? Object.assign(error, { bytesWritten: before + bytesWritten(error) })
-    : error;
-}
-
-/** Lets timers and I/O have their turn. */
-function macrotask(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }

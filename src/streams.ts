@@ -4,7 +4,8 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
+import { addBytesWritten } from "./errors.ts";
+import { eventLoop } from "./event_loop.ts";
 import type { MmapFile } from "./mmap_file.ts";
 
 /** Options of {@linkcode toReadableStream}. */
@@ -37,9 +38,6 @@ const CHUNK_SIZE = 256 << 10;
 
 /** The largest read done in one go; of larger ones the file lets the event loop run in between. */
 const AT_ONCE = 1 << 20;
-
-/** How long streams may keep timers and I/O waiting. */
-const SLICE_MS = 5;
 
 const NOTHING = new Uint8Array(0);
 
@@ -358,33 +356,4 @@ function gotShorter(file: MmapFile, end: number): Error {
   return new RangeError(
     `Cannot read '${file.name}': the stream goes to byte ${end}, the file now to ${file.size}`,
   );
-}
-
-/** Counts what was written before the write that failed, if the error counts at all. */
-export function addBytesWritten(error: unknown, before: number): unknown {
-  return error instanceof Error && "bytesWritten" in error
-    ? Object.assign(error, {
-      bytesWritten: before + Number(error.bytesWritten),
-    })
-    : error;
-}
-
-/** A turn of the event loop, asked for when streams began to use the one that goes on. */
-let turn: Promise<void> | null = null;
-let turnAsked = 0;
-
-/**
- * Memory never makes anybody wait, so that streams of it feed each other and nothing else has a
- * turn. To be awaited before each piece of work: all wait for the event loop once it is due.
- */
-export function eventLoop(): Promise<void> | undefined {
-  if (turn === null) {
-    turnAsked = performance.now();
-    turn = new Promise((resolve) => {
-      setImmediate(() => {
-        turn = null;
-        resolve();
-      });
-    });
-  } else if (performance.now() - turnAsked > SLICE_MS) return turn;
 }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { addBytesWritten, eventLoop } from "./streams.ts";
+import { addBytesWritten } from "./errors.ts";
+import { eventLoop } from "./event_loop.ts";
 import type { Reader, ReaderSync, Writer, WriterSync } from "./types.ts";
 
 /** Bytes asked of a reader at once: small enough to stay in the processor's cache. */

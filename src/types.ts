@@ -74,7 +74,34 @@ export interface WriterAtSync {
 /** How a range of a file will be used, so that the system can read ahead, or not. */
 export type Advice = "normal" | "sequential" | "random";
 
-/** Options of {@linkcode open} and {@linkcode openSync}: those of `Deno.open`, and those of a mapping. */
+/**
+ * Options of {@linkcode open} and {@linkcode openSync}: those of `Deno.open`, and those of a mapping.
+ *
+ * @example Map a part of a file
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type MmapOpenOptions, openSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * Deno.writeTextFileSync(path, "header, body, footer");
+ * const options: MmapOpenOptions = { offset: 8, length: 4 };
+ * using file = openSync(path, options);
+ * assertEquals(new TextDecoder().decode(file.bytes()), "body");
+ * ```
+ *
+ * @example Change a file in this process only
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { openSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * Deno.writeTextFileSync(path, "as it is");
+ * using file = openSync(path, { copyOnWrite: true });
+ * file.writeStringSync("it");
+ * assertEquals(new TextDecoder().decode(file.bytes()), "it it is");
+ * assertEquals(Deno.readTextFileSync(path), "as it is");
+ * ```
+ */
 export interface MmapOpenOptions extends Deno.OpenOptions {
   /** Bytes: the length that the file is given when it is created or empty, or when it is truncated. */
   size?: number;

@@ -20,6 +20,7 @@ import {
   type ToWritableStreamOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
+import { mayBeCut } from "./backend.ts";
 import {
   decode,
   encode,
@@ -313,7 +314,11 @@ test("MmapFile.readable reads what was written to a growing file meanwhile", asy
 test("the readable of a closed file names the file", async (dir) => {
   const file = openSync(dir.file("hello", "named.txt"));
   file.close();
-  const error = await assertRejects(() => file.readable.getReader().read());
+  const error = await assertRejects(
+    () => file.readable.getReader().read(),
+    Deno.errors.BadResource,
+    CLOSED,
+  );
   assertStringIncludes(error.message, "named.txt");
   const other = openSync(dir.file("hello", "other.txt"), { write: true });
   other.close();
@@ -717,6 +722,7 @@ test("streams posted to a worker arrive, and leave the memory whole", async (dir
 
 test("a consumer that transfers a zeroCopy chunk takes the memory, and refresh() maps it again", async (dir) => {
   using file = openSync(dir.file(1000));
+  dir.leavesMapped = true;
   const reader = toReadableStream(file, { zeroCopy: true, chunkSize: 100 })
     .getReader();
   const { value } = await reader.read();
@@ -867,10 +873,10 @@ test("toWritableStream() says how much it wrote in all when the file has no more
 test("toWritableStream() refuses a file that cannot be written, and what is no position", (dir) => {
   using readOnly = openSync(dir.file("x"));
   assertThrows(() => toWritableStream(readOnly), ReadOnlyError);
-  const closed = openSync(dir.file("x"), { write: true });
+  const closed = openSync(dir.file("x", "closed"), { write: true });
   closed.close();
   assertThrows(() => toWritableStream(closed), Deno.errors.BadResource, CLOSED);
-  using file = openSync(dir.file("x"), { write: true });
+  using file = openSync(dir.file("x", "written"), { write: true });
   for (const offset of [-1, 0.5, NaN, Infinity]) {
     assertThrows(() => toWritableStream(file, { offset }), RangeError);
   }
@@ -922,7 +928,7 @@ test("an error that a close would bring does not hide the error of the stream", 
   const path = dir.file(CHUNK * 4);
   const file = openSync(path, { read: true, write: true });
   const writer = file.writable.getWriter();
-  Deno.truncateSync(path, 0);
+  if (mayBeCut) Deno.truncateSync(path, 0);
   const outcome = await outcomeOf(() => writer.write(pattern(CHUNK * 5)));
   assert("error" in outcome);
   assertNotEquals(outcome.error instanceof ClosedError, true);
