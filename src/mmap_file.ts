@@ -756,6 +756,10 @@ export class MmapFile implements Disposable {
    * The view becomes empty when the file is closed, cut, or mapped anew because it grew. In a file
    * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD).
    *
+   * Give a copy (`slice()`) to what goes on with the bytes outside JavaScript after a close: the body
+   * of a response that `Deno.serve` sends, a TLS connection, `pbkdf2` and `scrypt` of `node:crypto`, a
+   * nonblocking FFI call. Nothing can take the memory back from those: they end the process.
+   *
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
    * @throws {RangeError} If the range is not in the file.
