@@ -118,6 +118,11 @@ export function toReadableStream(
   const end = offset + length;
   const source: Source = {
     left: () => end - at,
+    copy(size) {
+      const copy = copyOf(file, at, size);
+      at += size;
+      return copy;
+    },
     async read(p) {
       if (at === end) return null;
       const read = p.length <= AT_ONCE
@@ -194,6 +199,12 @@ export function readableOf(
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   return byteStream(file, {
     left: () => file.size - file.seekSync(0, Deno.SeekMode.Current),
+    copy(size) {
+      const at = file.seekSync(0, Deno.SeekMode.Current);
+      const copy = copyOf(file, at, size);
+      file.seekSync(size, Deno.SeekMode.Current);
+      return copy;
+    },
     read: (p) => p.length <= AT_ONCE ? file.readSync(p) : file.read(p),
     end: () => closeOnce(file),
     fail: () => closeQuietly(file),
@@ -211,6 +222,8 @@ export function writableOf(
 interface ByteSource {
   /** Bytes to come, as far as is known. */
   left(): number;
+  /** A copy of the next `size` bytes, which are known to be left. */
+  copy(size: number): Uint8Array<ArrayBuffer>;
   /** Fills `p`; gives the number of bytes read, or `null` at the end. */
   read(p: Uint8Array): number | null | Promise<number | null>;
   /** Gives back what is held, at the end. */
@@ -222,6 +235,18 @@ interface ByteSource {
 interface Source extends ByteSource {
   /** The next `size` bytes themselves. */
   view(size: number): Uint8Array<ArrayBuffer>;
+}
+
+/** A copy of a range that is made with its memory, which need not be filled with zeros first. */
+function copyOf(
+  file: MmapFile,
+  at: number,
+  size: number,
+): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(file.bytes(at, size));
+  // Throws if the file may not be read, or was not there any more when it was.
+  file.readAtSync(new Uint8Array(1), at + size - 1);
+  return copy;
 }
 
 function byteStream(
@@ -236,6 +261,10 @@ function byteStream(
         await eventLoop();
         checkOpen("read", file);
         const view = controller.byobRequest?.view ?? null;
+        const size = Math.min(chunkSize, source.left());
+        if (view === null && size > 0 && size <= AT_ONCE) {
+          return controller.enqueue(source.copy(size));
+        }
         // The end is found by a read, which needs a byte of room.
         const left = Math.max(1, source.left());
         const p = view === null
