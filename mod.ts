@@ -1,5 +1,48 @@
 /**
- * Files as memory, for Deno.
+ * Files as memory, for Deno: an {@linkcode MmapFile} stands in for a `Deno.FsFile`, and its bytes are
+ * the file's own pages, so that a read is a copy within memory, or no copy at all.
+ *
+ * Files are opened by {@linkcode open} and made by {@linkcode create}. That takes `--allow-read`,
+ * `--allow-write` to write, and `--allow-ffi` to call the system's library. Offsets, lengths and sizes are in bytes.
+ *
+ * @example Read a file as with `Deno.FsFile`, and with no copy
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open } from "@mmapfile/mmapfile";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, "a file as memory");
+ *
+ * using file = await open(path);
+ * const start = new Uint8Array(6);
+ * assertEquals(await file.read(start), 6);
+ * assertEquals(new TextDecoder().decode(start), "a file");
+ * assertEquals(new TextDecoder().decode(file.bytes(10)), "memory");
+ * ```
+ *
+ * @example Write, grow, and make sure of the disk
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open } from "@mmapfile/mmapfile";
+ *
+ * const path = await Deno.makeTempFile();
+ * using file = await open(path, { read: true, write: true, grow: true });
+ * await file.writeString("one line\n");
+ * await file.flush();
+ * assertEquals(file.size, 9);
+ * ```
+ *
+ * @example Numbers in a file, shared by all processes that map it
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * using file = createSync(path, 4096);
+ * const counters = file.view(Int32Array);
+ * Atomics.add(counters, 7, 1);
+ * assertEquals(Atomics.load(counters, 7), 1);
+ * ```
  *
  * @module
  */

@@ -483,7 +483,7 @@ export class MmapFile implements Disposable {
       await moveTo(bytes, w, (count) => moved += this.#unharmed(count));
       return this.#unharmed(moved);
     } catch (error) {
-      throw this.#stopped(error, moved);
+      throw this.#stopped(error, moved, bytes);
     }
   }
 
@@ -495,7 +495,7 @@ export class MmapFile implements Disposable {
       moveToSync(bytes, w, (count) => moved += this.#unharmed(count));
       return this.#unharmed(moved);
     } catch (error) {
-      throw this.#stopped(error, moved);
+      throw this.#stopped(error, moved, bytes);
     }
   }
 
@@ -1043,12 +1043,12 @@ export class MmapFile implements Disposable {
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "one\\n");
+   * Deno.writeTextFileSync(path, "one\n");
    * using file = openSync(path);
-   * Deno.writeTextFileSync(path, "two\\n", { append: true });
+   * Deno.writeTextFileSync(path, "two\n", { append: true });
    * assertEquals(file.size, 4);
    * file.refresh();
-   * assertEquals(new TextDecoder().decode(file.bytes(4)), "two\\n");
+   * assertEquals(new TextDecoder().decode(file.bytes(4)), "two\n");
    * ```
    */
   refresh(): void {
@@ -1273,7 +1273,10 @@ export class MmapFile implements Disposable {
   }
 
   /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was cut. */
-  #stopped(error: unknown, moved: number): unknown {
+  #stopped(error: unknown, moved: number, bytes?: Uint8Array): unknown {
+    if (bytes !== undefined && bytes.length === 0 && this.#size > 0) {
+      return Object.assign(this.#goneError("read"), { bytesWritten: moved });
+    }
     if (!this.#closed && this.#isCut()) {
       return Object.assign(this.#cut("read"), { bytesWritten: moved });
     }
@@ -1384,9 +1387,14 @@ export class MmapFile implements Disposable {
     this.#setSize(length);
   }
 
+  /** Maps the file at the size that it has been given: who read it meanwhile has mapped another. */
   #resize(size: number): void {
-    this.#setSize(size);
-    this.#cover();
+    const mapped = this.#bytes.length - this.#start;
+    if (mapped < size || (mapped > size && !this.#access.grow)) {
+      this.#mapping.map(size);
+    }
+    this.#size = size;
+    this.#adopt();
   }
 
   #mapAsItIs(): void {
@@ -1616,6 +1624,14 @@ export class MmapFile implements Disposable {
       `Cannot ${action} '${this.name}': its memory was moved away by a transfer(), ` +
         "a structuredClone() or a byte stream; refresh() maps it again",
     );
+  }
+
+  /** The error for a view that is empty because its memory has been given back. */
+  #goneError(action: string): Error {
+    const [Class, reason] = this.#closed
+      ? [ClosedError, "the file is closed"]
+      : [TypeError, "it was mapped anew meanwhile"];
+    return new Class(`Cannot ${action} '${this.name}': ${reason}`);
   }
 
   #notBytes(action: string): Error {

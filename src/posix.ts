@@ -110,7 +110,7 @@ class PosixMapping implements Mapping {
     const length = this.start + size;
     if (this.#exposed.byteLength !== length || this.#exposed === UNMAPPED) {
       const buffer = wrap(lease, length);
-      if (this.#exposed !== UNMAPPED) this.#exposed.transfer(0);
+      if (this.#exposed !== this.buffer) detach(this.#exposed);
       this.#exposed = buffer;
     }
     return this.#exposed;
@@ -132,9 +132,9 @@ class PosixMapping implements Mapping {
     forgotten.unregister(lease);
     // SAFETY: a detached buffer has views of length 0 only, so nothing reaches the memory any more;
     // but what the user has moved away is theirs, and the memory stays.
-    if (buffer !== exposed) buffer.transfer(0);
+    if (buffer !== exposed) detach(buffer);
     if (moved) return;
-    if (exposed !== UNMAPPED) exposed.transfer(0);
+    detach(exposed);
     giveBack(lease);
   }
 
@@ -356,6 +356,11 @@ function wrap(lease: Lease, length: number): ArrayBuffer {
   lease.buffers++;
   forgotten.register(buffer, lease, lease);
   return buffer;
+}
+
+/** Leaves every view of a buffer empty. */
+function detach(buffer: ArrayBuffer): void {
+  if (buffer !== UNMAPPED && !buffer.detached) buffer.transfer(0);
 }
 
 function giveBack(lease: Lease): void {
