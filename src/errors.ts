@@ -114,11 +114,11 @@ export interface SystemErrorFacts {
  * @example
  * ```ts
  * import { assertEquals, assertThrows } from "@std/assert";
- * import { createSync, SystemError } from "@mmapfile/mmapfile";
+ * import { openSync, SystemError } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const error = assertThrows(() => createSync(path, 2 ** 52), SystemError);
- * assertEquals(error.syscall, "fallocate");
+ * using file = openSync(Deno.makeTempFileSync(), { write: true });
+ * const error = assertThrows(() => file.readSync(new Uint8Array(8)), SystemError);
+ * assertEquals([error.syscall, error.code, error.errno], ["read", "EBADF", 9]);
  * ```
  */
 export class SystemError extends Error implements SystemErrorFacts {

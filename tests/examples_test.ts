@@ -1,14 +1,498 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+/** Every example does its work, with the permissions that its first line names and no others. */
+
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { type ChildResult, deno } from "./child.ts";
+import { decode, encode, pattern, TempDir } from "./temp.ts";
 
-const DEMO = new URL("../examples/demo.ts", import.meta.url);
+const EXAMPLES = new URL("../examples/", import.meta.url);
 
-/** Runs the demo with the permissions that its first line names, and no others. */
-async function demo(...args: string[]): Promise<ChildResult> {
-  const [firstLine] = (await Deno.readTextFile(DEMO)).split("\n");
-  const permissions = firstLine.match(/--allow-\S+/g) ?? [];
-  return await deno(["run", "--no-prompt", ...permissions, DEMO.href, ...args]);
+/** What is shared by the examples, and no command. */
+const MODULES = ["cli.ts", "kv_store.ts"];
+
+const SCRIPTS = [...Deno.readDirSync(EXAMPLES)].map(({ name }) => name)
+  .filter((name) => name.endsWith(".ts") && !MODULES.includes(name)).sort();
+
+/** The arguments of Deno that run an example as its first line does. */
+function command(name: string): string[] {
+  const url = new URL(name, EXAMPLES);
+  const [firstLine] = Deno.readTextFileSync(url).split("\n");
+  const prefix = "#!/usr/bin/env -S deno run ";
+  assert(firstLine.startsWith(prefix), `${name} cannot be run`);
+  const permissions = firstLine.slice(prefix.length).split(" ");
+  return ["run", "--no-prompt", "--no-check", ...permissions, fromFileUrl(url)];
 }
+
+async function run(name: string, ...args: string[]): Promise<ChildResult> {
+  return await deno([...command(name), ...args]);
+}
+
+/** Runs an example that must succeed; gives what it printed. */
+async function output(name: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(name, ...args);
+  assertEquals(stderr, "");
+  assertEquals(code, 0);
+  return stdout;
+}
+
+/** Starts an example that is spoken with while it runs. */
+function start(name: string, ...args: string[]): Deno.ChildProcess {
+  const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
+  const [program, ...rest] = [...runner, Deno.execPath(), ...command(name)];
+  return new Deno.Command(program, {
+    args: [...rest, ...args],
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+}
+
+/** What a program of the system does, in the C locale; `undefined` where there is no such program. */
+function system(program: string, ...args: string[]) {
+  try {
+    const { code, stdout } = new Deno.Command(program, {
+      args,
+      env: { LC_ALL: "C" },
+      stderr: "null",
+    }).outputSync();
+    return { code, stdout: decode(stdout) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function has(program: string): boolean {
+  return system(program, "--version") !== undefined;
+}
+
+/** A text of words, spaces of all kinds, empty lines and CRLF, that ends without a newline. */
+function text(lines: number): string {
+  return Array.from(
+    { length: lines },
+    (_, i) => `${i} key=${i % 97}\t\tw${"o".repeat(i % 50)}rd \v\f${i % 9}\r\n`,
+  ).join("\n") + "the end";
+}
+
+// --- What holds for all of them
+
+for (const name of SCRIPTS) {
+  Deno.test(`${name} explains itself`, async () => {
+    assertMatch(await output(name, "--help"), /^Usage: /);
+  });
+
+  // The demo is tested below: it needs no arguments, and is longer.
+  if (name === "demo.ts") continue;
+
+  Deno.test(`${name} refuses in one line what it cannot do`, async () => {
+    for (const args of [[], ["--fast"], ["does/not/exist", "1.2.3.4"]]) {
+      const { code, stdout, stderr } = await run(name, ...args);
+      assertMatch(stderr, /^.+\n$/);
+      assertEquals(stdout, "");
+      assertEquals(code, 1);
+    }
+  });
+
+  Deno.test(`${name} is short, and can be run by its name`, () => {
+    const url = new URL(name, EXAMPLES);
+    assert(Deno.readTextFileSync(url).split("\n").length <= 120);
+    const { mode } = Deno.statSync(url);
+    // Windows has no such mode.
+    if (Deno.build.os !== "windows") assert((mode! & 0o111) === 0o111);
+  });
+}
+
+// --- wc.ts
+
+Deno.test({
+  name: "wc.ts counts what wc counts",
+  ignore: !has("wc"),
+  async fn() {
+    using dir = new TempDir();
+    const paths = [
+      dir.file(text(1000), "text"),
+      dir.file("", "empty"),
+      dir.file("\n", "newline"),
+      dir.file("no newline", "word"),
+      dir.file("  \t", "spaces"),
+      // Words that go over the end of a piece.
+      dir.file("word ".repeat(1 << 20), "large"),
+    ];
+    const counts = (text?: string) =>
+      text?.trimEnd().split("\n").map((line) => line.trim().split(/\s+/));
+    for (const path of paths) {
+      const expected = counts(system("wc", path)?.stdout);
+      assertEquals(counts(await output("wc.ts", path)), expected);
+    }
+    const expected = counts(system("wc", ...paths)?.stdout);
+    assertEquals(counts(await output("wc.ts", ...paths)), expected);
+  },
+});
+
+// --- grep.ts
+
+Deno.test({
+  name: "grep.ts finds what grep -F finds",
+  ignore: !has("grep"),
+  async fn() {
+    using dir = new TempDir();
+    const path = dir.file(text(3000), "text");
+    const other = dir.file("käse\nkey=1\n\nkey=1 key=1\nend\n", "other");
+    const strings = [
+      "key=1",
+      "käse",
+      "the end",
+      "0",
+      "\t\tw",
+      "nothing",
+      "",
+      "w",
+    ];
+    for (const string of strings) {
+      for (const flags of [[], ["-n"], ["-c"]]) {
+        for (const paths of [[other], [path, other]]) {
+          const args = [...flags, string, ...paths];
+          const { stdout, code } = await run("grep.ts", ...args);
+          const expected = system("grep", "-a", "-F", ...args)!;
+          assert(stdout === expected.stdout, `of ${JSON.stringify(args)}`);
+          assertEquals(code, expected.code);
+        }
+      }
+    }
+    assertEquals((await run("grep.ts", "nothing", path)).code, 1);
+  },
+});
+
+Deno.test("grep.ts refuses a string of two lines", async () => {
+  const { code, stderr } = await run("grep.ts", "one\ntwo", "file");
+  assertStringIncludes(stderr, "over the end of a line");
+  assertEquals(code, 1);
+});
+
+// --- hexdump.ts
+
+/** A row of xxd's, put together in another way than the example does. */
+function xxdRow(bytes: Uint8Array, offset: number): string {
+  const codes = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
+  const pairs = codes.join("").replace(/.{4}/g, "$& ").trimEnd().padEnd(39);
+  const shown = decode(
+    bytes.map((byte) => byte > 31 && byte < 127 ? byte : 46),
+  );
+  return `${offset.toString(16).padStart(8, "0")}: ${pairs}  ${shown}\n`;
+}
+
+Deno.test("hexdump.ts shows bytes anywhere in a file", async () => {
+  using dir = new TempDir();
+  const bytes = pattern(40_000);
+  const path = dir.file(bytes);
+  for (
+    const [offset, length] of [[0, 40_000], [0, 0], [5, 1], [33, 47], [17, 16]]
+  ) {
+    const shown = bytes.subarray(offset, offset + length);
+    let expected = "";
+    for (let i = 0; i < length; i += 16) {
+      expected += xxdRow(shown.subarray(i, i + 16), offset + i);
+    }
+    const args = ["-s", `${offset}`, "-l", `${length}`, path];
+    assertEquals(await output("hexdump.ts", ...args), expected);
+    if (length === 0) continue;
+    assertEquals(system("xxd", ...args)?.stdout ?? expected, expected);
+  }
+  const tail = bytes.subarray(-20);
+  assertEquals(
+    await output("hexdump.ts", "-s-20", path),
+    xxdRow(tail.subarray(0, 16), 39_980) + xxdRow(tail.subarray(16), 39_996),
+  );
+  const { code, stderr } = await run("hexdump.ts", "-s", "40001", path);
+  assertStringIncludes(stderr, "byte 40001 is not in its 40000 bytes");
+  assertEquals(code, 1);
+});
+
+Deno.test("hexdump.ts shows what lies past 5 GiB", async () => {
+  using dir = new TempDir();
+  const offset = 5 * 2 ** 30;
+  const path = dir.sparseFile(offset + 100);
+  using file = Deno.openSync(path, { write: true });
+  file.seekSync(offset, Deno.SeekMode.Start);
+  file.writeSync(encode("far away"));
+  assertEquals(
+    await output("hexdump.ts", "-s", "0x140000000", "-l", "8", path),
+    "140000000: 6661 7220 6177 6179                      far away\n",
+  );
+});
+
+// --- kv.ts
+
+Deno.test("kv.ts keeps, changes, deletes and lists", async () => {
+  using dir = new TempDir();
+  const kv = (...args: string[]) => output("kv.ts", dir.join("store"), ...args);
+  assertEquals(await kv("set", "one", "1"), "");
+  assertEquals(await kv("set", "zwölf", "twelve\nlines"), "");
+  assertEquals(await kv("set", "", "nothing"), "");
+  assertEquals(await kv("get", "zwölf"), "twelve\nlines\n");
+  assertEquals(await kv("get", ""), "nothing\n");
+  await kv("set", "one", "eins");
+  assertEquals(await kv("get", "one"), "eins\n");
+  await kv("delete", "zwölf");
+  await kv("delete", "");
+  assertEquals(await kv("list"), "one\teins\n");
+
+  for (const command of ["get", "delete"]) {
+    const { code, stdout, stderr } = await run(
+      "kv.ts",
+      dir.join("store"),
+      command,
+      "zwölf",
+    );
+    assertEquals([code, stdout, stderr], [1, "", ""]);
+  }
+});
+
+Deno.test("kv.ts refuses a file that is something else, and leaves it alone", async () => {
+  using dir = new TempDir();
+  for (const contents of ["a", "some text ".repeat(100)]) {
+    const path = dir.file(contents);
+    const { code, stderr } = await run("kv.ts", path, "set", "key", "value");
+    assertEquals(stderr, `Cannot use '${path}': it holds something else\n`);
+    assertEquals(code, 1);
+    assertEquals(Deno.readTextFileSync(path), contents);
+  }
+});
+
+const KEYS = 5003;
+const ROUNDS = 10;
+
+/** Lines without end: key n % KEYS gets the value n. */
+class Lines {
+  /** The first number that no line had. */
+  next = 0;
+
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream({
+      pull: (controller) => {
+        let piece = "";
+        for (let i = 0; i < 200; i++, this.next++) {
+          piece += `${this.next % KEYS}\t${this.next}\n`;
+        }
+        controller.enqueue(encode(piece));
+      },
+    });
+  }
+}
+
+Deno.test("kv.ts has every key that it acknowledged when it is killed", async () => {
+  using dir = new TempDir();
+  const path = dir.join("store");
+  const lines = new Lines();
+  /** The least value that each key may have. */
+  const least = new Map<number, number>();
+  for (let round = 0; round < ROUNDS; round++) {
+    let value = lines.next;
+    const child = start("kv.ts", path, "load");
+    // The pipe breaks when the child dies.
+    const feeding = lines.stream().pipeTo(child.stdin).catch(() => {});
+    const enough = Math.floor(Math.random() * 10 * KEYS);
+    let printed = "";
+    let killed = false;
+    for await (const chunk of child.stdout) {
+      printed += decode(chunk);
+      if (killed || printed.length < enough) continue;
+      killed = true;
+      child.kill("SIGKILL");
+    }
+    await child.status;
+    await feeding;
+    for (const key of printed.split("\n").slice(0, -1).map(Number)) {
+      assertEquals(key, value % KEYS);
+      least.set(key, value++);
+    }
+
+    const list = (await output("kv.ts", path, "list")).trimEnd().split("\n");
+    const stored = new Map(
+      list.map((line) => line.split("\t").map(Number) as [number, number]),
+    );
+    assertEquals(stored.size, list.length);
+    for (const [key, value] of least) {
+      const there = stored.get(key)!;
+      assert(there >= value && there % KEYS === key, `${key}: ${there}`);
+    }
+    // What was set and not acknowledged stays too.
+    for (const [key, value] of stored) least.set(key, value);
+  }
+  assert(least.size > 0);
+});
+
+// --- ring.ts
+
+Deno.test("ring.ts brings every message from one process to another", async () => {
+  using dir = new TempDir();
+  const path = dir.join("ring");
+  const receiver = start("ring.ts", "receive", path);
+  const received = receiver.stdout.pipeThrough(new TextDecoderStream())
+    .getReader();
+  const { value: first } = await received.read();
+  assertEquals(first, "waiting for a sender\n");
+  const sent = await output("ring.ts", "send", path, "200000");
+  assertMatch(sent, /^sent 200000 messages, [\d,]+ a second\n$/);
+  const { value: last } = await received.read();
+  assertMatch(last!, /^received 200000 messages, [\d,]+ a second\n$/);
+  await received.cancel();
+  await receiver.stdin.close();
+  assertEquals((await receiver.status).code, 0);
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+});
+
+Deno.test("ring.ts takes no file that is there already", async () => {
+  using dir = new TempDir();
+  const path = dir.file("mine");
+  for (const command of ["send", "receive"]) {
+    const { code, stderr } = await run("ring.ts", command, path);
+    assertMatch(stderr, /^Cannot .*\n$/);
+    assertEquals(code, 1);
+  }
+  assertEquals(Deno.readTextFileSync(path), "mine");
+});
+
+// --- tail.ts
+
+Deno.test("tail.ts shows the last lines", async () => {
+  using dir = new TempDir();
+  const lines = Array.from({ length: 30 }, (_, i) => `line ${i}\n`);
+  for (const end of ["", "no newline"]) {
+    const path = dir.file(lines.join("") + end);
+    const all = end === "" ? lines : [...lines, end];
+    assertEquals(await output("tail.ts", path), all.slice(-10).join(""));
+    for (const n of [1, 3, 31, 100]) {
+      const shown = await output("tail.ts", "-n", `${n}`, path);
+      assertEquals(shown, all.slice(-n).join(""));
+    }
+    assertEquals(await output("tail.ts", "-n", "0", path), "");
+  }
+  assertEquals(await output("tail.ts", dir.file("\n\n\n")), "\n\n\n");
+  assertEquals(await output("tail.ts", dir.file("")), "");
+});
+
+Deno.test({
+  name: "tail.ts follows a file that grows, is cut and is replaced",
+  // Windows cuts no file that is mapped.
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    using dir = new TempDir();
+    const path = dir.file("old\nlast\n");
+    const child = start("tail.ts", "-n", "1", "-f", path);
+    let shown = "";
+    const reading = (async () => {
+      for await (const chunk of child.stdout) shown += decode(chunk);
+    })();
+    let expected = "";
+    const until = async (more: string) => {
+      expected += more;
+      for (
+        let waited = 0;
+        shown !== expected && waited < 20_000;
+        waited += 20
+      ) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assertEquals(shown, expected);
+    };
+    const add = (text: string) =>
+      Deno.writeTextFileSync(path, text, { append: true });
+    try {
+      await until("last\n");
+      add("grown\n");
+      add("twice\n");
+      await until("grown\ntwice\n");
+      // Windows does not let others cut a file that is mapped.
+      if (Deno.build.os !== "windows") {
+        Deno.truncateSync(path);
+        // Long enough for a look.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        add("after a cut\n");
+        await until("after a cut\n");
+      }
+      Deno.renameSync(path, dir.join("rotated"));
+      dir.file("another file\n");
+      await until("another file\n");
+      add("x".repeat(200_000));
+      await until("x".repeat(200_000));
+    } finally {
+      child.kill("SIGKILL");
+      await child.stdin.close();
+      await reading;
+      await child.status;
+    }
+  },
+});
+
+// --- mmdb.ts
+
+/** A value in the data section of a MaxMind database; https://maxmind.github.io/MaxMind-DB/ */
+function maxMindValue(value: unknown): number[] {
+  // Type and length, both short here.
+  if (typeof value === "string") {
+    const bytes = encode(value);
+    return [2 << 5 | bytes.length, ...bytes];
+  }
+  if (typeof value === "number") return [6 << 5 | 2, value >> 8, value & 255];
+  if (Array.isArray(value)) {
+    return [value.length, 11 - 7, ...value.flatMap(maxMindValue)];
+  }
+  const entries = Object.entries(value as Record<string, unknown>);
+  return [7 << 5 | entries.length, ...entries.flat().flatMap(maxMindValue)];
+}
+
+/** A database with one node: addresses from 128.0.0.0 on have a record. */
+function maxMindDatabase(record: unknown): Uint8Array<ArrayBuffer> {
+  const [nodes, separator] = [1, 16];
+  return new Uint8Array([
+    // The node: to the left nothing, as the number of nodes says; to the right the first record.
+    ...[0, 0, nodes, 0, 0, nodes + separator],
+    ...new Array(separator).fill(0),
+    ...maxMindValue(record),
+    ...[0xab, 0xcd, 0xef, ...encode("MaxMind.com")],
+    ...maxMindValue({
+      binary_format_major_version: 2,
+      binary_format_minor_version: 0,
+      build_epoch: 1,
+      database_type: "Test",
+      description: { en: "Half a world" },
+      ip_version: 4,
+      languages: ["en"],
+      node_count: nodes,
+      record_size: 24,
+    }),
+  ]);
+}
+
+Deno.test("mmdb.ts looks addresses up", async () => {
+  using dir = new TempDir();
+  const record = { country: { iso_code: "JP" }, city: "Tōkyō" };
+  const path = dir.file(maxMindDatabase(record));
+  const lines = await output("mmdb.ts", path, "200.1.2.3", "1.2.3.4");
+  assertEquals(lines.trimEnd().split("\n").map((line) => JSON.parse(line)), [
+    { address: "200.1.2.3", found: record },
+    { address: "1.2.3.4", found: null },
+  ]);
+  assertStringIncludes(await output("mmdb.ts", path), '"Half a world"');
+  const { code, stderr } = await run("mmdb.ts", path, "1.2.3");
+  assertEquals(stderr, "Cannot look up '1.2.3': not an IP address\n");
+  assertEquals(code, 1);
+  const other = dir.file("some text", "other");
+  const wrong = await run("mmdb.ts", other, "1.2.3.4");
+  assertEquals(
+    wrong.stderr,
+    `Cannot read '${other}': not a MaxMind database\n`,
+  );
+});
+
+// --- demo.ts
 
 async function makeFile(size: number): Promise<string> {
   const path = await Deno.makeTempFile();
@@ -20,7 +504,7 @@ for (const size of [1, 300_007]) {
   Deno.test(`the demo compares both on a file of ${size} bytes`, async () => {
     const path = await makeFile(size);
     try {
-      const { code, stdout, stderr } = await demo(path);
+      const { code, stdout, stderr } = await run("demo.ts", path);
       assertEquals(stderr, "");
       assertEquals(code, 0);
       for (const way of ["sync ", "async"]) {
@@ -40,24 +524,24 @@ for (const size of [1, 300_007]) {
 Deno.test("the demo says what is wrong with a file", async () => {
   const empty = await makeFile(0);
   try {
-    const { code, stderr } = await demo(empty);
+    const { code, stderr } = await run("demo.ts", empty);
     assertEquals(stderr, `Cannot compare: '${empty}' is empty\n`);
     assertEquals(code, 1);
   } finally {
     await Deno.remove(empty);
   }
-  const { code, stderr } = await demo("does/not/exist");
+  const { code, stderr } = await run("demo.ts", "does/not/exist");
   assertStringIncludes(stderr, "'does/not/exist'");
   assertEquals(stderr.split("\n").length, 2);
   assertEquals(code, 1);
 });
 
 Deno.test("the demo explains itself, and refuses what it does not know", async () => {
-  const help = await demo("--help");
+  const help = await run("demo.ts", "--help");
   assertStringIncludes(help.stdout, "Usage: deno task demo [file]");
   assertEquals(help.code, 0);
   for (const args of [["--fast"], ["one", "two"]]) {
-    const { code, stdout, stderr } = await demo(...args);
+    const { code, stdout, stderr } = await run("demo.ts", ...args);
     assertEquals(stdout, "");
     assertStringIncludes(stderr, "Usage: deno task demo [file]");
     assertEquals(code, 1);

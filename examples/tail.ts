@@ -1,0 +1,104 @@
+#!/usr/bin/env -S deno run --allow-read --allow-ffi
+/**
+ * Shows the end of a file, and what is added to it, as `tail -F` does: when the file is cut it starts
+ * again at its start, and when its name is given to another file it goes on with that.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { type MmapFile, open, TruncatedError } from "../mod.ts";
+import { main, print, wholeNumber } from "./cli.ts";
+
+const USAGE = `Usage: tail.ts [-n LINES] [-f] FILE
+
+Prints the last lines of a file, by default 10.
+
+  -n LINES  how many lines
+  -f        go on with what is added, until Ctrl-C`;
+
+const LF = 10;
+const LOOK_EVERY_MS = 100;
+const PIECE = 1 << 16;
+
+/** Where the last lines begin. */
+function lastLines(file: MmapFile, lines: number): number {
+  // The LF at the end of the file begins no line.
+  let start = file.size;
+  for (let left = lines; left > 0 && start > 0; left--) {
+    start = start < 2 ? 0 : file.lastIndexOf(LF, start - 2) + 1;
+  }
+  return start;
+}
+
+/** Prints the file from a byte on; gives the byte behind the last. */
+function printFrom(file: MmapFile, start: number): number {
+  // A copy, not a view: what is cut away while it is printed must not be printed as zeros.
+  const buffer = new Uint8Array(PIECE);
+  let at = start;
+  for (let read; (read = file.readAtSync(buffer, at)) !== null; at += read) {
+    print(buffer.subarray(0, read));
+  }
+  return at;
+}
+
+/** Whether the name still, or again, stands for the file. */
+async function isRenamed(path: string, file: MmapFile): Promise<boolean> {
+  try {
+    const [there, { dev, ino }] = [await Deno.stat(path), await file.stat()];
+    return there.ino !== ino || there.dev !== dev;
+  } catch (error) {
+    // Gone for now: another may take its place.
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function follow(path: string, first: MmapFile, start: number) {
+  let file = first;
+  let at = start;
+  try {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      try {
+        file.refresh();
+        if (file.size < at) {
+          console.error(`${path}: cut, goes on from its start`);
+          at = 0;
+        }
+        at = printFrom(file, at);
+        if (!await isRenamed(path, file)) continue;
+        // What came between the last look and the renaming is in the old file.
+        file.refresh();
+        printFrom(file, at);
+        file.close();
+        console.error(`${path}: another file, goes on with it`);
+        file = await open(path);
+        at = printFrom(file, 0);
+      } catch (error) {
+        // Cut just now: the next look finds out how far.
+        if (!(error instanceof TruncatedError)) throw error;
+      }
+    }
+  } finally {
+    file[Symbol.dispose]();
+  }
+}
+
+await main(USAGE, async () => {
+  const { values, positionals: [path, ...more] } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      lines: { type: "string", short: "n", default: "10" },
+      follow: { type: "boolean", short: "f" },
+    },
+  });
+  if (path === undefined || more.length > 0) {
+    throw new Error("Cannot show: one file is needed; see --help");
+  }
+  using file = await open(path);
+  const lines = wholeNumber("-n", values.lines);
+  const end = printFrom(file, lastLines(file, lines));
+  if (values.follow) await follow(path, file, end);
+});

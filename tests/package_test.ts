@@ -1,0 +1,110 @@
+/** What is published works by itself: just the files that deno.json lists, in another directory. */
+
+import { assert, assertEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
+import config from "../deno.json" with { type: "json" };
+import { deno } from "./child.ts";
+import { TempDir } from "./temp.ts";
+
+const MODULE = new URL("../mod.ts", import.meta.url);
+const PROJECT = dirname(fromFileUrl(MODULE));
+
+/** A program as a user writes it, and the types that they rely on. */
+const PROGRAM = `
+import {
+  create,
+  type MmapFile,
+  type MmapOpenOptions,
+  open,
+  OutOfBoundsError,
+  toReadableStream,
+} from "@mmapfile/mmapfile";
+
+const path = Deno.args[0];
+const options: MmapOpenOptions = { read: true, write: true, grow: true };
+{
+  using file: MmapFile = await create(path, 5);
+  try {
+    await file.writeString("hello, world");
+  } catch (error) {
+    if (!(error instanceof OutOfBoundsError)) throw error;
+    console.log(error.bytesWritten);
+  }
+}
+using file: Deno.FsFile & MmapFile = await open(path, options);
+await file.seek(0, Deno.SeekMode.End);
+await file.writeString(", package");
+await file.flush();
+console.log(file.indexOf("package"), file.size);
+console.log(await new Response(toReadableStream(file)).text());
+`;
+
+/** The files that an entry of `publish.include` stands for, relative to the project. */
+function* filesOf(entry: string): Generator<string> {
+  const [folder, ...rest] = entry.split("/**/*");
+  if (rest.length === 0) return yield entry;
+  for (const { name, isFile } of Deno.readDirSync(join(PROJECT, folder))) {
+    if (!isFile) yield* filesOf(`${folder}/${name}/**/*${rest[0]}`);
+    else if (name.endsWith(rest[0])) yield `${folder}/${name}`;
+  }
+}
+
+function pack(to: string): void {
+  for (const file of config.publish.include.flatMap((it) => [...filesOf(it)])) {
+    Deno.mkdirSync(dirname(join(to, file)), { recursive: true });
+    Deno.copyFileSync(join(PROJECT, file), join(to, file));
+  }
+}
+
+Deno.test("the published files work by themselves, without a network", async () => {
+  using dir = new TempDir();
+  pack(dir.join("package"));
+  const app = dir.join("app");
+  Deno.mkdirSync(app);
+  const imports = { [config.name]: "../package/mod.ts" };
+  Deno.writeTextFileSync(join(app, "deno.json"), JSON.stringify({ imports }));
+  Deno.writeTextFileSync(join(app, "main.ts"), PROGRAM);
+  const { code, stdout, stderr } = await deno([
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-remote",
+    "--no-npm",
+    // Where another processor is played, the compiler takes its time.
+    Deno.env.has("MMAPFILE_TEST_RUNNER") ? "--no-check" : "--check",
+    ...["--allow-read", "--allow-write", "--allow-ffi"],
+    "main.ts",
+    dir.join("data"),
+  ], { cwd: app });
+  assertEquals(stderr, "");
+  assertEquals(stdout, "5\n7 14\nhello, package\n");
+  assertEquals(code, 0);
+});
+
+Deno.test({
+  name:
+    "the published files are all that mod.ts imports, and no more of the project",
+  // The package is the same everywhere, and there the names of its files are written otherwise.
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    using dir = new TempDir();
+    pack(dir.path);
+    const { stdout } = await deno(["info", "--json", MODULE.href]);
+    const { modules } = JSON.parse(stdout) as {
+      modules: { specifier: string }[];
+    };
+    const prefix = new URL(".", MODULE).href;
+    const imported = modules.map(({ specifier }) => specifier)
+      .filter((specifier) => !specifier.startsWith("node:"));
+    for (const specifier of imported) {
+      assert(specifier.startsWith(prefix), `${specifier} is from elsewhere`);
+      Deno.statSync(dir.join(specifier.slice(prefix.length)));
+    }
+    const published = config.publish.include.flatMap((it) => [...filesOf(it)])
+      .filter((file) => file.endsWith(".ts"));
+    assertEquals(published.length, imported.length);
+    for (const file of ["README.md", "LICENSE", "CHANGELOG.md"]) {
+      assert(Deno.statSync(dir.join(file)).isFile);
+    }
+  },
+});
