@@ -209,6 +209,7 @@ export class MmapFile implements Disposable {
   async read(p: Uint8Array): Promise<number | null> {
     if (this.#turn === null && p.length <= LARGE) return this.readSync(p);
     return await this.#inTurn(async () => {
+      this.#opened("read");
       const position = this.#position;
       const read = await this.#readInPieces(p, position);
       this.#position = position + (read ?? 0);
@@ -422,6 +423,7 @@ export class MmapFile implements Disposable {
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
     this.#checkWritable("write");
     if (!(r instanceof MmapFile)) return await moveFrom(r, this);
+    r.#opened("read");
     const rest = r.#outgoing(this, r.#position);
     let written = 0;
     try {
@@ -439,6 +441,7 @@ export class MmapFile implements Disposable {
   readFromSync(r: ReaderSync): number {
     this.#checkWritable("write");
     if (!(r instanceof MmapFile)) return moveFromSync(r, this);
+    r.#opened("read");
     const rest = r.#outgoing(this, r.#position);
     let written = 0;
     try {
