@@ -7,17 +7,12 @@
  */
 
 import { type Comparison, COMPARISONS } from "./both.ts";
+import { duration, quantile, table, timePairs } from "./measure.ts";
 import type { Work } from "./rows.ts";
 import { makeFolder } from "./sides.ts";
 
 const USAGE =
   `Usage: deno task bench:pairs [--pairs=21] [part of a row's name]`;
-
-/** How long one side of a pair runs. */
-const SAMPLE_MS = 20;
-
-/** How long each side runs before it counts: V8 compiles the code, the file's pages are touched. */
-const WARM_UP_MS = 250;
 
 const { pairs, part } = parse(Deno.args);
 const folder = makeFolder();
@@ -50,15 +45,9 @@ async function measure({ row, prepare }: Comparison): Promise<string[]> {
   using prepared = prepare(folder);
   const { fsFile, mmapFile } = prepared;
   await assertSame(fsFile, mmapFile);
-  const fsCount = await warmUp(fsFile);
-  const mmapCount = await warmUp(mmapFile);
-
-  const fsTimes: number[] = [];
-  const mmapTimes: number[] = [];
-  for (let i = 0; i < pairs; i++) {
-    fsTimes.push(await time(fsFile, fsCount));
-    mmapTimes.push(await time(mmapFile, mmapCount));
-  }
+  const times = await timePairs(fsFile, mmapFile, pairs);
+  const fsTimes = times.map(([time]) => time);
+  const mmapTimes = times.map(([, time]) => time);
   const ratios = fsTimes.map((time, i) => time / mmapTimes[i]);
   const ratio = quantile(ratios, 0.5);
   return [
@@ -79,52 +68,6 @@ async function assertSame(one: Work, other: Work): Promise<void> {
   if (results[0] !== results[1]) {
     throw new Error(`The sides differ: ${results.join(", ")}`);
   }
-}
-
-/** Runs the work until it is as fast as it gets; gives the count that takes a sample's time. */
-async function warmUp(work: Work): Promise<number> {
-  const end = performance.now() + WARM_UP_MS;
-  let count = 1;
-  for (;;) {
-    const ms = await time(work, count) * count / 1e6;
-    if (ms < SAMPLE_MS) count = Math.ceil(count * Math.min(2, SAMPLE_MS / ms));
-    else if (performance.now() > end) return count;
-  }
-}
-
-/** Nanoseconds that the work takes, once. */
-async function time(work: Work, count: number): Promise<number> {
-  const start = performance.now();
-  await work.run(count);
-  return (performance.now() - start) * 1e6 / count;
-}
-
-function quantile(values: number[], part: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.round((sorted.length - 1) * part)];
-}
-
-function duration(ns: number): string {
-  if (ns < 1000) return `${ns.toFixed(ns < 10 ? 1 : 0)} ns`;
-  const us = ns / 1000;
-  return `${us.toFixed(us < 100 ? 1 : 0)} µs`;
-}
-
-/** A table in Markdown that can be read as it is. */
-function table([head, ...rows]: string[][]): string {
-  const widths = head.map((_, i) =>
-    Math.max(...[head, ...rows].map((cells) => cells[i].length))
-  );
-  const line = (cells: string[]) =>
-    `| ${
-      cells.map((cell, i) =>
-        i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])
-      ).join(" | ")
-    } |`;
-  const rule = widths.map((width, i) =>
-    "-".repeat(i === 0 ? width : width - 1) + (i === 0 ? "" : ":")
-  );
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
 }
 
 function parse(args: string[]): { pairs: number; part: string } {

@@ -5,41 +5,47 @@
  */
 
 import { explainRead, notRegular, SystemError } from "./errors.ts";
+import { codeOf as windowsCodeOf } from "./kernel32.ts";
 import { codeOf } from "./libc.ts";
 import type { FileOps } from "./mapping.ts";
 
+/** One file, as Deno holds it open. */
+export interface Handles {
+  readonly name: string;
+  readonly file: Deno.FsFile;
+  /** The same file, but opened without `append`: with it every write goes to the end. */
+  readonly positional: Deno.FsFile;
+  /** Whether it was opened to be written. */
+  readonly isWritten: boolean;
+}
+
 /** Opens a file; throws as `Deno.openSync` does. */
-export function openDenoSync(
+export function openHandlesSync(
   path: string | URL,
   options: Deno.OpenOptions,
-): DenoFile {
+): Handles {
   const name = String(path);
   try {
-    if (!options.createNew) checkType(name, () => Deno.statSync(path));
+    if (!options.createNew) checkType(name, lookAt(path));
     const file = Deno.openSync(path, readable(options));
-    return options.append
-      ? beside(file, name, () => Deno.openSync(path, POSITIONAL))
-      : new DenoFile(file, file, name);
+    return beside(file, path, options);
   } catch (error) {
     throw openError(error, path, options);
   }
 }
 
-/** As `openDenoSync`, off the event loop. */
-export async function openDeno(
+/** As `openHandlesSync`, off the event loop. */
+export async function openHandles(
   path: string | URL,
   options: Deno.OpenOptions,
-): Promise<DenoFile> {
+): Promise<Handles> {
   const name = String(path);
   try {
     if (!options.createNew) {
-      const info = await Deno.stat(path).catch(() => undefined);
-      if (info !== undefined) checkType(name, () => info);
+      checkType(name, await Deno.stat(path).catch(() => undefined));
     }
     const file = await Deno.open(path, readable(options));
-    return options.append
-      ? beside(file, name, () => Deno.openSync(path, POSITIONAL))
-      : new DenoFile(file, file, name);
+    return beside(file, path, options);
   } catch (error) {
     throw openError(error, path, options);
   }
@@ -49,13 +55,14 @@ export async function openDeno(
 export class DenoFile implements FileOps {
   readonly name: string;
   readonly #file: Deno.FsFile;
-  /** The same file, opened without `append`: with it every write goes to the end. */
   readonly #positional: Deno.FsFile;
+  readonly #isWritten: boolean;
 
-  constructor(file: Deno.FsFile, positional: Deno.FsFile, name: string) {
+  constructor({ name, file, positional, isWritten }: Handles) {
+    this.name = name;
     this.#file = file;
     this.#positional = positional;
-    this.name = name;
+    this.#isWritten = isWritten;
   }
 
   /** Length in bytes, once it is certain that this is a regular file. */
@@ -121,20 +128,26 @@ export class DenoFile implements FileOps {
     return this.#doAsync("stat", "fstat", this.#file.stat());
   }
 
+  // Windows refuses to sync through a handle that cannot write, and that has nothing to write.
+
   syncSync(): void {
-    this.#do("sync", "fsync", () => this.#file.syncSync());
+    if (!this.#isWritten) return;
+    this.#do("sync", "fsync", () => this.#positional.syncSync());
   }
 
-  sync(): Promise<void> {
-    return this.#doAsync("sync", "fsync", this.#file.sync());
+  async sync(): Promise<void> {
+    if (!this.#isWritten) return;
+    await this.#doAsync("sync", "fsync", this.#positional.sync());
   }
 
   syncDataSync(): void {
-    this.#do("sync", "fdatasync", () => this.#file.syncDataSync());
+    if (!this.#isWritten) return;
+    this.#do("sync", "fdatasync", () => this.#positional.syncDataSync());
   }
 
-  syncData(): Promise<void> {
-    return this.#doAsync("sync", "fdatasync", this.#file.syncData());
+  async syncData(): Promise<void> {
+    if (!this.#isWritten) return;
+    await this.#doAsync("sync", "fdatasync", this.#positional.syncData());
   }
 
   truncateSync(length = 0): void {
@@ -236,21 +249,22 @@ export class DenoFile implements FileOps {
 /** How often a file is opened a second time before it is clear that its name does not stay with it. */
 const ATTEMPTS = 10;
 
-const POSITIONAL: Deno.OpenOptions = { read: true, write: true };
-
-/** Pairs a file opened to append with the same file opened to write anywhere. */
+/** Opens a file that was opened to append once more, to write anywhere. */
 function beside(
   file: Deno.FsFile,
-  name: string,
-  open: () => Deno.FsFile,
-): DenoFile {
+  path: string | URL,
+  options: Deno.OpenOptions,
+): Handles {
+  const name = String(path);
+  const isWritten = options.write === true || options.append === true;
+  if (!options.append) return { name, file, positional: file, isWritten };
   try {
     const { dev, ino } = file.statSync();
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const positional = open();
+      const positional = Deno.openSync(path, { read: true, write: true });
       const there = positional.statSync();
       if (there.ino === ino && there.dev === dev) {
-        return new DenoFile(file, positional, name);
+        return { name, file, positional, isWritten };
       }
       positional.close();
     }
@@ -259,24 +273,32 @@ function beside(
     throw error;
   }
   file.close();
-  throw new Deno.errors.Busy(
-    `Cannot open '${name}': the name is given to another file again and again`,
+  throw renamed(name);
+}
+
+/** The error for a name that is another file's each time that it is opened again. */
+export function renamed(name: string): Error {
+  return new Deno.errors.Busy(
+    `Cannot open '${name}': its name is given to another file again and again`,
   );
+}
+
+function lookAt(path: string | URL): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
  * Refuses what is no regular file before it is opened: to open a FIFO waits for its other end. Who
- * puts a FIFO in the place of the file after the look makes the open wait; nothing worse.
+ * puts a FIFO in the place of the file after the look makes the open wait; nothing worse. What cannot
+ * be looked at is left to the open, which says why.
  */
-function checkType(name: string, stat: () => Deno.FileInfo): void {
-  let info: Deno.FileInfo;
-  try {
-    info = stat();
-  } catch {
-    // Not there, or not to be looked at: the open says it better.
-    return;
-  }
-  if (!info.isFile) throw notRegular(name, info.isDirectory);
+function checkType(name: string, info: Deno.FileInfo | undefined): void {
+  if (info === undefined || info.isFile) return;
+  throw notRegular(name, info.isDirectory);
 }
 
 /** What is held in memory has to be read first. */
@@ -308,12 +330,14 @@ function systemErrorOf(
   const said = /^(.*) \(os error (\d+)\)/s.exec(error.message);
   if (said === null) return error;
   const errno = Number(said[2]);
-  const facts = { syscall, code: codeOf(errno), errno };
   const message = `Cannot ${action} '${name}': ${said[1]} (os error ${errno})`;
-  return error.constructor === Error
-    ? new SystemError(message, facts)
-    : Object.assign(
-      new (error.constructor as ErrorConstructor)(message),
-      facts,
-    );
+  const code = Deno.build.os === "windows"
+    ? windowsCodeOf(errno)
+    : codeOf(errno);
+  if (error.constructor === Error) {
+    return new SystemError(message, { syscall, code, errno });
+  }
+  const Class = error.constructor as ErrorConstructor;
+  const ownCode = "code" in error ? error.code : code;
+  return Object.assign(new Class(message), { syscall, code: ownCode, errno });
 }

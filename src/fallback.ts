@@ -94,6 +94,7 @@ class FileCopy implements Mapping {
       this.buffer = UNMAPPED;
       this.start = this.#filled = 0;
       this.#blocks.clear();
+      unsaved.delete(this);
     }
   }
 
@@ -211,7 +212,10 @@ class FileCopy implements Mapping {
 
   #block(k: number): Block {
     let block = this.#blocks.get(k);
-    if (block === undefined) this.#blocks.set(k, block = {});
+    if (block === undefined) {
+      this.#blocks.set(k, block = {});
+      keepUnsaved(this);
+    }
     return block;
   }
 
@@ -279,6 +283,7 @@ class FileCopy implements Mapping {
       if (inFile === undefined) this.#blocks.delete(k);
       else block.changed = undefined;
     }
+    if (this.#blocks.size === 0) unsaved.delete(this);
   }
 
   /** Throws if memory that the user moved away had what was to be written back. */
@@ -304,6 +309,29 @@ const BLOCK = 64 << 10;
 
 /** Bytes written back in one go, beside which a turn of the event loop costs nothing. */
 const PIECE = 8 << 20;
+
+/**
+ * The copies that have, or whose views may have, what is not in the file. Held here, they are not lost
+ * when they are forgotten: what is in them is written back when the program ends.
+ */
+const unsaved = new Set<FileCopy>();
+let isListening = false;
+
+function keepUnsaved(copy: FileCopy): void {
+  unsaved.add(copy);
+  if (isListening) return;
+  isListening = true;
+  addEventListener("unload", () => {
+    for (const copy of unsaved) {
+      try {
+        copy.flushSync(0, Infinity);
+      } catch (error) {
+        // Nobody is left to catch it.
+        console.error(error);
+      }
+    }
+  });
+}
 
 /** A range cut at the bounds of blocks: the block's number, and first and end within it. */
 function* parts(

@@ -10,6 +10,7 @@ import { MmapFile } from "./mmap_file.ts";
 import { checkOptions, type OpenRequest } from "./options.ts";
 import { posix } from "./posix.ts";
 import type { MmapOpenOptions } from "./types.ts";
+import { windows } from "./windows.ts";
 
 /**
  * Opens a file as memory, as `Deno.open` opens one: read-only by default.
@@ -161,6 +162,11 @@ const CREATE = { read: true, write: true, create: true, truncate: true };
 
 const SUPPORTED = isSupported(Deno.version.deno);
 
+/** What maps files on this system, or stands in for it where none is known. */
+const MAPPED: Backend<FileOps> = Deno.build.os === "windows"
+  ? windows
+  : posix ?? fallback;
+
 /** The one place where a backend is chosen. */
 function backendFor(request: OpenRequest): Backend<FileOps> {
   if (!SUPPORTED) {
@@ -168,8 +174,7 @@ function backendFor(request: OpenRequest): Backend<FileOps> {
       `Cannot open '${request.name}': mapping needs Deno 2.8 or newer, this is ${Deno.version.deno}`,
     );
   }
-  const mapped: Backend<FileOps> | undefined = posix;
-  const backend = request.backend === "auto" && mapped || fallback;
+  const backend = request.backend === "fallback" ? fallback : MAPPED;
   backend.prepare();
   return backend;
 }

@@ -31,6 +31,7 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
+import { isCopy, isWindows, isWine } from "./backend.ts";
 import { decode, encode, equal, outcomeOf, pattern, TempDir } from "./temp.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
@@ -64,29 +65,36 @@ type Call = <M extends Method>(
 function testBoth(
   name: string,
   fn: (dir: TempDir, call: Call) => Promise<void>,
+  ignore = false,
 ): void {
   for (const suffix of ["Sync", ""]) {
     const call = (file: MmapFile, method: Method, ...args: unknown[]) =>
       new Promise((resolve) =>
         resolve(Reflect.apply(Reflect.get(file, method + suffix), file, args))
       );
-    Deno.test(
-      name.replaceAll(/\{(\w+)\}/g, `MmapFile.$1${suffix}()`),
-      async () => {
+    Deno.test({
+      name: name.replaceAll(/\{(\w+)\}/g, `MmapFile.$1${suffix}()`),
+      ignore,
+      fn: async () => {
         using dir = new TempDir();
         await fn(dir, call as Call);
       },
-    );
+    });
   }
 }
 
 function test(
   name: string,
   fn: (dir: TempDir) => void | Promise<void>,
+  ignore = false,
 ): void {
-  Deno.test(name, async () => {
-    using dir = new TempDir();
-    await fn(dir);
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      using dir = new TempDir();
+      await fn(dir);
+    },
   });
 }
 
@@ -203,6 +211,7 @@ testBoth("{read} sees what another has written", async (dir, call) => {
   using file = openSync(dir.file("hello"));
   using other = Deno.openSync(file.name, { write: true });
   other.writeSync(encode("J"));
+  if (isCopy) file.refresh();
   const p = new Uint8Array(5);
   await call(file, "read", p);
   assertEquals(decode(p), "Jello");
@@ -251,7 +260,7 @@ testBoth(
         [5000, 3, 0],
       ]
     ) {
-      Deno.writeTextFileSync(file.name, "hello");
+      file.writeAtSync(encode("hello"), 0);
       file.seekSync(position, Start);
       const error = await assertRejects(
         () => call(file, "write", encode("X".repeat(length))),
@@ -478,7 +487,10 @@ testBoth(
         // Deno rounds a fractional whence.
         assertEquals(whence % 1 === 0, false, what);
         denos.seekSync(2, Start);
-      } else assertInstanceOf(theirs.error, TypeError, what);
+      } else if (!isWindows) {
+        // There Deno passes on what the system says.
+        assertInstanceOf(theirs.error, TypeError, what);
+      }
       assert("error" in ours, `${what} gave ${JSON.stringify(ours)}`);
       assertInstanceOf(ours.error, TypeError, what);
       assertStringIncludes(ours.error.message, file.name);
@@ -728,10 +740,13 @@ testBoth(
     denos.unlockSync();
     assertEquals(await call(file, "tryLock", true), true);
     assertEquals(denos.tryLockSync(), false);
+    // A lock of Windows does not turn into another.
+    if (isWindows) return;
     // Without exclusive an exclusive lock becomes a shared one.
     assertEquals(await call(file, "tryLock"), true);
     assertEquals(denos.tryLockSync(), true);
   },
+  isWine,
 );
 
 test("MmapFile.close() gives its lock back", (dir) => {
@@ -744,23 +759,27 @@ test("MmapFile.close() gives its lock back", (dir) => {
   assertEquals(second.tryLockSync(true), true);
 });
 
-test("MmapFile.lock() waits until the file is unlocked, and timers run meanwhile", async (dir) => {
-  const path = dir.file("hello");
-  using holder = Deno.openSync(path);
-  using file = openSync(path);
-  holder.lockSync(true);
-  let isLocked = false;
-  const locked = file.lock(true).then(() => isLocked = true);
-  for (let tick = 0; tick < 5; tick++) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    assertEquals(isLocked, false);
-  }
-  holder.unlockSync();
-  await locked;
-  assertEquals(holder.tryLockSync(), false);
-  file.unlockSync();
-  assertEquals(holder.tryLockSync(true), true);
-});
+test(
+  "MmapFile.lock() waits until the file is unlocked, and timers run meanwhile",
+  async (dir) => {
+    const path = dir.file("hello");
+    using holder = Deno.openSync(path);
+    using file = openSync(path);
+    holder.lockSync(true);
+    let isLocked = false;
+    const locked = file.lock(true).then(() => isLocked = true);
+    for (let tick = 0; tick < 5; tick++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      assertEquals(isLocked, false);
+    }
+    holder.unlockSync();
+    await locked;
+    assertEquals(holder.tryLockSync(), false);
+    file.unlockSync();
+    assertEquals(holder.tryLockSync(true), true);
+  },
+  isWine,
+);
 
 // --- terminals
 
@@ -773,7 +792,10 @@ test("MmapFile.isTerminal() is false, as Deno.FsFile's is", (dir) => {
 test("MmapFile.setRaw() throws what Deno.FsFile's throws", (dir) => {
   using file = openSync(dir.file("hello"));
   using denos = Deno.openSync(file.name);
-  assertThrows(() => denos.setRaw(true), Deno.errors.BadResource);
+  // On Windows Deno passes on what the system says.
+  if (!isWindows) {
+    assertThrows(() => denos.setRaw(true), Deno.errors.BadResource);
+  }
   assertThrows(() => file.setRaw(true), Deno.errors.BadResource, file.name);
   assertEquals(file.closed, false);
 });
@@ -803,6 +825,7 @@ for (
     for (const at of [0, 1, PAGE - 1, PAGE, 2 * PAGE + 7, 3 * PAGE - 1]) {
       other.seekSync(at, Start);
       other.writeSync(new Uint8Array([0]));
+      if (isCopy) file.refresh();
       assertEquals(bytes[at], 0);
     }
   });
@@ -811,19 +834,32 @@ for (
 test("MmapFile.bytes() of two MmapFiles of one file are one memory", (dir) => {
   using one = writable(dir, 100);
   using two = openSync(one.name, READ_WRITE);
+  /** What is one memory of itself, two copies are after a write-back and a refresh. */
+  const meet = (from: MmapFile, to: MmapFile) => {
+    if (!isCopy) return;
+    from.flushSync();
+    to.refresh();
+  };
   one.bytes()[5] = 200;
+  meet(one, two);
   assertEquals(two.bytes()[5], 200);
   two.bytes(10, 1)[0] = 201;
+  meet(two, one);
   assertEquals(one.bytes()[10], 201);
 });
 
-test("A stray write into the bytes of a read-only file does not reach the file", (dir) => {
-  using file = openSync(dir.file("hello"));
-  using second = openSync(file.name);
-  file.bytes()[0] = 74;
-  assertEquals(contentsOf(file), "hello");
-  assertEquals(decode(second.bytes()), "hello");
-});
+test(
+  "A stray write into the bytes of a read-only file does not reach the file",
+  (dir) => {
+    using file = openSync(dir.file("hello"));
+    using second = openSync(file.name);
+    file.bytes()[0] = 74;
+    assertEquals(contentsOf(file), "hello");
+    assertEquals(decode(second.bytes()), "hello");
+    // Elsewhere such a write ends the process: see README.md.
+  },
+  !isCopy && !["linux", "freebsd"].includes(Deno.build.os),
+);
 
 test("MmapFile.bytes() gives ranges", (dir) => {
   using file = openSync(dir.file("hello, world"));
@@ -1369,6 +1405,8 @@ for (const name of METHODS) {
     // Proves that the test above fails for being closed and for nothing else.
     using file = writable(dir, "hello", READ_WRITE);
     if (name === "setRaw") return;
+    // Windows wants a lock to be there, of a Deno.FsFile too.
+    if (isWindows && name.startsWith("unlock")) return;
     await run(file, name);
   });
 }
@@ -1384,6 +1422,7 @@ for (const name of ASYNC_METHODS) {
     using writeOnly = open(3, { write: true });
     using moved = open(4);
     moved.bytes().buffer.transfer();
+    dir.leavesMapped = true;
     const wrong: unknown[][] = [
       ARGUMENTS[name] ?? [],
       [],
@@ -1450,6 +1489,7 @@ for (const [how, move] of Object.entries(MOVES)) {
   ) {
     test(`A ${kind} file whose memory went with ${how} says so, leaves it alone and can be refreshed`, async (dir) => {
       const file = writable(dir, "hello", options);
+      dir.leavesMapped = true;
       file.seekSync(1, Start);
       const moved = await move(file.bytes());
       assertEquals(decode(moved), "hello");
@@ -1499,6 +1539,7 @@ for (const [how, move] of Object.entries(MOVES)) {
 
   test(`A file that grows does not pull away what went with ${how}`, async (dir) => {
     using file = writable(dir, "hello", { ...READ_WRITE, grow: true });
+    dir.leavesMapped = true;
     const moved = await move(file.bytes());
     file.refresh();
     file.writeSync(pattern(4 * MIB));
@@ -1506,14 +1547,18 @@ for (const [how, move] of Object.entries(MOVES)) {
     assertEquals(moved.length, 5);
     // It is the file still, or a copy of it: never somebody else's memory.
     assert([decode(pattern(5)), "hello"].includes(decode(moved)));
-    file.truncateSync(1);
-    file.truncateSync(4 * MIB);
+    // Windows cuts no file that is mapped, and what was moved away is.
+    if (!isWindows || isCopy) {
+      file.truncateSync(1);
+      file.truncateSync(4 * MIB);
+    }
     file.close();
     assertEquals(moved.length, 5);
   });
 
   test(`MmapFile.close() does not pull away what went with ${how}`, async (dir) => {
     const file = writable(dir, "hello", READ_WRITE);
+    dir.leavesMapped = true;
     const moved = await move(file.bytes());
     file.close();
     assertEquals(file.closed, true);
@@ -1532,7 +1577,8 @@ test("MmapFile.name is the path as it was given", (dir) => {
   const path = dir.file("hello");
   using file = openSync(path);
   assertEquals(file.name, path);
-  assertEquals(file.backend, Deno.build.os === "windows" ? "windows" : "posix");
+  const mapped = Deno.build.os === "windows" ? "windows" : "posix";
+  assertEquals(file.backend, isCopy ? "fallback" : mapped);
 });
 
 test("MmapFile.size follows truncation and is kept up without a system call", (dir) => {
@@ -1552,7 +1598,8 @@ test("Deno.inspect() of an MmapFile shows the facts and not the bytes", (dir) =>
   const path = dir.file(10_000);
   const file = openSync(path);
   const shown = Deno.inspect(file);
-  for (const part of ["MmapFile", path, "10000", "closed: false"]) {
+  const quoted = Deno.inspect(path).slice(1, -1);
+  for (const part of ["MmapFile", quoted, "10000", "closed: false"]) {
     assertStringIncludes(shown, part);
   }
   assert(shown.length < 500, shown);

@@ -17,6 +17,7 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
+import { isCopy } from "./backend.ts";
 import {
   canMount,
   decode,
@@ -82,18 +83,22 @@ function testOnSmallDisk(
   name: string,
   bytes: number,
   fn: (disk: SmallDisk, forms: Forms) => Promise<void>,
+  ignore = false,
 ): void {
   const reason = mayMount ? "" : " (ignored: a tmpfs cannot be mounted here)";
   test(name + reason, async (_, forms) => {
     using disk = new SmallDisk(bytes);
     await fn(disk, forms);
     assertEquals(heldOpen(disk), [], "Left open");
-  }, !mayMount);
+  }, !mayMount || ignore);
 }
 
 async function assertEbadf(call: () => PromiseLike<unknown>): Promise<void> {
   const error = await assertRejects(call, Error);
-  assertEquals(Reflect.get(error, "code"), "EBADF");
+  const code = Reflect.get(error, "code");
+  // What Windows says through Deno.FsFile is that access is denied.
+  if (isWindows && !(error instanceof SystemError)) assertEquals(code, "EPERM");
+  else assertEquals(code, "EBADF");
 }
 
 // --- read, write, append
@@ -365,7 +370,9 @@ test(
           SystemError,
           path,
         );
-        assert(["EFBIG", "ENOSPC"].includes(error.code), error.message);
+        if (!isWindows) {
+          assert(["EFBIG", "ENOSPC"].includes(error.code), error.message);
+        }
         assertEquals(typeof error.syscall, "string");
         assert(error.errno > 0);
         assertEquals([...Deno.readDirSync(dir.path)], []);
@@ -434,6 +441,8 @@ testOnSmallDisk(
     });
     assertEquals(sparse.size, 1000 * PAGE);
   },
+  // No call of Deno's reserves blocks: what does not fit fails when it is written back.
+  isCopy,
 );
 
 testOnSmallDisk(
@@ -810,7 +819,8 @@ for (const size of [5 * GIB, 8 * TIB]) {
       denos.readSync(p);
       assertEquals(decode(p), "end");
     },
-    isWindows,
+    // A copy would need as much memory.
+    isWindows || isCopy,
   );
 }
 

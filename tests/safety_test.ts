@@ -1,6 +1,7 @@
 /** What could kill the process, each in a process of its own, judged by how that ends. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { isWine, mayBeCut } from "./backend.ts";
 import { type ChildResult, deno } from "./child.ts";
 
 const isLinux = Deno.build.os === "linux";
@@ -66,7 +67,7 @@ for (
 Deno.test("MmapFile.close() in the midst of an optimised loop over a DataView makes it throw", () =>
   assertPrints(["dataViewInLoop"], ["64 32 0", "TypeError"]));
 
-for (const how of ["close", "truncate", "refresh"]) {
+for (const how of ["close", "truncate", ...mayBeCut ? ["refresh"] : []]) {
   Deno.test(`a ${how} inside a built-in function that works on a view is survived`, () =>
     assertPrints(["closeWithin", how], []));
 }
@@ -99,10 +100,16 @@ for (
     "webAssembly",
   ]
 ) {
-  Deno.test(`MmapFile.close() during Deno's own work on a view is survived: ${job}`, () =>
-    run("background", [job], ({ code, stdout, stderr }) => {
-      assertEquals([stdout, code], ["settled 0\n", 0], stderr);
-    }));
+  Deno.test({
+    name:
+      `MmapFile.close() during Deno's own work on a view is survived: ${job}`,
+    // Wine's write to a pipe ends the process; what that of Windows does cannot be found out under Wine.
+    ignore: isWine && job === "pipe",
+    fn: () =>
+      run("background", [job], ({ code, stdout, stderr }) => {
+        assertEquals([stdout, code], ["settled 0\n", 0], stderr);
+      }),
+  });
 }
 
 Deno.test("a clone of a view, and one posted to a worker, outlives the file", () =>
@@ -319,8 +326,12 @@ for (
     "queue",
   ]
 ) {
-  Deno.test(`MmapFile.close() while an operation is pending lets it end or throw ClosedError: ${operation}`, () =>
-    assertPrints(["closeWhilePending", operation], []));
+  Deno.test({
+    name:
+      `MmapFile.close() while an operation is pending lets it end or throw ClosedError: ${operation}`,
+    ignore: isWine && operation === "unlock",
+    fn: () => assertPrints(["closeWhilePending", operation], []),
+  });
 }
 
 Deno.test("MmapFile.close() while lock() waits leaves nobody holding the lock", () =>

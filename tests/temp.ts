@@ -9,6 +9,9 @@ export class TempDir implements Disposable {
     Deno.makeTempDirSync({ prefix: "mmapfile_" }),
   );
 
+  /** Set by a test that moves memory away, which stays mapped: Windows removes no file that is. */
+  leavesMapped = false;
+
   join(...names: string[]): string {
     return join(this.path, ...names);
   }
@@ -31,7 +34,11 @@ export class TempDir implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    Deno.removeSync(this.path, { recursive: true });
+    try {
+      Deno.removeSync(this.path, { recursive: true });
+    } catch (error) {
+      if (!this.leavesMapped || Deno.build.os !== "windows") throw error;
+    }
   }
 }
 
@@ -109,6 +116,8 @@ export function decode(bytes: Uint8Array): string {
  * /proc/self/maps. Of one directory only, since other tests may run in other threads.
  */
 export function heldOpen(dir: { join(): string }): string[] {
+  // Elsewhere nobody tells; on Windows a directory with an open file cannot be removed.
+  if (Deno.build.os !== "linux") return [];
   const prefix = dir.join();
   const held = Deno.readTextFileSync("/proc/self/maps").split("\n")
     .filter((line) => line.includes(prefix));

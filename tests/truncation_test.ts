@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { deno } from "./child.ts";
+import { TempDir } from "./temp.ts";
 
 const CHILD = fromFileUrl(new URL("children/truncation.ts", import.meta.url));
 
@@ -90,6 +91,9 @@ for (const name of ["readSync", "bytesLoop", "indexOf", "fill"]) {
   });
 }
 
-function run(name: string, length: number, guard: "on" | "off") {
-  return deno(["run", "-A", "--no-check", CHILD, name, `${length}`, guard]);
+/** A child that dies of it cannot tidy up after itself. */
+async function run(name: string, length: number, guard: "on" | "off") {
+  using directory = new TempDir();
+  const args = [name, `${length}`, guard, directory.join("data")];
+  return await deno(["run", "-A", "--no-check", CHILD, ...args]);
 }

@@ -1,13 +1,13 @@
 /**
- * One access to a file that is truncated under its mapping. Arguments: the case, the new
- * length, "on" or "off" for the guard. Prints the class of what was thrown, or what came back.
+ * One access to a file that is truncated under its mapping. Arguments: the case, the new length,
+ * "on" or "off" for the guard, and where the file is to be. Prints what was thrown or came back.
  */
 
 import { openSync } from "../../mod.ts";
 import type { MmapFile } from "../../mod.ts";
 
 const SIZE = 8 << 20;
-const [name, newLength, guard] = Deno.args;
+const [name, newLength, guard, path] = Deno.args;
 const cut = Number(newLength);
 
 /** Each case touches bytes behind the cut, and gives back what it saw of them. */
@@ -74,7 +74,7 @@ const CASES: Record<string, (file: MmapFile) => unknown> = {
     return file.writeSync(new Uint8Array(1 << 20).fill(1));
   },
   writeToFsFile(file) {
-    using target = Deno.openSync(Deno.makeTempFileSync(), { write: true });
+    using target = Deno.createSync(`${path}-copy`);
     return file.writeToSync(target);
   },
   writeString(file) {
@@ -88,7 +88,6 @@ const CASES: Record<string, (file: MmapFile) => unknown> = {
   flush: (file) => file.flush(),
 };
 
-const path = Deno.makeTempFileSync();
 Deno.writeFileSync(path, new Uint8Array(SIZE).fill(10));
 const file = openSync(path, {
   read: true,
@@ -114,4 +113,3 @@ if (!file.closed) {
   console.log(file.size, file.bytes().length);
   file.close();
 }
-Deno.removeSync(path);

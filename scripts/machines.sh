@@ -1,0 +1,77 @@
+# What test_windows.sh and test_arm64.sh share: getting another machine's Deno, and the project into it.
+# shellcheck shell=bash
+
+# 2.9.6 is not on the npm registry.
+readonly DENO_VERSION=2.9.5
+
+# What `deno test` is told there: types are the same everywhere, and are checked here.
+readonly TEST_ARGS=(test -A --no-check --cached-only --import-map tests/offline/import_map.json)
+
+# The directory that all is kept in, for the next run.
+readonly CACHE=${MMAPFILE_CACHE:-/var/tmp}
+
+LOG=$(mktemp)
+readonly LOG
+
+say() { printf '%s\n' "$*"; }
+
+# Ends the script, with the end of the log.
+fail() {
+  tail -n 20 "$LOG" >&2
+  printf 'failed: %s\n' "$1" >&2
+  exit 1
+}
+
+# Waits for another run that uses the same directory.
+one_run_at_a_time() {
+  mkdir -p "$(dirname "$1")"
+  exec 9>"$1.lock"
+  flock 9
+}
+
+# Installs a package of Debian's, unless its command is there.
+need() {
+  local command=$1 package=${2:-$1}
+  if command -v "$command" >/dev/null; then return; fi
+  say "installing $package"
+  { apt-get update && apt-get install -y "$package"; } >"$LOG" 2>&1 ||
+    fail "Debian's package $package is out of reach"
+}
+
+# The address of the Debian archive that this machine itself uses.
+debian_mirror() {
+  # shellcheck disable=SC2016
+  apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m 1 '/debian/*$' ||
+    fail "this machine's apt sources name no Debian archive"
+}
+
+# Unpacks a package of the npm registry into a directory.
+npm_package() {
+  local package=$1 directory=$2
+  say "fetching $package"
+  mkdir -p "$directory"
+  (
+    cd "$directory"
+    npm pack "$package"
+    tar -xz --strip-components=1 -f ./*.tgz
+    rm ./*.tgz
+  ) >"$LOG" 2>&1 || fail "npm's package $package is out of reach"
+}
+
+# Fills a DENO_DIR with the npm packages that tests and examples import, so that no test needs a network.
+npm_packages() {
+  local deno=(deno)
+  command -v deno >/dev/null || deno=(npx --yes deno)
+  DENO_DIR=$1 "${deno[@]}" cache --import-map tests/offline/import_map.json \
+    tests/*_test.ts examples/*.ts >"$LOG" 2>&1 </dev/null ||
+    fail "the npm packages that the tests import are out of reach"
+}
+
+# Runs tests, shows what they print, and counts them in a last line; gives their exit code.
+counted() {
+  local status=0
+  "$@" </dev/null 2>&1 | tee "$LOG" || status=$?
+  sed -nE 's/^(ok|FAILED) \| ([0-9]+) passed.* \| ([0-9]+) failed( \| ([0-9]+) ignored)?.*/\2 passed, \3 failed, \5 skipped/p' \
+    "$LOG" | tail -n 1 | sed 's/,  skipped/, 0 skipped/'
+  return "$status"
+}

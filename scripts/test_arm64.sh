@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The library's tests on 64-bit ARM: a Linux Deno for it under QEMU.
+#
+#   scripts/test_arm64.sh [argument of deno test]...
+#
+# What it needs is fetched once and kept, below MMAPFILE_CACHE (/var/tmp by default): 50 MB. Needs
+# root, apt and npm. Where packages cannot be had it fails.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/machines.sh
+
+readonly HOME_DIR=$CACHE/mmapfile-linux-arm64
+readonly ROOT=$HOME_DIR/root
+readonly DENO=$HOME_DIR/deno-$DENO_VERSION/deno
+
+# apt for the other architecture, with nothing of this machine's but its archive.
+apt_arm64() {
+  apt-get -o APT::Architecture=arm64 -o APT::Architectures=arm64 \
+    -o Dir::State="$apt/state" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache" \
+    -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o APT::Sandbox::User=root "$@"
+}
+
+one_run_at_a_time "$HOME_DIR"
+need qemu-aarch64-static qemu-user-static
+if [[ ! -e $HOME_DIR/built ]]; then
+  say "building $ROOT: the C library of Debian for arm64"
+  rm -rf "$HOME_DIR"
+  apt=$HOME_DIR/apt
+  mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/debs" "$ROOT"
+  touch "$apt/status"
+  # shellcheck source=/dev/null
+  codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+    "$(debian_mirror)" "$codename" >"$apt/sources.list"
+  (cd "$apt/debs" && apt_arm64 update && apt_arm64 download libc6 libgcc-s1) >"$LOG" 2>&1 ||
+    fail "Debian's packages for arm64 are out of reach"
+  for deb in "$apt"/debs/*.deb; do dpkg-deb -x "$deb" "$ROOT"; done
+  touch "$HOME_DIR/built"
+fi
+if [[ ! -e $DENO ]]; then
+  npm_package "@deno/linux-arm64-glibc@$DENO_VERSION" "$HOME_DIR/deno-$DENO_VERSION"
+fi
+npm_packages "$HOME_DIR/cache"
+
+# What stands on the library is the same on every processor, and takes an hour here.
+readonly ABOVE=tests/examples_test.ts,tests/clients_test.ts
+if (($# == 0)); then set -- --ignore="$ABOVE" tests/; fi
+# A child cannot be started by itself: the tests put the runner before it.
+runner="$(command -v qemu-aarch64-static) -L $ROOT"
+# shellcheck disable=SC2086
+counted env NO_COLOR=1 MMAPFILE_OFFLINE=1 MMAPFILE_TEST_RUNNER="$runner" DENO_DIR="$HOME_DIR/cache" \
+  $runner "$DENO" "${TEST_ARGS[@]}" "$@"

@@ -1,0 +1,104 @@
+/**
+ * The library as the tests import it: MMAPFILE_TEST_BACKEND=fallback opens every file with that
+ * backend. The import map of `tests/offline/` puts this in the place of `mod.ts`.
+ */
+
+import * as library from "../mod.ts";
+import type { MmapFile, MmapOpenOptions } from "../mod.ts";
+
+export * from "../mod.ts";
+
+const asked = Deno.env.get("MMAPFILE_TEST_BACKEND");
+if (asked !== undefined && asked !== "fallback") {
+  throw new TypeError(`MMAPFILE_TEST_BACKEND is "${asked}", not "fallback"`);
+}
+
+/** Whether memory is a copy of the file, so that each sees changes of the other at a sync or a refresh. */
+export const isCopy: boolean = asked === "fallback";
+
+export const isWindows: boolean = Deno.build.os === "windows";
+
+/**
+ * Whether this is no Windows but Wine, which `scripts/test_windows.sh` says. Where Wine is not like
+ * Windows nothing is tested: its locks cannot be given back, its appends overwrite one another and its
+ * errors have other numbers, by Deno.FsFile too.
+ */
+export const isWine: boolean = Deno.env.get("MMAPFILE_WINE") === "1";
+
+/** Whether others can cut a file that is open here: Windows refuses it to all while there is a mapping. */
+export const mayBeCut: boolean = !isWindows || isCopy;
+
+/** Options of every open, beside the test's own. */
+const options: MmapOpenOptions = { backend: asked };
+
+const CREATE = { read: true, write: true, create: true, truncate: true };
+
+/** Open files that are to be written back before a test looks at the disk. */
+const copies = new Set<MmapFile>();
+
+export async function open(
+  path: string | URL,
+  given?: MmapOpenOptions,
+): Promise<MmapFile> {
+  return noted(await library.open(path, { ...options, ...given }));
+}
+
+export function openSync(
+  path: string | URL,
+  given?: MmapOpenOptions,
+): MmapFile {
+  return noted(library.openSync(path, { ...options, ...given }));
+}
+
+export async function create(
+  path: string | URL,
+  size: number,
+): Promise<MmapFile> {
+  return await (isCopy
+    ? open(path, { ...CREATE, size })
+    : library.create(path, size));
+}
+
+export function createSync(path: string | URL, size: number): MmapFile {
+  return isCopy
+    ? openSync(path, { ...CREATE, size })
+    : library.createSync(path, size);
+}
+
+function noted(file: MmapFile): MmapFile {
+  if (isCopy) copies.add(file);
+  return file;
+}
+
+/** Writes back what a mapping would have in the file at once. */
+function writeBack(): void {
+  for (const file of copies) {
+    try {
+      if (!file.closed) file.flushSync();
+      else copies.delete(file);
+    } catch {
+      // Cut, or moved away: what comes of that is for the test to see.
+    }
+  }
+}
+
+if (isCopy) {
+  for (
+    const name of [
+      "openSync",
+      "open",
+      "readFile",
+      "readFileSync",
+      "readTextFile",
+      "readTextFileSync",
+    ] as const
+  ) {
+    const look = Deno[name];
+    Object.defineProperty(Deno, name, {
+      value: (...args: unknown[]) => {
+        writeBack();
+        return Reflect.apply(look, Deno, args);
+      },
+    });
+  }
+}

@@ -1,0 +1,433 @@
+/** What only the fallback does: a copy in memory, and changes written back. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  ClosedError,
+  type MmapFile,
+  type MmapOpenOptions,
+  open,
+  openSync,
+  SystemError,
+  TruncatedError,
+} from "../mod.ts";
+import { isWine } from "./backend.ts";
+import { deno } from "./child.ts";
+import {
+  canMount,
+  decode,
+  encode,
+  equal,
+  heldOpen,
+  pattern,
+  SmallDisk,
+  TempDir,
+} from "./temp.ts";
+
+const isLinux = Deno.build.os === "linux";
+const MODULE = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
+/** Times there are not the machine's own. */
+const isEmulated = Deno.env.has("MMAPFILE_TEST_RUNNER");
+const READ_WRITE: MmapOpenOptions = { read: true, write: true };
+
+/** Bytes that are kept and compared at once: changes are looked for at their bounds. */
+const BLOCK = 64 << 10;
+
+function test(
+  name: string,
+  fn: (dir: TempDir) => void | Promise<void>,
+  ignore = false,
+): void {
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      using dir = new TempDir();
+      await fn(dir);
+      if (isLinux) assertEquals(heldOpen(dir), [], "Left open");
+    },
+  });
+}
+
+function opened(path: string, options: MmapOpenOptions = READ_WRITE): MmapFile {
+  return openSync(path, { ...options, backend: "fallback" });
+}
+
+/** Someone else's write, through a file of its own. */
+function writeAsOther(path: string, bytes: Uint8Array, at: number): void {
+  using other = Deno.openSync(path, { write: true });
+  other.seekSync(at, Deno.SeekMode.Start);
+  other.writeSync(bytes);
+}
+
+/** The ways to have changes written back. */
+const WAYS: Record<string, (file: MmapFile) => void | Promise<void>> = {
+  "flushSync()": (file) => file.flushSync(),
+  "flush()": (file) => file.flush(),
+  "syncSync()": (file) => file.syncSync(),
+  "sync()": (file) => file.sync(),
+  "syncDataSync()": (file) => file.syncDataSync(),
+  "syncData()": (file) => file.syncData(),
+  "refresh()": (file) => file.refresh(),
+  "truncateSync()": (file) => file.truncateSync(file.size - 1),
+  "close()": (file) => file.close(),
+  "dispose": (file) => file[Symbol.dispose](),
+};
+
+for (const [way, writeBack] of Object.entries(WAYS)) {
+  test(`${way} of a copy writes back what was changed, and no byte beside it`, async (dir) => {
+    const path = dir.file(3 * BLOCK);
+    const expected = pattern(3 * BLOCK);
+    using file = opened(path);
+    const seen = file.bytes();
+    /** Ours at even places, someone else's between them, at the bounds of blocks too. */
+    for (const at of [0, 700, BLOCK - 2, BLOCK, 2 * BLOCK - 2, 2 * BLOCK + 8]) {
+      if (at % 4 === 0) file.writeAtSync(new Uint8Array([254]), at);
+      else seen[at] = 254;
+      writeAsOther(path, new Uint8Array([253]), at + 1);
+      expected[at] = 254;
+      expected[at + 1] = 253;
+    }
+    await writeBack(file);
+    const length = way.startsWith("truncate") ? expected.length - 1 : undefined;
+    assert(equal(Deno.readFileSync(path), expected.subarray(0, length)));
+  });
+}
+
+test("flush() of a range of a copy writes back that range alone", async (dir) => {
+  const path = dir.file(3 * BLOCK);
+  const expected = pattern(3 * BLOCK);
+  using file = opened(path);
+  file.bytes().fill(254);
+  await file.flush(BLOCK - 10, 20);
+  expected.fill(254, BLOCK - 10, BLOCK + 10);
+  assert(equal(Deno.readFileSync(path), expected));
+  file.flushSync(5, 1);
+  expected[5] = 254;
+  assert(equal(Deno.readFileSync(path), expected));
+});
+
+test("what a method has written is written back though memory was the same before", (dir) => {
+  const path = dir.file("hello");
+  using file = opened(path);
+  writeAsOther(path, encode("HELLO"), 0);
+  file.writeAtSync(encode("ll"), 2);
+  file.writeStringSync("h");
+  file.flushSync();
+  assertEquals(Deno.readTextFileSync(path), "hEllO");
+});
+
+test("a change that was written back is not written again", (dir) => {
+  const path = dir.file("hello");
+  using file = opened(path);
+  file.bytes()[0] = 74;
+  file.writeAtSync(encode("L"), 2);
+  file.flushSync();
+  writeAsOther(path, encode("hel"), 0);
+  file.flushSync();
+  assertEquals(Deno.readTextFileSync(path), "hello");
+});
+
+test("views of a copy are emptied when it is closed, cut and when it grows", (dir) => {
+  const file = opened(dir.file("hello"), { ...READ_WRITE, grow: true });
+  const first = file.bytes();
+  first[0] = 74;
+  file.writeAtSync(encode(", world"), 5);
+  const second = file.bytes();
+  assertEquals([first.length, decode(second)], [0, "Jello, world"]);
+  file.truncateSync(4);
+  const third = file.bytes();
+  assertEquals([second.length, decode(third)], [0, "Jell"]);
+  file.close();
+  assertEquals(third.length, 0);
+  assertEquals(Deno.readTextFileSync(file.name), "Jell");
+});
+
+test("what is written to a copy of a file opened for reading, or copy-on-write, stays there", (dir) => {
+  const path = dir.file("hello");
+  for (const options of [{}, { copyOnWrite: true }]) {
+    using file = opened(path, options);
+    file.bytes()[0] = 74;
+    if (options.copyOnWrite) file.writeAtSync(encode("O"), 4);
+    file.syncSync();
+    file.flushSync();
+  }
+  assertEquals(Deno.readTextFileSync(path), "hello");
+});
+
+test("refresh() of a copy reads what others have written into the views that there are", (dir) => {
+  const path = dir.file("hello, world");
+  using file = opened(path);
+  const view = file.bytes();
+  view[0] = 74;
+  writeAsOther(path, encode("W"), 7);
+  assertEquals(decode(view), "Jello, world");
+  file.refresh();
+  assertEquals(decode(view), "Jello, World");
+  assertEquals(Deno.readTextFileSync(path), "Jello, World");
+});
+
+test("a file that was cut is not made longer by what is written back, and says so", async (dir) => {
+  for (const way of ["flushSync()", "sync()", "close()", "dispose"]) {
+    const path = dir.file(3 * BLOCK, way);
+    const file = opened(path);
+    file.bytes().fill(254);
+    Deno.truncateSync(path, BLOCK + 3);
+    let failure: unknown;
+    try {
+      await WAYS[way](file);
+    } catch (error) {
+      failure = error;
+    }
+    assert(failure instanceof TruncatedError, way);
+    if (!file.closed) file.close();
+    const written = Deno.readFileSync(path);
+    assert(equal(written, new Uint8Array(BLOCK + 3).fill(254)), way);
+  }
+});
+
+test("what was read of a file that was cut stays readable, up to refresh()", (dir) => {
+  const path = dir.file("hello, world");
+  using file = opened(path);
+  Deno.truncateSync(path, 5);
+  const p = new Uint8Array(12);
+  assertEquals(file.readSync(p), 12);
+  assertEquals(decode(p), "hello, world");
+  assertThrows(() => file.statSync(), TruncatedError);
+  assertThrows(() => file.readAtSync(p, 0), TruncatedError);
+  file.refresh();
+  assertEquals(file.readAtSync(p, 0), 5);
+});
+
+for (const way of ["close()", "dispose"]) {
+  const mayMount = canMount();
+  test(
+    `a write-back that fails at ${way} throws, and leaves the file closed`,
+    (dir) => {
+      using disk = new SmallDisk(BLOCK);
+      const path = disk.join("data");
+      const file = opened(path, {
+        ...READ_WRITE,
+        createNew: true,
+        size: 4 * BLOCK,
+      });
+      const view = file.bytes();
+      view.fill(1);
+      const error = assertThrows(() => WAYS[way](file), SystemError, path);
+      assertEquals([error.code, error.syscall], ["ENOSPC", "write"]);
+      assertEquals([file.closed, view.length], [true, 0]);
+      assertEquals(heldOpen(disk), [], "Left open");
+      assertEquals(heldOpen(dir), []);
+    },
+    !mayMount,
+  );
+
+  test(
+    `a write-back that fails at flushSync() can be tried again (${way})`,
+    (dir) => {
+      using disk = new SmallDisk(4 * BLOCK);
+      Deno.writeFileSync(disk.join("filler"), new Uint8Array(3 * BLOCK));
+      const path = disk.join("data");
+      const file = opened(path, {
+        ...READ_WRITE,
+        createNew: true,
+        size: 2 * BLOCK,
+      });
+      file.bytes().fill(1);
+      assertThrows(() => file.flushSync(), SystemError);
+      Deno.removeSync(disk.join("filler"));
+      WAYS[way](file);
+      assert(equal(Deno.readFileSync(path), new Uint8Array(2 * BLOCK).fill(1)));
+      assertEquals(heldOpen(dir), []);
+    },
+    !mayMount,
+  );
+}
+
+test("what was written to memory that was then moved away is not lost unsaid", (dir) => {
+  const path = dir.file("hello");
+  const file = opened(path);
+  file.writeSync(encode("J"));
+  const moved = file.bytes().buffer.transfer();
+  assertThrows(() => file.syncSync(), TypeError, "moved away");
+  assertThrows(() => file.close(), TypeError, "moved away");
+  assert(file.closed);
+  assertEquals(decode(new Uint8Array(moved)), "Jello");
+  assertThrows(() => file.statSync(), ClosedError);
+});
+
+test("an appending copy has what others append between, and changes in their places", (dir) => {
+  const path = dir.file("start ");
+  using file = opened(path, { read: true, append: true });
+  file.writeSync(encode("ours "));
+  Deno.writeTextFileSync(path, "theirs ", { append: true });
+  file.writeSync(encode("ours again"));
+  const p = new Uint8Array(100);
+  assertEquals(file.readAtSync(p, 0), 28);
+  assertEquals(decode(p.subarray(0, 28)), "start ours theirs ours again");
+  file.bytes()[0] = 83;
+  file.writeAtSync(encode("O"), 6);
+  file.writeSync(encode("!"));
+  file.syncSync();
+  assertEquals(
+    Deno.readTextFileSync(path),
+    "Start Ours theirs ours again!",
+  );
+});
+
+for (const kind of ["grow", "append"] as const) {
+  test(`a copy that grows by little, opened to ${kind}, is not read again each time`, (dir) => {
+    const p = new Uint8Array(10);
+    const time = (count: number) => {
+      using file = opened(dir.file("", `${kind}${count}`), {
+        ...READ_WRITE,
+        [kind]: true,
+      });
+      const start = performance.now();
+      for (let i = 0; i < count; i++) {
+        file.writeSync(p);
+        file.readAtSync(p, file.size - 10);
+      }
+      return performance.now() - start;
+    };
+    time(2_000);
+    const [few, many] = [time(10_000), time(80_000)];
+    // Were each append to copy all, it would be 64 times as long.
+    assert(many < 30 * few, `${few} ms, ${many} ms`);
+  });
+}
+
+test("a window of a copy is at its place, and changes nothing beside it", (dir) => {
+  const path = dir.file(3 * BLOCK);
+  const expected = pattern(3 * BLOCK);
+  {
+    using file = opened(path, {
+      ...READ_WRITE,
+      offset: BLOCK - 3,
+      length: 10,
+    });
+    assert(equal(file.bytes(), expected.subarray(BLOCK - 3, BLOCK + 7)));
+    file.bytes()[1] = 254;
+    file.writeAtSync(new Uint8Array([253]), 9);
+  }
+  expected[BLOCK - 2] = 254;
+  expected[BLOCK + 6] = 253;
+  assert(equal(Deno.readFileSync(path), expected));
+});
+
+test(`backend: "fallback" needs no --allow-ffi`, async (dir) => {
+  const path = dir.file("hello");
+  const { code, stdout, stderr } = await deno([
+    "run",
+    "--no-prompt",
+    "--no-config",
+    "--no-lock",
+    `--allow-read=${dir.path}`,
+    `--allow-write=${dir.path}`,
+    "data:text/typescript," + encodeURIComponent(`
+      import { open } from ${MODULE};
+      const options = { read: true, write: true, backend: "fallback" } as const;
+      using file = await open(${JSON.stringify(path)}, options);
+      await file.write(new TextEncoder().encode("J"));
+      file.bytes()[4] = 79;
+      await file.sync();
+      console.log(file.backend, file.size, file.indexOf("l"), (await file.stat()).size);
+    `),
+  ]);
+  assertEquals([stdout, code], ["fallback 5 2 5\n", 0], stderr);
+  assertEquals(Deno.readTextFileSync(path), "JellO");
+});
+
+for (const end of ["", "Deno.exit(0);"]) {
+  test(`what was written to a copy that nobody closed is in the file at the end of the program ${end}`, async (dir) => {
+    const path = dir.file("hello");
+    const { code, stderr } = await deno([
+      "run",
+      "-A",
+      "--no-config",
+      "--no-lock",
+      "--v8-flags=--expose-gc",
+      "data:text/typescript," + encodeURIComponent(`
+        import { openSync } from ${MODULE};
+        const options = { read: true, write: true, backend: "fallback" } as const;
+        openSync(${
+        JSON.stringify(path)
+      }, options).writeSync(new Uint8Array([74]));
+        openSync(${JSON.stringify(path)}, options).bytes()[4] = 79;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        globalThis.gc();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        ${end}
+      `),
+    ]);
+    assertEquals(code, 0, stderr);
+    assertEquals(Deno.readTextFileSync(path), "JellO");
+  });
+}
+
+test("open() waits for no writer of a FIFO", async (dir) => {
+  const path = dir.join("fifo");
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  const options = { backend: "fallback" } as const;
+  for (
+    const call of [() => openSync(path, options), () => open(path, options)]
+  ) {
+    let failure: unknown;
+    try {
+      await call();
+    } catch (error) {
+      failure = error;
+    }
+    assert(failure instanceof SystemError);
+    assertEquals(failure.code, "ENODEV");
+  }
+}, Deno.build.os === "windows");
+
+/** The least time of many runs of each, in turns. */
+function race(rounds: number, ...calls: (() => void)[]): number[] {
+  const best = calls.map(() => Infinity);
+  for (let i = 0; i < rounds; i++) {
+    for (const [k, call] of calls.entries()) {
+      const start = performance.now();
+      call();
+      best[k] = Math.min(best[k], performance.now() - start);
+    }
+  }
+  return best;
+}
+
+test(
+  "opening a copy takes at most 1.2 times what Deno.readFileSync takes",
+  (dir) => {
+    const path = dir.file(new Uint8Array(1 << 20).fill(1));
+    const [ours, theirs] = race(
+      200,
+      () => opened(path).close(),
+      () => void Deno.readFileSync(path),
+    );
+    assert(ours <= 1.2 * theirs, `${ours} ms, ${theirs} ms`);
+  },
+  isWine || isEmulated,
+);
+
+test(
+  "reading a copy of 1 MB in 4 KiB pieces is 3 times as fast as Deno.FsFile",
+  (dir) => {
+    const path = dir.file(new Uint8Array(1 << 20).fill(1));
+    const p = new Uint8Array(4096);
+    using ours = opened(path, {});
+    using theirs = Deno.openSync(path);
+    const [fast, slow] = race(
+      500,
+      () => {
+        ours.seekSync(0, Deno.SeekMode.Start);
+        while (ours.readSync(p) !== null);
+      },
+      () => {
+        theirs.seekSync(0, Deno.SeekMode.Start);
+        while (theirs.readSync(p) !== null);
+      },
+    );
+    assert(slow >= 3 * fast, `${fast} ms, ${slow} ms`);
+  },
+  isWine || isEmulated,
+);

@@ -1,0 +1,59 @@
+/**
+ * `deno task test:soak [SECONDS] [SEED]`: random calls of all methods on files that another process
+ * cuts, lengthens and deletes meanwhile, in threads that come and go. One minute by default.
+ *
+ * The seed decides what each thread does; what meets what, the system decides.
+ *
+ * @module
+ */
+
+import { makeFiles } from "./files.ts";
+
+const seconds = Number(Deno.args[0] ?? 60);
+const seed = Number(Deno.args[1] ?? Date.now() % 2 ** 32);
+if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
+  console.error("Usage: deno task test:soak [SECONDS] [SEED]");
+  Deno.exit(2);
+}
+
+/** How long the last calls and the count of what is left may take. */
+const GRACE_SECONDS = 60;
+
+const directory = Deno.makeTempDirSync({ prefix: "mmapfile_soak_" });
+let code = 1;
+try {
+  console.log(`seed ${seed}, ${seconds} seconds`);
+  makeFiles(directory);
+  const vandal = start("vandal.ts", directory, `${seed ^ 0x5eed}`);
+  const victim = start("victim.ts", directory, `${seconds}`, `${seed}`);
+  const timer = setTimeout(() => {
+    console.log("FOUND it does not end");
+    victim.kill("SIGKILL");
+  }, 1000 * (seconds + GRACE_SECONDS));
+  const status = await victim.status;
+  clearTimeout(timer);
+  await vandal.stdin.close();
+  await vandal.status;
+  code = status.code;
+  console.log(
+    `the process ${
+      status.signal === null ? "survived" : `died of ${status.signal}`
+    }, exit code ${code}`,
+  );
+} finally {
+  Deno.removeSync(directory, { recursive: true });
+}
+Deno.exit(code);
+
+function start(script: string, ...args: string[]): Deno.ChildProcess {
+  const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
+  const [command, ...rest] = [
+    ...runner,
+    ...[Deno.execPath(), "run", "-A", "--no-check", "--import-map"],
+    // No registry is needed for what two processes do to each other.
+    new URL("../offline/import_map.json", import.meta.url).pathname,
+    new URL(script, import.meta.url).pathname,
+    ...args,
+  ];
+  return new Deno.Command(command, { args: rest, stdin: "piped" }).spawn();
+}

@@ -1,0 +1,112 @@
+/**
+ * Cuts, lengthens, deletes and writes files that others have mapped, until its input ends; prints
+ * how often. `vandal.ts DIRECTORY SEED`
+ */
+
+import {
+  LARGEST,
+  PATTERN,
+  PATTERNED,
+  patterned,
+  PREFIX,
+  SETS,
+  WHOLE,
+  WILD,
+  wild,
+  writePattern,
+} from "./files.ts";
+import { Random } from "./random.ts";
+
+const [directory, seed] = Deno.args;
+const random = new Random(Number(seed));
+let cuts = 0;
+let lengthened = 0;
+let deleted = 0;
+let written = 0;
+
+const block = new Uint8Array(1 << 16).fill(33);
+
+function disturbWild(path: string): void {
+  switch (random.below(10)) {
+    case 0:
+    case 1:
+    case 2:
+      Deno.truncateSync(path, 0);
+      cuts++;
+      break;
+    case 3:
+    case 4:
+    case 5:
+      Deno.truncateSync(path, random.skewed(LARGEST));
+      cuts++;
+      break;
+    case 6:
+    case 7:
+      Deno.truncateSync(path, LARGEST - random.skewed(LARGEST));
+      lengthened++;
+      break;
+    case 8: {
+      using file = Deno.openSync(path, { write: true });
+      file.seekSync(random.below(LARGEST), Deno.SeekMode.Start);
+      file.writeSync(block.subarray(random.below(block.length)));
+      written++;
+      break;
+    }
+    case 9:
+      Deno.removeSync(path);
+      deleted++;
+      if (random.once(2)) Deno.writeFileSync(path, block);
+  }
+}
+
+function disturbPatterned(path: string): void {
+  switch (random.below(6)) {
+    case 0:
+      writePattern(path);
+      deleted++;
+      break;
+    case 1:
+    case 2: {
+      using file = Deno.openSync(path, { write: true });
+      file.truncateSync(WHOLE);
+      file.seekSync(PREFIX, Deno.SeekMode.Start);
+      for (let at = PREFIX; at < WHOLE;) {
+        at += file.writeSync(PATTERN.subarray(at));
+      }
+      lengthened++;
+      break;
+    }
+    default:
+      Deno.truncateSync(path, PREFIX + random.skewed(WHOLE - PREFIX));
+      cuts++;
+  }
+}
+
+function disturb(): void {
+  const set = random.pick(SETS);
+  if (random.once(4)) {
+    disturbPatterned(patterned(directory, set, random.below(PATTERNED)));
+    return;
+  }
+  const path = wild(directory, set, random.below(WILD));
+  try {
+    disturbWild(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.writeFileSync(path, block);
+  }
+}
+
+let isOver = false;
+const end = Deno.stdin.read(new Uint8Array(1)).then(() => isOver = true);
+while (!isOver) {
+  // Now and then as fast as it can.
+  const times = random.once(20) ? 100 : 1;
+  for (let i = 0; i < times; i++) disturb();
+  const pause = random.below(6);
+  await new Promise((resolve) => setTimeout(resolve, pause));
+}
+await end;
+console.log(
+  `${cuts} cuts, ${lengthened} times made longer, ${deleted} deletions, ${written} writes`,
+);

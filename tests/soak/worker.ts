@@ -1,0 +1,44 @@
+/** A thread that uses files until it is told to stop, or ended in the midst of it. */
+
+import type { SetName } from "./files.ts";
+import { Fuzzer, macrotask } from "./fuzzer.ts";
+import { Random } from "./random.ts";
+import { emptyReport, type Report } from "./report.ts";
+
+/** What a worker is told first. The second message, of any kind, tells it to stop. */
+export interface Task {
+  readonly directory: string;
+  readonly set: SetName;
+  readonly id: number;
+  readonly seed: number;
+}
+
+/** What a worker tells now and then, and last. */
+export interface Told {
+  readonly report: Report;
+  readonly isLast: boolean;
+}
+
+// The types that Deno checks by are those of a main thread.
+const scope = self as unknown as Worker;
+let isOver = false;
+scope.onmessage = async ({ data }: MessageEvent<Task>) => {
+  scope.onmessage = () => isOver = true;
+  const { directory, set, id, seed } = data;
+  const fuzzer = new Fuzzer(directory, set, id, new Random(seed));
+  const tell = (isLast: boolean) => {
+    const told: Told = { report: fuzzer.report, isLast };
+    fuzzer.report = emptyReport();
+    scope.postMessage(told);
+  };
+  while (!isOver) {
+    for (let i = 0; i < 50; i++) {
+      await fuzzer.step();
+      // Deno ends only who lets go now and then.
+      await macrotask();
+    }
+    tell(false);
+  }
+  await fuzzer.close();
+  tell(true);
+};

@@ -1,0 +1,150 @@
+/** What is done to a file by others, in mid-use and all the time, kills no process. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { type ChildResult, deno } from "./child.ts";
+import { canMount, SmallDisk, TempDir } from "./temp.ts";
+
+const CHILD = fromFileUrl(new URL("children/survival.ts", import.meta.url));
+
+/** Where the guard is built: elsewhere a fault ends the process, as the README says. */
+const isGuarded = Deno.build.os === "linux";
+const isLong = Deno.env.get("MMAPFILE_LONG") === "1";
+const SECONDS = isLong ? "10" : "3";
+
+/**
+ * What is done with a file, over and over, when another process cuts it. Not writes past the end
+ * and first large ones: between the look at the size and the write a cut goes unseen, as the README says.
+ */
+const ACCESSES = {
+  readSync: "readSync()",
+  readAt: "readAt()",
+  read: "read()",
+  bytes: "a loop over bytes()",
+  lines: "lines()",
+  chunks: "chunks()",
+  indexOf: "indexOf()",
+  lastIndexOf: "lastIndexOf()",
+  includes: "includes()",
+  decode: "TextDecoder.decode() of bytes()",
+  digest: "crypto.subtle.digest() of bytes()",
+  readable: "readable",
+  readableBYOB: "readable with a BYOB reader",
+  toReadableStream: "toReadableStream()",
+  toReadableStreamBYOB: "toReadableStream() with a BYOB reader",
+  zeroCopy: "toReadableStream() with zeroCopy",
+  writeSync1KB: "writeSync() of 1 KB",
+  writeSync1MB: "writeSync() of 1 MB",
+  writeAtSync: "writeAtSync()",
+  write: "write() of 4 MB",
+  writeString: "writeStringSync()",
+  writeLongString: "writeString() of 4 MB",
+  toWritableStream: "toWritableStream()",
+  writeTo: "writeTo() a Deno.FsFile",
+  writeToSync: "writeToSync() a Deno.FsFile",
+  readFromSync: "readFromSync()",
+  fill: "fill() of bytes()",
+  statSync: "statSync()",
+  flush: "flush()",
+};
+
+/** A test of a case in `children/survival.ts`, with a directory for it. */
+function test(
+  name: string,
+  fn: (directory: TempDir) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore: !isGuarded,
+    async fn() {
+      using directory = new TempDir();
+      await fn(directory);
+    },
+  });
+}
+
+function run(
+  name: string,
+  directory: { join(): string },
+  ...args: string[]
+): Promise<ChildResult> {
+  const flags = ["run", "-A", "--no-check", "--no-config"];
+  return deno([...flags, CHILD, name, directory.join(), ...args]);
+}
+
+async function linesOf(
+  name: string,
+  directory: { join(): string },
+  ...args: string[]
+): Promise<string[]> {
+  const { code, stdout, stderr } = await run(name, directory, ...args);
+  assertEquals(code, 0, stdout + stderr);
+  const lines = stdout.trimEnd().split("\n");
+  assertEquals(lines.pop(), "done", stderr);
+  return lines;
+}
+
+for (const [name, what] of Object.entries(ACCESSES)) {
+  test(
+    `${what} in progress survives that another process cuts the file`,
+    async (directory) => {
+      assertEquals(await linesOf(name, directory), [
+        "caught 3 cuts to nothing",
+        "caught 3 cuts to page",
+        "caught 3 cuts to file",
+      ]);
+    },
+  );
+}
+
+for (
+  const [name, what] of [
+    ["alternating", "four workers"],
+    ["terminating", "workers started and terminated all the time"],
+  ]
+) {
+  test(
+    `${what} survive that the file is cut and lengthened without end`,
+    async (directory) => {
+      const [line] = await linesOf(name, directory, SECONDS);
+      const numbers = line.match(/\d+/g)!.map(Number);
+      assertEquals(numbers.length, 4, line);
+      assert(numbers.every((number) => number > 0), line);
+      console.log(line);
+    },
+  );
+}
+
+test("40,000 files one after the other and 5,000 at once use as many places of the guard's table as are open", async (directory) => {
+  const [one, ...many] = await linesOf("manyFiles", directory);
+  assertEquals(one, "one at a time: 1 slots");
+  assertEquals(many.length, 3);
+  for (const line of many) {
+    assertMatch(line, /^5000 at once: 2500 cut, 2500 whole, 500[01] slots$/);
+  }
+});
+
+test("every second page of 1 GiB that was cut to nothing adds at most 100 mappings", async (directory) => {
+  const { code, stdout, stderr } = await run("largeFile", directory);
+  assertEquals([code, stdout], [0, "done\n"], stderr);
+  console.log(stderr.split("\n").slice(1, -1).join("; "));
+});
+
+test("a file that is cut leaves the other open files unharmed", async (directory) => {
+  assertEquals(await linesOf("neighbours", directory), []);
+});
+
+Deno.test({
+  name:
+    "a sparse file on a full disk throws, leaves the others unharmed and goes on with room again (needs root, to mount a tmpfs)",
+  ignore: !isGuarded || !canMount(),
+  async fn() {
+    using disk = new SmallDisk(6 << 20);
+    const lines = await linesOf("fullDisk", disk);
+    assertEquals(lines.length, 10);
+    for (const line of lines) {
+      assertMatch(line, /^\w+ (TruncatedError|SystemError ENOSPC)$/);
+    }
+    assertEquals(lines.at(-1), "grow SystemError ENOSPC");
+  },
+});

@@ -1,0 +1,208 @@
+/** What is so on Windows alone. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { toFileUrl } from "@std/path";
+import {
+  type MmapOpenOptions,
+  openSync,
+  SystemError,
+  TruncatedError,
+} from "../mod.ts";
+import { codeOf } from "../src/kernel32.ts";
+import { isWindows, isWine } from "./backend.ts";
+import { decode, encode, equal, pattern, patternAt, TempDir } from "./temp.ts";
+
+const READ_WRITE: MmapOpenOptions = { read: true, write: true };
+const GRANULE = 65536;
+const GIB = 2 ** 30;
+
+function test(
+  name: string,
+  fn: (dir: TempDir) => void | Promise<void>,
+  ignore = !isWindows,
+): void {
+  Deno.test({
+    name: `Windows: ${name}`,
+    ignore,
+    fn: async () => {
+      // That it can be removed shows that nothing in it is open or mapped.
+      using dir = new TempDir();
+      await fn(dir);
+    },
+  });
+}
+
+test("errors have the names of winerror.h", () => {
+  assertEquals(codeOf(112), "ERROR_DISK_FULL");
+  assertEquals(codeOf(1224), "ERROR_USER_MAPPED_FILE");
+  assertEquals(codeOf(99_999), "ERROR_99999");
+}, false);
+
+test("a mapped file is not cut, by others nor by its own other mapping, and the error says so", (dir) => {
+  const path = dir.file("hello, world");
+  using file = openSync(path, READ_WRITE);
+  {
+    using _other = openSync(path);
+    assertThrows(() => Deno.truncateSync(path, 5), Error, "1224");
+    const error = assertThrows(
+      () => file.truncateSync(5),
+      SystemError,
+      path,
+    );
+    assertEquals(
+      [error.code, error.errno],
+      ["ERROR_USER_MAPPED_FILE", 1224],
+    );
+    assertEquals(decode(file.bytes()), "hello, world");
+  }
+  file.truncateSync(5);
+  assertEquals(Deno.readTextFileSync(path), "hello");
+  file.truncateSync(7);
+  assertEquals(decode(file.bytes()), "hello\0\0");
+});
+
+test("a file whose cut was seen at a moment when it was not mapped is found out", (dir) => {
+  const path = dir.file("");
+  using file = openSync(path, { ...READ_WRITE, grow: true });
+  file.writeSync(encode("hello"));
+  Deno.truncateSync(path, 2);
+  assertThrows(() => file.syncSync(), TruncatedError);
+  file.refresh();
+  assertEquals(file.size, 2);
+});
+
+for (
+  const [what, name] of [
+    ["non-ASCII", "naïve – файл 文件.txt"],
+    ["beyond the BMP", "😀🎉.bin"],
+    ["with spaces and dots", " a . b .c"],
+    ["with dots at its end", "a.."],
+    ["of 255 characters", "x".repeat(255)],
+  ]
+) {
+  test(`a name ${what} is opened`, (dir) => {
+    const path = dir.file("hello", name);
+    using file = openSync(path, READ_WRITE);
+    file.writeSync(encode("J"));
+    assertEquals(decode(file.bytes()), "Jello");
+    file.flushSync();
+    assertEquals(Deno.readTextFileSync(path), "Jello");
+  });
+}
+
+test("a path of more than 260 characters is opened, plain and with its prefix", (dir) => {
+  const long = dir.join(...Array(10).fill("d".repeat(100)));
+  Deno.mkdirSync(long, { recursive: true });
+  const path = `${long}\\file`;
+  Deno.writeTextFileSync(path, "hello");
+  for (const each of [path, `\\\\?\\${path}`, path.replaceAll("\\", "/")]) {
+    using file = openSync(each, READ_WRITE);
+    assertEquals(decode(file.bytes()), "hello");
+  }
+});
+
+test("a path relative to the working directory, and a URL, are opened", (dir) => {
+  const path = dir.file("hello", "a b#c");
+  const before = Deno.cwd();
+  Deno.chdir(dir.path);
+  try {
+    using file = openSync("a b#c");
+    assertEquals(decode(file.bytes()), "hello");
+    using other = openSync(".\\a b#c");
+    assertEquals(other.size, 5);
+  } finally {
+    Deno.chdir(before);
+  }
+  using file = openSync(toFileUrl(path));
+  assertEquals(file.size, 5);
+});
+
+test("a mapped file can be renamed by others, and removed", (dir) => {
+  const path = dir.file("hello");
+  using file = openSync(path, READ_WRITE);
+  Deno.renameSync(path, `${path}-renamed`);
+  file.writeSync(encode("J"));
+  file.syncSync();
+  assertEquals(Deno.readTextFileSync(`${path}-renamed`), "Jello");
+  // Wine lets it go where Windows says no: nothing is asked of either but that the file goes on.
+  try {
+    Deno.removeSync(`${path}-renamed`);
+  } catch (error) {
+    assert(error instanceof Deno.errors.PermissionDenied);
+  }
+  assertEquals(decode(file.bytes()), "Jello");
+});
+
+test("a window is at its place, at any byte and beyond 4 GiB", (dir) => {
+  const path = dir.file(3 * GRANULE);
+  for (const offset of [1, 4096, GRANULE - 1, GRANULE, GRANULE + 7]) {
+    using file = openSync(path, { offset, length: 5 });
+    assert(
+      equal(file.bytes(), pattern(3 * GRANULE).subarray(offset).slice(0, 5)),
+    );
+  }
+  const size = 5 * GIB;
+  const huge = dir.sparseFile(size);
+  for (const offset of [4 * GIB - 2, 4 * GIB + GRANULE + 3, size - 5]) {
+    {
+      using file = openSync(huge, { ...READ_WRITE, offset, length: 5 });
+      file.writeSync(encode("hello"));
+      file.flushSync();
+    }
+    using other = Deno.openSync(huge);
+    other.seekSync(offset, Deno.SeekMode.Start);
+    const p = new Uint8Array(5);
+    other.readSync(p);
+    assertEquals(decode(p), "hello");
+  }
+});
+
+test("a file that grows has its exact length at each moment", (dir) => {
+  const path = dir.file("");
+  using file = openSync(path, { ...READ_WRITE, grow: true });
+  for (let size = 0; size < 3 * GRANULE;) {
+    const p = pattern(1 + size % 5000, size);
+    file.writeSync(p);
+    size += p.length;
+    assertEquals(Deno.statSync(path).size, size);
+    assertEquals(
+      file.bytes(size - 1)[0],
+      patternAt(p.length - 1, size - p.length),
+    );
+  }
+});
+
+test("prefetch, advice and flush of any range do no harm", async (dir) => {
+  using file = openSync(dir.file(2 * GRANULE + 5), {
+    ...READ_WRITE,
+    prefetch: true,
+    advice: "sequential",
+  });
+  for (const [offset, length] of [[0, 0], [5, 1], [GRANULE - 1, GRANULE]]) {
+    await file.prefetch(offset, length);
+    await file.flush(offset, length);
+    file.flushSync(offset, length);
+    file.advise("random", offset, length);
+  }
+  assert(equal(file.bytes(), pattern(2 * GRANULE + 5)));
+});
+
+test("many files opened and closed leave nothing open", (dir) => {
+  const path = dir.file(GRANULE);
+  for (let i = 0; i < 3000; i++) {
+    using file = openSync(path, i % 2 ? {} : READ_WRITE);
+    assertEquals(file.bytes(i % GRANULE, 1)[0], patternAt(i % GRANULE));
+  }
+  Deno.removeSync(path);
+  // Were a handle open, the name would be taken until it is closed.
+  Deno.writeTextFileSync(path, "again");
+});
+
+test("a disk that is full says so by its code", (dir) => {
+  using file = openSync(dir.file("hello"), READ_WRITE);
+  const error = assertThrows(() => file.truncateSync(2 ** 52), SystemError);
+  assertEquals(error.syscall, "ftruncate");
+  assert(error.code.startsWith("ERROR_"), error.code);
+  if (!isWine) assertEquals(error.code, codeOf(error.errno));
+  assertEquals(decode(file.bytes()), "hello");
+});
