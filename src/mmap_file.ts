@@ -762,6 +762,7 @@ export class MmapFile implements Disposable {
    * Give a copy (`slice()`) to what goes on with the bytes outside JavaScript after a close: the body
    * of a response that `Deno.serve` sends, a TLS connection, `pbkdf2` and `scrypt` of `node:crypto`, a
    * nonblocking FFI call. Nothing can take the memory back from those: they end the process.
+   * Decode text that others may change meanwhile from a copy too: decoders look at the bytes twice.
    *
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
