@@ -481,24 +481,26 @@ export class MmapFile implements Disposable {
    */
   async writeTo(w: Writer | WritableStream<Uint8Array>): Promise<number> {
     const bytes = this.#outgoing(w, 0);
+    const { length } = bytes;
     let moved = 0;
     try {
       await moveTo(bytes, w, (count) => moved += this.#unharmed(count));
       return this.#unharmed(moved);
     } catch (error) {
-      throw this.#stopped(error, moved, bytes);
+      throw this.#stopped(error, moved, length > 0 && bytes.length === 0);
     }
   }
 
   /** As {@linkcode writeTo}. */
   writeToSync(w: WriterSync): number {
     const bytes = this.#outgoing(w, 0);
+    const { length } = bytes;
     let moved = 0;
     try {
       moveToSync(bytes, w, (count) => moved += this.#unharmed(count));
       return this.#unharmed(moved);
     } catch (error) {
-      throw this.#stopped(error, moved, bytes);
+      throw this.#stopped(error, moved, length > 0 && bytes.length === 0);
     }
   }
 
@@ -1277,8 +1279,8 @@ export class MmapFile implements Disposable {
   }
 
   /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was cut. */
-  #stopped(error: unknown, moved: number, bytes?: Uint8Array): unknown {
-    if (bytes !== undefined && bytes.length === 0 && this.#size > 0) {
+  #stopped(error: unknown, moved: number, isGone = false): unknown {
+    if (isGone) {
       return Object.assign(this.#goneError("read"), { bytesWritten: moved });
     }
     if (!this.#closed && this.#isCut()) {
@@ -1420,15 +1422,20 @@ export class MmapFile implements Disposable {
   /** Maps what is not mapped yet of a file that has grown. */
   #cover(): void {
     if (this.#bytes.length - this.#start >= this.#size) return;
-    this.#mapping.map(this.#size);
-    this.#adopt();
+    try {
+      this.#mapping.map(this.#size);
+    } finally {
+      this.#adopt();
+    }
   }
 
   /** Memory for users, for which a copy of a file may have to be moved. */
   #expose(): ArrayBuffer {
-    const buffer = this.#mapping.expose(this.#size);
-    if (this.#mapping.buffer !== this.#buffer) this.#adopt();
-    return buffer;
+    try {
+      return this.#mapping.expose(this.#size);
+    } finally {
+      if (this.#mapping.buffer !== this.#buffer) this.#adopt();
+    }
   }
 
   #unmap(): void {
