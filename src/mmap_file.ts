@@ -1283,7 +1283,7 @@ export class MmapFile implements Disposable {
     if (isGone) {
       return Object.assign(this.#goneError("read"), { bytesWritten: moved });
     }
-    if (!this.#closed && this.#isCut()) {
+    if (!this.#closed && (isMemoryFault(error) || this.#isCut())) {
       return Object.assign(this.#cut("read"), { bytesWritten: moved });
     }
     return bytesWritten(error) > 0 ? addBytesWritten(error, moved) : error;
@@ -1691,4 +1691,9 @@ function* pieces(s: string): Generator<string> {
     yield s.slice(at, end);
     at = end;
   }
+}
+
+/** Whether a write(2) found its memory gone, which holds even if the file has grown again since. */
+function isMemoryFault(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("(os error 14)");
 }
