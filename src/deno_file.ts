@@ -4,7 +4,7 @@
  * @module
  */
 
-import { explainRead, notRegular, SystemError } from "./errors.ts";
+import { notRegular, openError, SystemError } from "./errors.ts";
 import { codeOf as windowsCodeOf } from "./kernel32.ts";
 import { codeOf } from "./libc.ts";
 import type { FileOps } from "./mapping.ts";
@@ -30,7 +30,7 @@ export function openHandlesSync(
     const file = Deno.openSync(path, readable(options));
     return beside(file, path, options);
   } catch (error) {
-    throw openError(error, path, options);
+    throw denoOpenError(error, path, options);
   }
 }
 
@@ -47,7 +47,7 @@ export async function openHandles(
     const file = await Deno.open(path, readable(options));
     return beside(file, path, options);
   } catch (error) {
-    throw openError(error, path, options);
+    throw denoOpenError(error, path, options);
   }
 }
 
@@ -306,17 +306,17 @@ function readable(options: Deno.OpenOptions): Deno.OpenOptions {
   return { ...options, read: true };
 }
 
-function openError(
+function denoOpenError(
   error: unknown,
   path: string | URL,
   options: Deno.OpenOptions,
 ): unknown {
-  const name = String(path);
-  if (error instanceof TypeError) {
-    return new TypeError(`Cannot open '${name}': ${error.message}`);
-  }
-  const failure = systemErrorOf(error, "open", name, "open");
-  return options.read ? failure : explainRead(failure, path);
+  return openError(
+    error,
+    path,
+    options,
+    (error, name) => systemErrorOf(error, "open", name, "open"),
+  );
 }
 
 /** Puts an error of Deno's in our words, in its own class; what the system did not say stays as it is. */

@@ -208,9 +208,21 @@ export function notRegular(name: string, isDirectory: boolean): Error {
     : new SystemError(`Cannot map '${name}': not a regular file`, facts);
 }
 
-/** The error of an open for writing alone, with a word of why reading was asked for, if that was refused. */
-export function explainRead(failure: unknown, path: string | URL): unknown {
-  if (failure instanceof Error && isReadRefused(failure, path)) {
+/** The error of a failed open, in our words; `translate` puts what the system says in them. */
+export function openError(
+  error: unknown,
+  path: string | URL,
+  options: Deno.OpenOptions,
+  translate: (error: unknown, name: string) => unknown,
+): unknown {
+  const name = String(path);
+  if (error instanceof TypeError) {
+    return new TypeError(`Cannot open '${name}': ${error.message}`);
+  }
+  const failure = translate(error, name);
+  if (
+    !options.read && failure instanceof Error && isReadRefused(failure, path)
+  ) {
     failure.message +=
       " (a file mapped for writing must be readable too: mappings cannot be write-only)";
   }

@@ -615,11 +615,7 @@ export class MmapFile implements Disposable {
    * @throws {SystemError} If the disk fails.
    */
   syncSync(): void {
-    this.#checkWhole("sync");
-    if (this.#access.copyOnWrite) return;
-    if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
-    this.#file.syncSync();
-    this.#checkSize("sync");
+    this.#syncNow((file) => file.syncSync());
   }
 
   /** As {@linkcode syncSync}, off the event loop. */
@@ -629,11 +625,7 @@ export class MmapFile implements Disposable {
 
   /** Returns once all that was written is on the disk, with what is needed to read it again. */
   syncDataSync(): void {
-    this.#checkWhole("sync");
-    if (this.#access.copyOnWrite) return;
-    if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
-    this.#file.syncDataSync();
-    this.#checkSize("sync");
+    this.#syncNow((file) => file.syncDataSync());
   }
 
   /** As {@linkcode syncDataSync}, off the event loop. */
@@ -1165,8 +1157,10 @@ export class MmapFile implements Disposable {
 
   /** How many of `length` bytes at `position` there are to read: 0 at the end. */
   #readableLength(position: number, length: number): number {
-    this.#opened("read");
-    if (length === 0) return 0;
+    if (length === 0) {
+      this.#opened("read");
+      return 0;
+    }
     this.#checkReadable("read");
     this.#cover();
     return Math.max(0, Math.min(length, this.#size - position));
@@ -1473,6 +1467,14 @@ export class MmapFile implements Disposable {
     return this.#closed || this.#truncated
       ? -1
       : Math.min(this.#size, this.#bytes.length - this.#start);
+  }
+
+  #syncNow(sync: (file: FileOps) => void): void {
+    this.#checkWhole("sync");
+    if (this.#access.copyOnWrite) return;
+    if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
+    sync(this.#file);
+    this.#checkSize("sync");
   }
 
   async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {

@@ -284,9 +284,9 @@ function mapFile<File extends FileOps>(
 
 /** Gives back what a failed open has taken: the file, and its name if it is new. */
 function undo(request: OpenRequest, file: FileOps, created: boolean): void {
+  if (!created) return file.close();
   const { dev, ino } = file.statSync();
   file.close();
-  if (!created) return;
   try {
     const path = Deno.realPathSync(request.path);
     const there = Deno.lstatSync(path);

@@ -21,7 +21,7 @@ import {
   type Stats,
 } from "node:fs";
 import { constants as osConstants } from "node:os";
-import { explainRead, notRegular } from "./errors.ts";
+import { notRegular, openError } from "./errors.ts";
 import {
   errno,
   lastError,
@@ -53,7 +53,7 @@ export function openPosixSync(
   try {
     fd = openSync(path, openFlags(options), openMode(options));
   } catch (error) {
-    throw openError(error, path, options);
+    throw posixOpenError(error, path, options);
   }
   return new PosixFile(fd, name);
 }
@@ -70,7 +70,7 @@ export function openPosix(
       else resolve(new PosixFile(fd!, name));
     });
   }).catch((error) => {
-    throw openError(error, path, options);
+    throw posixOpenError(error, path, options);
   });
 }
 
@@ -347,7 +347,7 @@ function deviceNumber(fields: DataView, offset: number): number {
 }
 
 /** The information that `Deno.FsFile.stat` gives, from what `node:fs` says. */
-export function fileInfoOfStats(stats: Stats): Deno.FileInfo {
+function fileInfoOfStats(stats: Stats): Deno.FileInfo {
   return {
     ...typeOfMode(stats.mode),
     size: stats.size,
@@ -413,22 +413,22 @@ function openMode(options: Deno.OpenOptions): number {
   return (options.mode ?? 0o666) & 0o777;
 }
 
-function openError(
+function posixOpenError(
   error: unknown,
   path: string | URL,
   options: Deno.OpenOptions,
 ): unknown {
-  const name = String(path);
   const code = error instanceof Error && "code" in error ? error.code : "";
   // What open(2) says of a socket, and of a directory that is to be written.
   if (code === "ENXIO" || code === "EISDIR") {
-    return notRegular(name, code === "EISDIR");
+    return notRegular(String(path), code === "EISDIR");
   }
-  if (error instanceof TypeError) {
-    return new TypeError(`Cannot open '${name}': ${error.message}`);
-  }
-  const failure = nodeError("open", name, "open", error);
-  return options.read ? failure : explainRead(failure, path);
+  return openError(
+    error,
+    path,
+    options,
+    (error, name) => nodeError("open", name, "open", error),
+  );
 }
 
 /** Puts an error of `node:fs` in Deno's class and words; what the system did not say stays as it is. */

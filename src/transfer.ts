@@ -71,7 +71,7 @@ export function moveFromSync(source: ReaderSync, writer: WriterSync): number {
  * Told how many bytes the target has just taken, and, with 0, before copies of the bytes are passed
  * on. Throws if they cannot be trusted any more.
  */
-export type OnMoved = (count: number) => void;
+type OnMoved = (count: number) => void;
 
 /**
  * Gives all of the bytes to a writer or a stream.

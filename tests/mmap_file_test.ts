@@ -32,7 +32,15 @@ import type {
   WriterSync,
 } from "@mmapfile/mmapfile";
 import { isCopy, isWindows, isWine } from "./backend.ts";
-import { decode, encode, equal, outcomeOf, pattern, TempDir } from "./temp.ts";
+import {
+  decode,
+  encode,
+  equal,
+  outcomeOf,
+  pattern,
+  TempDir,
+  testInDir as test,
+} from "./temp.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 const PAGE = 4096;
@@ -81,21 +89,6 @@ function testBoth(
       },
     });
   }
-}
-
-function test(
-  name: string,
-  fn: (dir: TempDir) => void | Promise<void>,
-  ignore = false,
-): void {
-  Deno.test({
-    name,
-    ignore,
-    fn: async () => {
-      using dir = new TempDir();
-      await fn(dir);
-    },
-  });
 }
 
 const READ_WRITE: MmapOpenOptions = { read: true, write: true };

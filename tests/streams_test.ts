@@ -28,7 +28,8 @@ import {
   heldOpen,
   outcomeOf,
   pattern,
-  TempDir,
+  type TempDir,
+  testInDir as test,
 } from "./temp.ts";
 
 const { Start, Current } = Deno.SeekMode;
@@ -36,13 +37,6 @@ const KIB = 1 << 10;
 const MIB = 1 << 20;
 const CHUNK = 256 * KIB;
 const CLOSED = "The stream's underlying resource was closed or consumed";
-
-function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
-  Deno.test(name, async () => {
-    using dir = new TempDir();
-    await fn(dir);
-  });
-}
 
 /** The stream that is read, in all its forms, of a file whose cursor stands at its start. All but the last close it. */
 const READABLES: [

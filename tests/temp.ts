@@ -42,6 +42,22 @@ export class TempDir implements Disposable {
   }
 }
 
+/** A test with a directory of its own. */
+export function testInDir(
+  name: string,
+  fn: (dir: TempDir) => void | Promise<void>,
+  ignore = false,
+): void {
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      using dir = new TempDir();
+      await fn(dir);
+    },
+  });
+}
+
 /** A tmpfs of a few bytes, so that a disk can be filled. */
 export class SmallDisk implements Disposable {
   readonly #dir = new TempDir();

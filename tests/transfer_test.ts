@@ -25,22 +25,13 @@ import {
   outcomeOf,
   pattern,
   patternAt,
-  TempDir,
+  type TempDir,
+  testInDir as test,
 } from "./temp.ts";
 
 const { Start, Current } = Deno.SeekMode;
 const KIB = 1 << 10;
 const MIB = 1 << 20;
-
-function test(
-  name: string,
-  fn: (dir: TempDir) => void | Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    using dir = new TempDir();
-    await fn(dir);
-  });
-}
 
 /** What can be given to both `readFrom` and `readFromSync`. */
 interface BothReader {
