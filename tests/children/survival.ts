@@ -355,10 +355,9 @@ async function shake(
   Deno.writeFileSync(path, new Uint8Array(0));
   Deno.truncateSync(path, SHAKEN);
   const counts: Counts = new Int32Array(new SharedArrayBuffer(12));
-  const end = Date.now() + 1000 * Number(seconds);
   const workers = new Set<Worker>();
   let started = 0;
-  const start = () => {
+  const start = (end: number) => {
     const url = new URL("../workers/survival.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
     workers.add(worker);
@@ -367,7 +366,8 @@ async function shake(
   };
   const limit = String(Number(seconds) + 60);
   await using _ = await Vandal.start("alternate", path, `${SHAKEN}`, limit);
-  await work(start, end);
+  const end = Date.now() + 1000 * Number(seconds);
+  await work(() => start(end), end);
   for (const worker of workers) worker.terminate();
   const [operations, truncated, refreshes] = counts;
   console.log(
@@ -375,11 +375,17 @@ async function shake(
   );
 }
 
-/** Until a worker has done its work. */
-function ended(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    worker.onmessage = () => resolve();
-    worker.onerror = ({ message }) => reject(new Error(message));
+/** Until a worker says so: "started" with its work, or "ended". */
+function said(worker: Worker, what: string): Promise<void> {
+  return new Promise((resolve) => {
+    worker.onmessage = ({ data }) => {
+      if (data === what) resolve();
+    };
+    // After it has said so too.
+    worker.onerror = ({ message }) => {
+      console.error(message);
+      Deno.exit(1);
+    };
   });
 }
 
@@ -491,7 +497,7 @@ const cases: Record<string, () => unknown> = {
   alternating: () =>
     shake(async (start) => {
       const workers = Array.from({ length: WORKERS }, start);
-      await Promise.all(workers.map(ended));
+      await Promise.all(workers.map((worker) => said(worker, "ended")));
     }),
 
   /** Four workers at any time, none of them for long. */
@@ -500,11 +506,8 @@ const cases: Record<string, () => unknown> = {
       const one = async () => {
         while (Date.now() < end) {
           const worker = start();
-          worker.onerror = ({ message }) => {
-            console.error(message);
-            Deno.exit(1);
-          };
-          await sleep(100 + below(300));
+          await said(worker, "started");
+          await sleep(below(300));
           worker.terminate();
         }
       };

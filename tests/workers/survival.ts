@@ -51,6 +51,7 @@ scope.onmessage = async ({ data }: MessageEvent<Work>) => {
     return Math.floor(state / 2 ** 32 * limit);
   };
   let file = openSync(path, { read: true, write: true });
+  scope.postMessage("started");
   while (Date.now() < end) {
     // Deno stops only who lets go now and then.
     await new Promise((resolve) => setTimeout(resolve));
