@@ -1361,13 +1361,16 @@ export class MmapFile implements Disposable {
   /**
    * Throws if the file no longer reaches as far as it did: a write past its end would fill the gap
    * with zeros. To ask costs a quarter of a small write, so in a long run of those, to which the
-   * event loop is not let in between, it is asked before some only.
+   * event loop is not let in between, it is asked before some only. Before a large one there is
+   * the time to wait for a truncation that has begun.
    */
   #checkEnd(length: number): void {
-    if (length < BULK) {
-      if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
-      if (this.#run > LONG_RUN && this.#run % LONG_RUN_STEP !== 0) return;
+    if (length >= BULK) {
+      if (this.#faults[0] === 0 && this.#mapping.reaches(this.#size)) return;
+      throw this.#cut("write");
     }
+    if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
+    if (this.#run > LONG_RUN && this.#run % LONG_RUN_STEP !== 0) return;
     this.#checkSize("write");
   }
 

@@ -145,6 +145,17 @@ class PosixMapping implements Mapping {
     return Math.max(0, end - this.#options.offset);
   }
 
+  reaches(size: number): boolean {
+    const { SEEK_HOLE } = platform!;
+    if (SEEK_HOLE === 0 || size === 0) return this.fileSize() >= size;
+    // lseek(2): ENXIO says that the offset is at the end of the file or past it. Most filesystems
+    // look for holes under the lock that a truncation holds; the size they tell without it.
+    const last = BigInt(this.#options.offset + size - 1);
+    const found = Number(libc().lseek(this.#fd, last, SEEK_HOLE));
+    this.#descriptorAt = found;
+    return found >= 0 || errno() !== E.ENXIO;
+  }
+
   write(source: Uint8Array, position: number): void {
     const { pwrite, write } = libc();
     const end = this.#options.offset + position + source.length;
