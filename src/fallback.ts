@@ -102,10 +102,6 @@ class FileCopy implements Mapping {
     return Math.max(0, this.#file.size() - this.#options.offset);
   }
 
-  reaches(size: number): boolean {
-    return this.fileSize() >= size;
-  }
-
   write(source: Uint8Array, position: number): void {
     this.#file.writeAt(source, this.#options.offset + position);
     const { length } = source;

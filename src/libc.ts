@@ -20,8 +20,6 @@ interface Constants {
   readonly MAP_ANONYMOUS: number;
   readonly MS_SYNC: number;
   readonly MADV_POPULATE_READ: number;
-  /** Only where looking for a hole waits for a truncation. */
-  readonly SEEK_HOLE: number;
   /** Whether a read-only file may be mapped private and writable and still show what others write. */
   readonly privateFollowsFile: boolean;
   /** Whether fsync finds what was changed in memory, with no msync before it. */
@@ -39,7 +37,6 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x20,
     MS_SYNC: 4,
     MADV_POPULATE_READ: 22,
-    SEEK_HOLE: 4,
     privateFollowsFile: true,
     fsyncWritesMemory: true,
     unifiedCache: true,
@@ -52,7 +49,6 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 0x10,
     MADV_POPULATE_READ: 0,
-    SEEK_HOLE: 0,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
@@ -65,7 +61,6 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 0,
     MADV_POPULATE_READ: 0,
-    SEEK_HOLE: 0,
     privateFollowsFile: true,
     fsyncWritesMemory: false,
     unifiedCache: true,
@@ -78,7 +73,6 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 4,
     MADV_POPULATE_READ: 0,
-    SEEK_HOLE: 0,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
@@ -91,7 +85,6 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 2,
     MADV_POPULATE_READ: 0,
-    SEEK_HOLE: 0,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: false,

@@ -81,8 +81,8 @@ export interface Mapping {
 
   /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
   fileSize(): number;
-  /** Whether the file has its first `size` bytes still, once a truncation that is under way is over. */
-  reaches(size: number): boolean;
+  /** Returns once a truncation that is under way is over, where there is a way to wait for it. */
+  awaitTruncation?(): void;
   /** Writes all of `source` through the descriptor, past the end too. */
   write(source: Uint8Array, position: number): void;
   /** Writes all of `source` at the end of the file, wherever that is now. */

@@ -66,6 +66,9 @@ const BULK = 4 << 10;
 /** Bytes of a write from which on it may go through the descriptor. */
 const DIRECT = 64 << 10;
 
+/** Bytes of a write beside which two system calls cost nothing. */
+const HUGE = 256 << 10;
+
 /** Small writes after which a run of them is long, and how often the size of the file is then asked for. */
 const LONG_RUN = 256;
 const LONG_RUN_STEP = 64;
@@ -1365,12 +1368,12 @@ export class MmapFile implements Disposable {
    * the time to wait for a truncation that has begun.
    */
   #checkEnd(length: number): void {
-    if (length >= BULK) {
-      if (this.#faults[0] === 0 && this.#mapping.reaches(this.#size)) return;
-      throw this.#cut("write");
+    if (length < BULK) {
+      if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
+      if (this.#run > LONG_RUN && this.#run % LONG_RUN_STEP !== 0) return;
+    } else if (length >= HUGE) {
+      this.#mapping.awaitTruncation?.();
     }
-    if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
-    if (this.#run > LONG_RUN && this.#run % LONG_RUN_STEP !== 0) return;
     this.#checkSize("write");
   }
 

@@ -145,15 +145,9 @@ class PosixMapping implements Mapping {
     return Math.max(0, end - this.#options.offset);
   }
 
-  reaches(size: number): boolean {
-    const { SEEK_HOLE } = platform!;
-    if (SEEK_HOLE === 0 || size === 0) return this.fileSize() >= size;
-    // lseek(2): ENXIO says that the offset is at the end of the file or past it. Most filesystems
-    // look for holes under the lock that a truncation holds; the size they tell without it.
-    const last = BigInt(this.#options.offset + size - 1);
-    const found = Number(libc().lseek(this.#fd, last, SEEK_HOLE));
-    this.#descriptorAt = found;
-    return found >= 0 || errno() !== E.ENXIO;
+  awaitTruncation(): void {
+    // A write of nothing takes the lock that a truncation holds. The size is told without it.
+    libc().pwrite(this.#fd, NOTHING, 0n, 0n);
   }
 
   write(source: Uint8Array, position: number): void {
@@ -334,6 +328,7 @@ class PosixMapping implements Mapping {
 const E = osConstants.errno;
 const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
+const NOTHING = new Uint8Array(0);
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn; // (void *) -1
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */

@@ -146,10 +146,6 @@ class WindowsMapping implements Mapping {
     return Math.max(0, this.#file.size() - this.#options.offset);
   }
 
-  reaches(size: number): boolean {
-    return this.fileSize() >= size;
-  }
-
   write(source: Uint8Array, position: number): void {
     this.#file.writeAt(source, this.#options.offset + position);
   }
