@@ -1396,11 +1396,8 @@ export class MmapFile implements Disposable {
   /** Maps the file at the size that it has been given: who read it meanwhile has mapped another. */
   #resize(size: number): void {
     const mapped = this.#bytes.length - this.#start;
-    if (mapped < size || (mapped > size && !this.#access.grow)) {
-      this.#mapping.map(size);
-    }
-    this.#size = size;
-    this.#adopt();
+    this.#setSize(size);
+    if (mapped < size || (mapped > size && !this.#access.grow)) this.#map();
   }
 
   #mapAsItIs(): void {
@@ -1413,15 +1410,16 @@ export class MmapFile implements Disposable {
     if (isStale) this.#unmap();
     this.#truncated = false;
     this.#setSize(size);
-    if (isStale || size > this.#bytes.length - this.#start) {
-      this.#mapping.map(size);
-    }
-    this.#adopt();
+    if (isStale || size > this.#bytes.length - this.#start) this.#map();
   }
 
   /** Maps what is not mapped yet of a file that has grown. */
   #cover(): void {
-    if (this.#bytes.length - this.#start >= this.#size) return;
+    if (this.#bytes.length - this.#start < this.#size) this.#map();
+  }
+
+  /** Maps the file at its size. Where that fails memory may have moved all the same. */
+  #map(): void {
     try {
       this.#mapping.map(this.#size);
     } finally {
