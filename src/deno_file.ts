@@ -57,6 +57,8 @@ export class DenoFile implements FileOps {
   readonly #file: Deno.FsFile;
   readonly #positional: Deno.FsFile;
   readonly #isWritten: boolean;
+  /** Where `#positional` goes on; NaN when that is not known. */
+  #at = 0;
 
   constructor({ name, file, positional, isWritten }: Handles) {
     this.name = name;
@@ -74,36 +76,32 @@ export class DenoFile implements FileOps {
 
   /** Length in bytes. */
   size(): number {
-    return this.#do(
-      "measure",
-      "lseek",
-      () => this.#positional.seekSync(0, Deno.SeekMode.End),
-    );
+    return this.#do("measure", "lseek", () => {
+      this.#at = NaN;
+      return this.#at = this.#positional.seekSync(0, Deno.SeekMode.End);
+    });
   }
 
   /** Fills `target` from `position` on; gives the number of bytes, fewer at the end of the file. */
   readAt(target: Uint8Array, position: number): number {
     return this.#do("read", "read", () => {
-      const file = this.#positional;
-      file.seekSync(position, Deno.SeekMode.Start);
+      this.#goTo(position);
       let done = 0;
       while (done < target.length) {
-        const read = file.readSync(target.subarray(done));
+        const read = this.#positional.readSync(target.subarray(done));
         if (read === null) break;
         done += read;
       }
+      this.#at = position + done;
       return done;
     });
   }
 
   /** Writes all of `source` from `position` on. */
   writeAt(source: Uint8Array, position: number): void {
-    this.#do(
-      "write",
-      "lseek",
-      () => this.#positional.seekSync(position, Deno.SeekMode.Start),
-    );
+    this.#do("write", "lseek", () => this.#goTo(position));
     this.#write(this.#positional, source);
+    this.#at = position + source.length;
   }
 
   /** Writes all of `source` at the end of a file opened to append. */
@@ -209,6 +207,13 @@ export class DenoFile implements FileOps {
   close(): void {
     this.#file.close();
     if (this.#positional !== this.#file) this.#positional.close();
+  }
+
+  /** Goes to a position, if it is not there. Where it is next is known once what follows is done. */
+  #goTo(position: number): void {
+    const isThere = position === this.#at;
+    this.#at = NaN;
+    if (!isThere) this.#positional.seekSync(position, Deno.SeekMode.Start);
   }
 
   #write(file: Deno.FsFile, source: Uint8Array): void {

@@ -34,7 +34,8 @@ interface Block {
 class FileCopy implements Mapping {
   buffer: ArrayBuffer = UNMAPPED;
   start = 0;
-  readonly faults: Int32Array = NO_FAULTS;
+  /** Here a fault is a read that found the file shorter than it was. */
+  readonly faults: Int32Array = new Int32Array(1);
   readonly guarded = false;
   readonly syncFindsMemory = false;
   readonly sharesPages = false;
@@ -86,6 +87,7 @@ class FileCopy implements Mapping {
   }
 
   unmap(): void {
+    this.faults[0] = 0;
     if (this.buffer === UNMAPPED) return;
     try {
       this.#writeBack(0, Infinity);
@@ -120,7 +122,7 @@ class FileCopy implements Mapping {
   appendedTo(): number {
     const end = this.#file.appendedTo();
     // If there is room for it in memory, it counts as mapped.
-    this.#fill(end);
+    this.#readUpTo(end);
     return end;
   }
 
@@ -196,18 +198,26 @@ class FileCopy implements Mapping {
 
   /** Reads what is not in memory yet, up to a position, as far as there is room. */
   #fill(to: number): void {
+    if (this.#readUpTo(to)) return;
+    throw new TruncatedError(
+      `Cannot read '${this.#options.name}': the file was made shorter by someone else`,
+    );
+  }
+
+  /** As `#fill`, but only says, and counts as a fault, that the file has become shorter. */
+  #readUpTo(to: number): boolean {
     const end = Math.min(to, this.#room);
     const from = this.#filled;
-    if (end <= from) return;
-    const { offset, name } = this.#options;
+    if (end <= from) return true;
+    const { offset } = this.#options;
     const read = this.#file.readAt(this.#memory(from, end), offset + from);
     if (read < end - from) {
-      throw new TruncatedError(
-        `Cannot read '${name}': the file was made shorter by someone else`,
-      );
+      this.faults[0]++;
+      return false;
     }
     this.#filled = end;
     this.#isInFile(from, end);
+    return true;
   }
 
   #block(k: number): Block {
@@ -298,7 +308,6 @@ class FileCopy implements Mapping {
   }
 }
 
-const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
 
 /** Bytes of the widest element of a typed array. */

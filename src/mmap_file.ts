@@ -1079,9 +1079,10 @@ export class MmapFile implements Disposable {
    * ```
    */
   close(): void {
-    this.#opened("close");
+    if (this.#closed) throw this.#closedError("close");
     const { write, copyOnWrite } = this.#access;
     try {
+      if (this.#appended > 0) this.#settle();
       if (write && !copyOnWrite && !this.#truncated) this.#checkSize("close");
     } finally {
       this.#closed = true;
@@ -1303,10 +1304,11 @@ export class MmapFile implements Disposable {
 
   /** Learns where the last append has left the end of the file, and the cursor. */
   #settle(): void {
+    const least = this.#size + this.#appended;
+    this.#appended = 0;
     const end = this.#mapping.appendedTo();
     // Cut by someone else: what was appended is in the file, what was mapped is not.
-    if (end < this.#size + this.#appended) this.#truncated = true;
-    this.#appended = 0;
+    if (end < least) this.#truncated = true;
     this.#setSize(this.#position = end);
   }
 
@@ -1525,11 +1527,7 @@ export class MmapFile implements Disposable {
 
   #opened(action: string): FileOps {
     if (this.#appended > 0) this.#settle();
-    if (this.#closed) {
-      throw new ClosedError(
-        `Cannot ${action} '${this.name}': the file is closed`,
-      );
-    }
+    if (this.#closed) throw this.#closedError(action);
     return this.#file;
   }
 
@@ -1608,6 +1606,12 @@ export class MmapFile implements Disposable {
     this.#truncated = true;
     this.#setSize(this.#size);
     return this.#truncatedError(action);
+  }
+
+  #closedError(action: string): Error {
+    return new ClosedError(
+      `Cannot ${action} '${this.name}': the file is closed`,
+    );
   }
 
   #truncatedError(action: string): Error {
