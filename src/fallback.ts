@@ -177,7 +177,11 @@ class FileCopy implements Mapping {
   #resize(byteLength: number): void {
     this.#findChanges(0, Infinity);
     this.buffer = this.#allocate(() => this.buffer.transfer(byteLength));
-    for (const block of this.#blocks.values()) block.inFile = undefined;
+    for (const [k, block] of this.#blocks) {
+      block.inFile = undefined;
+      // What was cut off is not to be written back.
+      block.changed?.fill(0, Math.max(0, this.#room - k * BLOCK));
+    }
     this.#filled = Math.min(this.#filled, this.#room);
   }
 

@@ -10,6 +10,7 @@ import {
   SystemError,
   TruncatedError,
 } from "../mod.ts";
+import { fallback } from "../src/fallback.ts";
 import { deno } from "./child.ts";
 import {
   canMount,
@@ -415,6 +416,31 @@ for (const end of ["", "Deno.exit(0);"]) {
     assertEquals(Deno.readTextFileSync(path), "JellO");
   });
 }
+
+test("a copy that is made shorter writes back nothing behind its end when the file is longer again", (dir) => {
+  const path = dir.join("data");
+  Deno.writeFileSync(path, new Uint8Array(1000));
+  const file = fallback.openSync(path, READ_WRITE);
+  const copy = fallback.mapping(file, {
+    name: path,
+    write: true,
+    copyOnWrite: false,
+    grow: false,
+    offset: 0,
+    advice: "normal",
+    guard: false,
+  });
+  copy.map(1000);
+  new Uint8Array(copy.buffer).fill(7, 50, 150);
+  copy.wrote!(50, 100);
+  file.truncateSync(100);
+  copy.map(100);
+  writeAsOther(path, new Uint8Array(900).fill(8), 100);
+  copy.unmap();
+  file.close();
+  const expected = new Uint8Array(1000).fill(7, 50, 100).fill(8, 100);
+  assertEquals(Deno.readFileSync(path), expected);
+});
 
 test("open() waits for no writer of a FIFO", async (dir) => {
   const path = dir.join("fifo");
