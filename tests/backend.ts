@@ -5,6 +5,7 @@
 
 import * as library from "../mod.ts";
 import type { MmapFile, MmapOpenOptions } from "../mod.ts";
+import type { Reason } from "./reason.ts";
 
 export * from "../mod.ts";
 
@@ -18,15 +19,14 @@ export const isCopy: boolean = asked === "fallback";
 
 export const isWindows: boolean = Deno.build.os === "windows";
 
-/**
- * Whether this is no Windows but Wine, which `scripts/test_windows.sh` says. Where Wine is not like
- * Windows nothing is tested: its locks cannot be given back, its appends overwrite one another and its
- * errors have other numbers, by Deno.FsFile too.
- */
-export const isWine: boolean = Deno.env.get("MMAPFILE_WINE") === "1";
-
 /** Whether others can cut a file that is open here: Windows refuses it to all while there is a mapping. */
 export const mayBeCut: boolean = !isWindows || isCopy;
+
+export const NOT_CUT: Reason = !mayBeCut &&
+  "Windows lets nobody cut a file that is mapped";
+export const NO_BLOCKS: Reason = isCopy && "no call of Deno's reserves blocks";
+export const NO_ADDRESSES: Reason = isCopy &&
+  "a copy takes memory where a mapping takes addresses";
 
 /** Options of every open, beside the test's own. */
 const options: MmapOpenOptions = { backend: asked };

@@ -14,13 +14,19 @@ export interface ChildResult {
   readonly stderr: string;
 }
 
+/** The program that runs `deno` with these arguments here, and its own arguments. */
+export function commandOf(args: readonly string[]): [string, string[]] {
+  const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
+  const [command, ...rest] = [...runner, Deno.execPath(), ...args];
+  return [command, rest];
+}
+
 /** Runs `deno` with these arguments to its end. */
 export async function deno(
   args: string[],
   options: Pick<Deno.CommandOptions, "cwd" | "env" | "signal"> = {},
 ): Promise<ChildResult> {
-  const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
-  const [command, ...rest] = [...runner, Deno.execPath(), ...args];
+  const [command, rest] = commandOf(args);
   const { code, signal, stdout, stderr } = await new Deno.Command(command, {
     ...options,
     args: rest,

@@ -7,7 +7,9 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { type ChildResult, deno } from "./child.ts";
+import { NOT_CUT } from "./backend.ts";
+import { type ChildResult, commandOf, deno } from "./child.ts";
+import { unless } from "./reason.ts";
 import { decode, encode, pattern, TempDir } from "./temp.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
@@ -42,10 +44,9 @@ async function output(name: string, ...args: string[]): Promise<string> {
 
 /** Starts an example that is spoken with while it runs. */
 function start(name: string, ...args: string[]): Deno.ChildProcess {
-  const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
-  const [program, ...rest] = [...runner, Deno.execPath(), ...command(name)];
+  const [program, all] = commandOf([...command(name), ...args]);
   return new Deno.Command(program, {
-    args: [...rest, ...args],
+    args: all,
     env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "piped",
@@ -111,8 +112,7 @@ for (const name of SCRIPTS) {
 // --- wc.ts
 
 Deno.test({
-  name: "wc.ts counts what wc counts",
-  ignore: !has("wc"),
+  ...unless(!has("wc") && "there is no wc", "wc.ts counts what wc counts"),
   async fn() {
     using dir = new TempDir();
     const paths = [
@@ -138,8 +138,10 @@ Deno.test({
 // --- grep.ts
 
 Deno.test({
-  name: "grep.ts finds what grep -F finds",
-  ignore: !has("grep"),
+  ...unless(
+    !has("grep") && "there is no grep",
+    "grep.ts finds what grep -F finds",
+  ),
   async fn() {
     using dir = new TempDir();
     const path = dir.file(text(3000), "text");
@@ -379,9 +381,10 @@ Deno.test("tail.ts shows the last lines", async () => {
 });
 
 Deno.test({
-  name: "tail.ts follows a file that grows, is cut and is replaced",
-  // Windows cuts no file that is mapped.
-  ignore: Deno.build.os === "windows",
+  ...unless(
+    NOT_CUT,
+    "tail.ts follows a file that grows, is cut and is replaced",
+  ),
   fn: async () => {
     using dir = new TempDir();
     const path = dir.file("old\nlast\n");

@@ -12,12 +12,13 @@ import {
 } from "../mod.ts";
 import { fallback } from "../src/fallback.ts";
 import { deno } from "./child.ts";
+import { NO_NODES, type Reason, unless } from "./reason.ts";
 import {
-  canMount,
   decode,
   encode,
   equal,
   heldOpen,
+  NO_SMALL_DISK,
   pattern,
   SmallDisk,
   TempDir,
@@ -33,11 +34,10 @@ const BLOCK = 64 << 10;
 function test(
   name: string,
   fn: (dir: TempDir) => void | Promise<void>,
-  ignore = false,
+  reason: Reason = false,
 ): void {
   Deno.test({
-    name,
-    ignore,
+    ...unless(reason, name),
     fn: async () => {
       using dir = new TempDir();
       await fn(dir);
@@ -247,7 +247,6 @@ for (const kind of ["write", "grow", "append"] as const) {
 }
 
 for (const way of ["close()", "dispose"]) {
-  const mayMount = canMount();
   test(
     `a write-back that fails at ${way} throws, and leaves the file closed`,
     (dir) => {
@@ -266,7 +265,7 @@ for (const way of ["close()", "dispose"]) {
       assertEquals(heldOpen(disk), [], "Left open");
       assertEquals(heldOpen(dir), []);
     },
-    !mayMount,
+    NO_SMALL_DISK,
   );
 
   test(
@@ -287,7 +286,7 @@ for (const way of ["close()", "dispose"]) {
       assert(equal(Deno.readFileSync(path), new Uint8Array(2 * BLOCK).fill(1)));
       assertEquals(heldOpen(dir), []);
     },
-    !mayMount,
+    NO_SMALL_DISK,
   );
 }
 
@@ -458,4 +457,4 @@ test("open() waits for no writer of a FIFO", async (dir) => {
     assert(failure instanceof SystemError);
     assertEquals(failure.code, "ENODEV");
   }
-}, Deno.build.os === "windows");
+}, NO_NODES);

@@ -18,14 +18,21 @@ import {
   SystemError,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { deno } from "./child.ts";
-import { isCopy, isWindows, isWine, mayBeCut } from "./backend.ts";
+import { commandOf, deno } from "./child.ts";
+import { isWindows, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./backend.ts";
 import {
-  canMount,
+  isEmulated,
+  NO_LISTING,
+  type Reason,
+  unless,
+  WINE_APPENDS,
+} from "./reason.ts";
+import {
   decode,
   encode,
   equal,
   heldOpen,
+  NO_SMALL_DISK,
   pattern,
   SmallDisk,
   TempDir,
@@ -40,9 +47,8 @@ const APPEND: MmapOpenOptions = { read: true, append: true };
 const COPY: MmapOpenOptions = { copyOnWrite: true };
 
 const isLinux = Deno.build.os === "linux";
-const mayMount = canMount();
 /** A process takes many seconds to start where its machine is emulated. */
-const KILLS = Deno.env.has("MMAPFILE_TEST_RUNNER") ? 4 : 50;
+const KILLS = isEmulated ? 4 : 50;
 const MODULE = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
 
 type Method =
@@ -63,7 +69,7 @@ type Call = <M extends Method>(
 function test(
   name: string,
   fn: (dir: TempDir, call: Call, suffix: string) => void | Promise<void>,
-  ignore = false,
+  reason: Reason = false,
 ): void {
   for (const suffix of fn.length > 1 ? ["Sync", ""] : [""]) {
     const call = (file: MmapFile, method: Method, ...args: unknown[]) =>
@@ -71,8 +77,7 @@ function test(
         resolve(Reflect.apply(Reflect.get(file, method + suffix), file, args))
       );
     Deno.test({
-      name: name.replaceAll(/\{(\w+)\}/g, `$1${suffix}()`),
-      ignore,
+      ...unless(reason, name.replaceAll(/\{(\w+)\}/g, `$1${suffix}()`)),
       fn: async () => {
         using dir = new TempDir();
         await fn(dir, call as Call, suffix);
@@ -257,7 +262,7 @@ for (const guard of [true, false]) {
         }
       }
     },
-    !mayBeCut,
+    NOT_CUT,
   );
 }
 
@@ -367,7 +372,7 @@ test(
       );
     }
   },
-  isWine,
+  WINE_APPENDS,
 );
 
 // --- truncate
@@ -482,7 +487,7 @@ for (
       file.refresh();
       assertIs(file, encode("again"));
     },
-    !mayBeCut,
+    NOT_CUT,
   );
 }
 
@@ -502,7 +507,7 @@ test("MmapFile.refresh() heals a file that was found cut", (dir) => {
   const p = new Uint8Array(10);
   assertEquals(file.readSync(p), 5);
   assertEquals(file.statSync().size, 5);
-}, !mayBeCut);
+}, NOT_CUT);
 
 // --- windows into a file
 
@@ -626,7 +631,7 @@ test(
       assert(equal(fixed.bytes(), expected.subarray(0, PAGE)));
     }
   },
-  !mayBeCut,
+  NOT_CUT,
 );
 
 test(
@@ -658,8 +663,7 @@ test(
       assert(addresses <= length + PAGE, `${addresses} bytes`);
     }
   },
-  // A copy has no addresses that the system could list.
-  !isLinux || isCopy,
+  NO_LISTING || NO_ADDRESSES,
 );
 
 // --- copy-on-write
@@ -742,8 +746,7 @@ test(
     using file = createSync(dir.join("created"), size);
     assert(file.statSync().blocks! * 512 >= size);
   },
-  // No call of Deno's reserves blocks.
-  !isLinux || isCopy,
+  NO_LISTING || NO_BLOCKS,
 );
 
 test("An appending file with a size begins behind it", (dir) => {
@@ -759,12 +762,11 @@ function testOnSmallDisk(
   name: string,
   fn: (disk: SmallDisk, call: Call, suffix: string) => Promise<void>,
 ): void {
-  const reason = mayMount ? "" : " (ignored: a tmpfs cannot be mounted here)";
-  test(name + reason, async (_, call, suffix) => {
+  test(name, async (_, call, suffix) => {
     using disk = new SmallDisk(64 * PAGE);
     await fn(disk, call, suffix);
     assertEquals(heldOpen(disk), [], "Left open");
-  }, !mayMount);
+  }, NO_SMALL_DISK);
 }
 
 for (
@@ -884,10 +886,11 @@ async function killedWhileWriting(
       at += file.writeSync(stream.subarray(from, from + length));
     }
   `;
-  const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
-  const [command, ...args] = [...runner, Deno.execPath()];
+  const [command, args] = commandOf(
+    ["eval", "--no-config", "--no-lock", "--ext=ts", code],
+  );
   await using child = new Deno.Command(command, {
-    args: [...args, "eval", "--no-config", "--no-lock", "--ext=ts", code],
+    args,
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -897,7 +900,8 @@ async function killedWhileWriting(
   await new Promise((resolve) => setTimeout(resolve, delay));
   child.kill("SIGKILL");
   await reader.cancel();
-  assertEquals((await child.status).signal, "SIGKILL");
+  const { signal } = await child.status;
+  if (!isWindows) assertEquals(signal, "SIGKILL");
 }
 
 test(
@@ -926,7 +930,6 @@ test(
     }
     assert(total > 0);
   },
-  Deno.build.os === "windows",
 );
 
 test(
@@ -944,7 +947,7 @@ test(
     }
     assertEquals(sizes, [1000, 3000, 6000, 10_000, 15_000]);
   },
-  Deno.build.os === "windows",
+  isWindows && "there is no wc",
 );
 
 test("Errors of growing files are errors of the classes that the module exports", (dir) => {

@@ -1,11 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { LISTINGS, machineCode, NAMES } from "../src/guard.ts";
 import { type ChildResult, deno } from "./child.ts";
+import { isEmulated, NO_GUARD, type Reason, unless } from "./reason.ts";
 
-const hasGuard = Deno.build.os === "linux" &&
-  LISTINGS[Deno.build.arch] !== undefined;
-
-const isEmulated = Deno.env.has("MMAPFILE_TEST_RUNNER");
+/** What is changed in how the kernel treats a process applies to QEMU itself too. */
+const NO_KERNEL_RULES: Reason = isEmulated &&
+  "QEMU itself would be refused it";
 
 /** Linux refuses to make pages executable when asked to: since 6.3. */
 const [major, minor] = Deno.osRelease().split(".").map((part) =>
@@ -22,8 +22,12 @@ function run(...args: string[]): Promise<ChildResult> {
 }
 
 /** A test of a case in `guard/cases.ts`. */
-function test(name: string, fn: () => Promise<void>, ignore = !hasGuard): void {
-  Deno.test({ name, ignore, fn });
+function test(
+  name: string,
+  fn: () => Promise<void>,
+  reason: Reason = false,
+): void {
+  Deno.test({ ...unless(NO_GUARD || reason, name), fn });
 }
 
 async function assertPrints(name: string, lines: string[]): Promise<void> {
@@ -64,18 +68,18 @@ for (const order of ["forward", "backward", "random"]) {
 }
 
 test(
-  "where large mappings are refused zeros come by the page (needs seccomp)",
+  "where large mappings are refused zeros come by the page",
   () => assertPrints("refusedLarge", ["0 3"]),
-  !hasGuard || isEmulated,
+  NO_KERNEL_RULES,
 );
 
 test(
-  "where no mapping is to be had the fault kills (needs seccomp)",
+  "where no mapping is to be had the fault kills",
   async () => {
     const { code, stdout } = await run("refused");
     assertEquals([code, stdout], [KILLED_BY_BUS, "before\n"]);
   },
-  !hasGuard || isEmulated,
+  NO_KERNEL_RULES,
 );
 
 test("a range that was released is not guarded", async () => {
@@ -98,8 +102,8 @@ for (
       const { code } = await assertUnchanged(name);
       assertEquals(code, KILLED_BY_BUS);
     },
-    // qemu 7.2 lets an ignored fault happen again for ever, where Linux kills.
-    !hasGuard || isEmulated && name === "ignored",
+    isEmulated && name === "ignored" &&
+      "QEMU lets an ignored fault happen again for ever",
   );
 }
 
@@ -157,9 +161,9 @@ test("a release waits for a handler at work in the range", () =>
   assertPrints("releaseWaits", ["true"]));
 
 test(
-  "where executable pages are refused there is no guard (needs Linux 6.3)",
+  "where executable pages are refused there is no guard",
   () => assertPrints("noExecutablePages", ["null true"]),
-  !hasGuard || isEmulated || !hasMdwe,
+  NO_KERNEL_RULES || !hasMdwe && "Linux refuses them since 6.3",
 );
 
 /** GNU binutils by architecture, and what their assembler must be told. */
@@ -170,8 +174,10 @@ const BINUTILS = [
 
 for (const [arch, prefix, prologue] of BINUTILS) {
   Deno.test({
-    name: `the ${arch} listing says what its bytes do (needs binutils)`,
-    ignore: !await has(`${prefix}-as`),
+    ...unless(
+      !await has(`${prefix}-as`) && `there is no ${prefix}-as`,
+      `the ${arch} listing says what its bytes do`,
+    ),
     fn: async () => {
       const listing = LISTINGS[arch]!;
       const { TABLE, ...names } = NAMES;

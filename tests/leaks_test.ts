@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { existsSync } from "node:fs";
 import { deno } from "./child.ts";
+import { NO_LISTING, unless } from "./reason.ts";
 
 /** What is done in each case of `children/leaks.ts`, of which nothing may be left. */
 const CASES = {
@@ -31,13 +32,13 @@ const CASES = {
 /** A tmpfs, where space that is not there is refused before any is taken. */
 const MEMORY = "/dev/shm";
 
-const isLinux = Deno.build.os === "linux";
-const hasMemory = isLinux && existsSync(MEMORY);
-
 for (const [name, what] of Object.entries(CASES)) {
   Deno.test({
-    name: `nothing is left of ${what}`,
-    ignore: !(name === "tooLarge" ? hasMemory : isLinux),
+    ...unless(
+      NO_LISTING ||
+        name === "tooLarge" && !existsSync(MEMORY) && `there is no ${MEMORY}`,
+      `nothing is left of ${what}`,
+    ),
     async fn() {
       const directory = Deno.makeTempDirSync({
         dir: name === "tooLarge" ? MEMORY : undefined,

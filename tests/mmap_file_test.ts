@@ -31,7 +31,8 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, isWindows, isWine } from "./backend.ts";
+import { isCopy, isWindows } from "./backend.ts";
+import { NO_STRAY_WRITES, type Reason, unless, WINE_LOCKS } from "./reason.ts";
 import {
   decode,
   encode,
@@ -73,7 +74,7 @@ type Call = <M extends Method>(
 function testBoth(
   name: string,
   fn: (dir: TempDir, call: Call) => Promise<void>,
-  ignore = false,
+  reason: Reason = false,
 ): void {
   for (const suffix of ["Sync", ""]) {
     const call = (file: MmapFile, method: Method, ...args: unknown[]) =>
@@ -81,8 +82,10 @@ function testBoth(
         resolve(Reflect.apply(Reflect.get(file, method + suffix), file, args))
       );
     Deno.test({
-      name: name.replaceAll(/\{(\w+)\}/g, `MmapFile.$1${suffix}()`),
-      ignore,
+      ...unless(
+        reason,
+        name.replaceAll(/\{(\w+)\}/g, `MmapFile.$1${suffix}()`),
+      ),
       fn: async () => {
         using dir = new TempDir();
         await fn(dir, call as Call);
@@ -739,7 +742,7 @@ testBoth(
     assertEquals(await call(file, "tryLock"), true);
     assertEquals(denos.tryLockSync(), true);
   },
-  isWine,
+  WINE_LOCKS,
 );
 
 test("MmapFile.close() gives its lock back", (dir) => {
@@ -771,7 +774,7 @@ test(
     file.unlockSync();
     assertEquals(holder.tryLockSync(true), true);
   },
-  isWine,
+  WINE_LOCKS,
 );
 
 // --- terminals
@@ -849,9 +852,8 @@ test(
     file.bytes()[0] = 74;
     assertEquals(contentsOf(file), "hello");
     assertEquals(decode(second.bytes()), "hello");
-    // Elsewhere such a write ends the process: see README.md.
   },
-  !isCopy && !["linux", "freebsd"].includes(Deno.build.os),
+  !isCopy && NO_STRAY_WRITES,
 );
 
 test("MmapFile.bytes() gives ranges", (dir) => {

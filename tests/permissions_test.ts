@@ -3,9 +3,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { MmapOpenOptions } from "@mmapfile/mmapfile";
 import { deno } from "./child.ts";
+import { NO_LINKS, NO_LISTING, type Reason, unless } from "./reason.ts";
 
 const isLinux = Deno.build.os === "linux";
 const isPosix = Deno.build.os !== "windows";
+const NO_USERS: Reason = !isLinux && "another user is played on Linux only";
+const NO_LIBC: Reason = !isLinux && "the library's path is looked up on Linux";
 const SCRIPT = new URL("./children/permissions.ts", import.meta.url).href;
 
 /** The user who owns nothing. */
@@ -51,12 +54,11 @@ async function tryOpen(
 /** The directory `allowed` with the file "inside", and "outside" beside it. */
 function test(
   name: string,
-  ignore: boolean,
+  reason: Reason,
   fn: (allowed: string) => Promise<void>,
 ): void {
   Deno.test({
-    name,
-    ignore,
+    ...unless(reason, name),
     async fn() {
       const root = Deno.realPathSync(
         Deno.makeTempDirSync({ prefix: "mmapfile-permissions-" }),
@@ -177,7 +179,7 @@ for (const isAsync of [false, true]) {
 
 test(
   "openSync() opens a symlink that points outside where Deno does, and there only",
-  !isPosix,
+  NO_LINKS,
   async (allowed) => {
     Deno.symlinkSync("../outside", `${allowed}/link`);
     const [ending] = await tryOpen(
@@ -257,7 +259,7 @@ test(
 
 test(
   "openSync() to write alone says nothing of reading where writing is what is missing",
-  !isLinux,
+  NO_USERS,
   async (allowed) => {
     const inside = `${allowed}/inside`;
     const [denied] = await tryOpen(
@@ -280,7 +282,7 @@ test(
 
 test(
   "openSync() with --allow-ffi for the library alone says that it must be for all",
-  !isLinux,
+  NO_LIBC,
   async (allowed) => {
     const inside = `${allowed}/inside`;
     const maps = Deno.readTextFileSync("/proc/self/maps");
@@ -319,7 +321,7 @@ test(
 
 test(
   "openSync() makes no shared mapping with write access of a file opened for reading",
-  !isLinux,
+  NO_LISTING,
   async (allowed) => {
     const [{ text, maps }] = await tryOpen(
       ["--allow-read", "--allow-write", "--allow-ffi"],
@@ -367,7 +369,7 @@ test(
 
 test(
   "openSync() of files that the filesystem protects is PermissionDenied",
-  !isLinux,
+  NO_USERS,
   async (allowed) => {
     const make = (name: string, mode: number) => {
       const path = `${allowed}/${name}`;
@@ -418,7 +420,7 @@ test(
 
 test(
   "openSync() to write a file that may be written but not read says that it must be readable",
-  !isLinux,
+  NO_USERS,
   async (allowed) => {
     const path = `${allowed}/inside`;
     Deno.chmodSync(path, 0o222);
@@ -435,7 +437,7 @@ test(
 
 test(
   "openSync() to create a file in a directory that may not be written leaves nothing",
-  !isLinux,
+  NO_USERS,
   async (allowed) => {
     Deno.chmodSync(allowed, 0o555);
     for (const options of CREATIONS) {

@@ -1,10 +1,15 @@
 /** What could kill the process, each in a process of its own, judged by how that ends. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { isWine, mayBeCut } from "./backend.ts";
+import { isWindows, mayBeCut } from "./backend.ts";
+import {
+  isWine,
+  NO_LISTING,
+  NO_STRAY_WRITES,
+  unless,
+  WINE_LOCKS,
+} from "./reason.ts";
 import { type ChildResult, deno } from "./child.ts";
-
-const isLinux = Deno.build.os === "linux";
 
 const RUN = [
   "run",
@@ -101,10 +106,10 @@ for (
   ]
 ) {
   Deno.test({
-    name:
+    ...unless(
+      isWine && job === "pipe" && "Wine's write to a pipe ends the process",
       `MmapFile.close() during Deno's own work on a view is survived: ${job}`,
-    // Wine's write to a pipe ends the process; what that of Windows does cannot be found out under Wine.
-    ignore: isWine && job === "pipe",
+    ),
     fn: () =>
       run("background", [job], ({ code, stdout, stderr }) => {
         assertEquals([stdout, code], ["settled 0\n", 0], stderr);
@@ -129,9 +134,10 @@ for (const guard of ["guarded", "unguarded"]) {
 }
 
 Deno.test({
-  name:
+  ...unless(
+    NO_STRAY_WRITES,
     "stray writes to the bytes of a read-only file change neither the file nor the life of the process",
-  ignore: !isLinux,
+  ),
   fn: () =>
     assertPrints(["strayWrites"], [
       "OTHER",
@@ -155,16 +161,19 @@ for (
   ]
 ) {
   Deno.test({
-    name: `a kept ${type} of a file dropped and collected stays readable`,
-    ignore: !isLinux,
+    ...unless(
+      NO_LISTING,
+      `a kept ${type} of a file dropped and collected stays readable`,
+    ),
     fn: () => assertPrints(["keptView", type], ["true", "1 1"]),
   });
 }
 
 Deno.test({
-  name:
+  ...unless(
+    NO_LISTING,
     "memory and descriptor of a dropped file are given back when its last view is dropped",
-  ignore: !isLinux,
+  ),
   fn: () => assertPrints(["keptViewDropped"], ["4096 1", "0 0", "65536"]),
 });
 
@@ -182,17 +191,20 @@ for (
   ]
 ) {
   Deno.test({
-    name:
+    ...unless(
+      NO_LISTING,
       `a file forgotten without close() gives memory and descriptor back: ${how}`,
-    ignore: !isLinux,
+    ),
     fn: () =>
       assertPrints(["forgotten", `${how}`], ["true", "true", `${firstByte}`]),
   });
 }
 
 Deno.test({
-  name: "a closed file is not closed again when it is collected",
-  ignore: !isLinux,
+  ...unless(
+    NO_LISTING,
+    "a closed file is not closed again when it is collected",
+  ),
   fn: () => assertPrints(["closedThenCollected"], ["819400 200", "0"]),
 });
 
@@ -210,8 +222,10 @@ for (const how of ["transfer", "structuredClone", "stream"]) {
 }
 
 Deno.test({
-  name: "views of a growing file, kept, dropped and moved away, are as safe",
-  ignore: !isLinux,
+  ...unless(
+    NO_LISTING,
+    "views of a growing file, kept, dropped and moved away, are as safe",
+  ),
   fn: () =>
     assertPrints(["growing"], [
       "true",
@@ -224,8 +238,10 @@ Deno.test({
 });
 
 Deno.test({
-  name: "MmapFile.refresh() after a buffer was moved away leaves both readable",
-  ignore: !isLinux,
+  ...unless(
+    NO_LISTING,
+    "MmapFile.refresh() after a buffer was moved away leaves both readable",
+  ),
   fn: () =>
     assertPrints(["movedThenMappedAnew"], [
       "65536 65536 65536",
@@ -285,8 +301,8 @@ Deno.test("a file can be written and closed in an unload listener", () =>
 
 Deno.test({
   name: "what was written is in the file after SIGKILL",
-  ignore: Deno.build.os === "windows",
-  fn: () => assertEnds("killed", { code: 137, stdout: "" }),
+  // Windows has no signals, but ends the process.
+  fn: () => assertEnds("killed", { code: isWindows ? 1 : 137, stdout: "" }),
 });
 
 Deno.test("a view held while its file grows is as it was, or empty", () =>
@@ -327,9 +343,10 @@ for (
   ]
 ) {
   Deno.test({
-    name:
+    ...unless(
+      operation === "unlock" && WINE_LOCKS,
       `MmapFile.close() while an operation is pending lets it end or throw ClosedError: ${operation}`,
-    ignore: isWine && operation === "unlock",
+    ),
     fn: () => assertPrints(["closeWhilePending", operation], []),
   });
 }
@@ -341,8 +358,9 @@ Deno.test("MmapFile.close() under its streams makes them fail as Deno's do", () 
   assertPrints(["closeWhileStreaming"], ["BadResource", "BadResource"]));
 
 Deno.test({
-  name:
+  ...unless(
+    NO_LISTING,
     "fifty files opened at once and closed under their sync leave no mapping",
-  ignore: !isLinux,
+  ),
   fn: () => assertPrints(["openAtOnce"], ["0"]),
 });

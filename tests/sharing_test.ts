@@ -10,7 +10,7 @@ import {
   SLOTS,
   WAITING,
 } from "./children/tasks.ts";
-import { isWine } from "./backend.ts";
+import { type Reason, unless, WINE_APPENDS, WINE_LOCKS } from "./reason.ts";
 import { deno } from "./child.ts";
 
 const isPosix = Deno.build.os !== "windows";
@@ -65,11 +65,13 @@ const KINDS: [string, Run][] = [["processes", inProcess], [
 function test(
   name: string,
   fn: (path: string, file: MmapFile) => Promise<void> | void,
-  { size = HEADER + 1600 * 4, ignore = false } = {},
+  { size = HEADER + 1600 * 4, reason = false }: {
+    size?: number;
+    reason?: Reason;
+  } = {},
 ): void {
   Deno.test({
-    name,
-    ignore,
+    ...unless(reason, name),
     async fn() {
       const directory = Deno.makeTempDirSync({ prefix: "mmapfile-sharing-" });
       const path = `${directory}/file`;
@@ -126,7 +128,7 @@ for (const [kind, run] of KINDS) {
         assertEquals(answers, Array(4).fill("added"));
         assertEquals(file.view(Int32Array)[COUNTER], 200);
       },
-      { ignore: isWine },
+      { reason: WINE_LOCKS },
     );
   }
 
@@ -148,7 +150,7 @@ for (const [kind, run] of KINDS) {
       }
       assertEquals(next, Array(4).fill(lines));
     },
-    { size: 1, ignore: isWine },
+    { size: 1, reason: WINE_APPENDS },
   );
 
   test(
@@ -190,7 +192,7 @@ for (const isExclusive of [true, false]) {
       file.unlockSync();
       assertEquals(await inProcess("tryLocks", path), "true true");
     },
-    { ignore: isWine },
+    { reason: WINE_LOCKS },
   );
 
   test(
@@ -206,7 +208,7 @@ for (const isExclusive of [true, false]) {
       assertEquals(file.tryLockSync(true), false);
       assertEquals(file.tryLockSync(false), !isExclusive);
     },
-    { ignore: isWine },
+    { reason: WINE_LOCKS },
   );
 }
 
@@ -231,7 +233,7 @@ for (const isAsync of [false, true]) {
         file.unlockSync();
         assertEquals(await waiting, "true");
       },
-      { ignore: isWine },
+      { reason: WINE_LOCKS },
     );
   }
 }
@@ -242,7 +244,7 @@ test("the lock of a closed MmapFile is free", async (path) => {
   assertEquals(await inProcess("tryLocks", path), "false false");
   other.close();
   assertEquals(await inProcess("tryLocks", path), "true true");
-}, { ignore: isWine });
+}, { reason: WINE_LOCKS });
 
 test(
   "a MmapFile sees what a Deno.FsFile writes, and the other way round",
@@ -309,7 +311,7 @@ test(
     file.bytes()[5005] = 3;
     assertEquals(part.bytes()[4], 3);
   },
-  { ignore: !isPosix },
+  { reason: !isPosix && false },
 );
 
 test(
@@ -324,7 +326,7 @@ test(
     reader.refresh();
     assertEquals(reader.size, file.size);
   },
-  { ignore: !isPosix },
+  { reason: !isPosix && "Windows replaces no file that is open" },
 );
 
 function sleep(ms: number): Promise<void> {

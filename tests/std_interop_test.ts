@@ -14,16 +14,17 @@ import {
 import type * as ours from "@mmapfile/mmapfile";
 import * as io from "@std/io";
 import * as streams from "@std/streams";
+import { type Reason, unless } from "./reason.ts";
 import { encode, equal, heldOpen, pattern, TempDir } from "./temp.ts";
 
 const MIB = 1 << 20;
 
-const offline = Deno.env.get("MMAPFILE_OFFLINE") === "1";
+const NO_STD: Reason = Deno.env.get("MMAPFILE_OFFLINE") === "1" &&
+  "the registry of @std is out of reach";
 
 function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   Deno.test({
-    name,
-    ignore: offline,
+    ...unless(NO_STD, name),
     async fn() {
       using dir = new TempDir();
       await fn(dir);

@@ -3,15 +3,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { type ChildResult, deno } from "./child.ts";
-import { canMount, SmallDisk, TempDir } from "./temp.ts";
+import { isEmulated, NO_GUARD, unless } from "./reason.ts";
+import { NO_SMALL_DISK, SmallDisk, TempDir } from "./temp.ts";
 
 const CHILD = fromFileUrl(new URL("children/survival.ts", import.meta.url));
 
-/** Where the guard is built: elsewhere a fault ends the process, as the README says. */
-const isGuarded = Deno.build.os === "linux";
 const isLong = Deno.env.get("MMAPFILE_LONG") === "1";
 /** A worker takes many seconds to start where it is emulated. */
-const isEmulated = Deno.env.has("MMAPFILE_TEST_RUNNER");
 const SECONDS = isEmulated ? "30" : isLong ? "10" : "3";
 
 /**
@@ -56,8 +54,7 @@ function test(
   fn: (directory: TempDir) => Promise<void>,
 ): void {
   Deno.test({
-    name,
-    ignore: !isGuarded,
+    ...unless(NO_GUARD, name),
     async fn() {
       using directory = new TempDir();
       await fn(directory);
@@ -137,9 +134,10 @@ test("a file that is cut leaves the other open files unharmed", async (directory
 });
 
 Deno.test({
-  name:
-    "a sparse file on a full disk throws, leaves the others unharmed and goes on with room again (needs root, to mount a tmpfs)",
-  ignore: !isGuarded || !canMount(),
+  ...unless(
+    NO_GUARD || NO_SMALL_DISK,
+    "a sparse file on a full disk throws, leaves the others unharmed and goes on with room again",
+  ),
   async fn() {
     using disk = new SmallDisk(6 << 20);
     const lines = await linesOf("fullDisk", disk);

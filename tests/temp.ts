@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { join } from "@std/path";
+import { type Reason, unless } from "./reason.ts";
 
 /** A directory for one test, removed with all that is in it. */
 export class TempDir implements Disposable {
@@ -46,11 +47,10 @@ export class TempDir implements Disposable {
 export function testInDir(
   name: string,
   fn: (dir: TempDir) => void | Promise<void>,
-  ignore = false,
+  reason: Reason = false,
 ): void {
   Deno.test({
-    name,
-    ignore,
+    ...unless(reason, name),
     fn: async () => {
       using dir = new TempDir();
       await fn(dir);
@@ -82,8 +82,7 @@ export class SmallDisk implements Disposable {
   }
 }
 
-/** Whether a `SmallDisk` can be had here: Linux, and root's rights. */
-export function canMount(): boolean {
+function canMount(): boolean {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
   try {
     new SmallDisk(1 << 20)[Symbol.dispose]();
@@ -101,6 +100,9 @@ function run(command: string, ...args: string[]): boolean {
     return false;
   }
 }
+
+export const NO_SMALL_DISK: Reason = !canMount() &&
+  "to mount a tmpfs takes Linux and root's rights";
 
 /** Bytes none of which is 0, and no two neighbouring stretches of which look alike. */
 export function pattern(length: number, seed = 0): Uint8Array<ArrayBuffer> {

@@ -17,6 +17,7 @@ import {
   toReadableStream,
   TruncatedError,
 } from "@mmapfile/mmapfile";
+import { commandOf } from "./child.ts";
 import {
   decode,
   encode,
@@ -332,8 +333,12 @@ test("MmapFile.readFrom() takes the body of a fetch", async (dir) => {
 test("MmapFile.readFrom() and writeTo() take a child process's stdout and stdin", async (dir) => {
   using input = openSync(dir.file(2 * MIB));
   using output = createSync(dir.join("new"), 2 * MIB);
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "await Deno.stdin.readable.pipeTo(Deno.stdout.writable)"],
+  const [command, args] = commandOf([
+    "eval",
+    "await Deno.stdin.readable.pipeTo(Deno.stdout.writable)",
+  ]);
+  const child = new Deno.Command(command, {
+    args,
     stdin: "piped",
     stdout: "piped",
   }).spawn();

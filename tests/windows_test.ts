@@ -9,7 +9,7 @@ import {
   TruncatedError,
 } from "../mod.ts";
 import { codeOf } from "../src/kernel32.ts";
-import { isWindows, isWine } from "./backend.ts";
+import { isWine, ONLY_WINDOWS, unless } from "./reason.ts";
 import { decode, encode, equal, pattern, patternAt, TempDir } from "./temp.ts";
 
 const READ_WRITE: MmapOpenOptions = { read: true, write: true };
@@ -19,11 +19,10 @@ const GIB = 2 ** 30;
 function test(
   name: string,
   fn: (dir: TempDir) => void | Promise<void>,
-  ignore = !isWindows,
+  reason = ONLY_WINDOWS,
 ): void {
   Deno.test({
-    name: `Windows: ${name}`,
-    ignore,
+    ...unless(reason, `Windows: ${name}`),
     fn: async () => {
       // That it can be removed shows that nothing in it is open or mapped.
       using dir = new TempDir();

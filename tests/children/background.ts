@@ -6,6 +6,7 @@
 import { openSync, write } from "node:fs";
 import { brotliCompress } from "node:zlib";
 import { createSync } from "../../mod.ts";
+import { commandOf } from "../child.ts";
 import { sleep } from "./memory.ts";
 
 const [name, directory] = Deno.args;
@@ -161,8 +162,12 @@ const jobs: Record<string, () => unknown> = {
   },
 
   async pipe() {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["eval", "await Deno.stdin.readable.pipeTo(new WritableStream())"],
+    const [command, args] = commandOf([
+      "eval",
+      "await Deno.stdin.readable.pipeTo(new WritableStream())",
+    ]);
+    const child = new Deno.Command(command, {
+      args,
       stdin: "piped",
       stdout: "null",
       stderr: "null",

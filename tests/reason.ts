@@ -1,0 +1,50 @@
+/** Why a test cannot run where it is. Its name then says so, and the runner counts it as ignored. */
+
+/** Why not; `false` where it can. */
+export type Reason = string | false;
+
+/** Name and `ignore` of a test that is not run for a reason. */
+export function unless(
+  reason: Reason,
+  name: string,
+): { name: string; ignore: boolean } {
+  return reason === false
+    ? { name, ignore: false }
+    : { name: `${name} (skipped: ${reason})`, ignore: true };
+}
+
+/**
+ * Whether another processor is played by QEMU: the system calls are this machine's, but what reaches
+ * into the processor is not, a process takes seconds to start, and all takes some 20 times as long.
+ */
+export const isEmulated: boolean = Deno.env.has("MMAPFILE_TEST_RUNNER");
+
+/** Of a great number of cases that are alike, and slow where emulated, one in so many is tried. */
+export const ONE_IN: number = isEmulated ? 7 : 1;
+
+/**
+ * Whether this is no Windows but Wine, which `scripts/test_windows.sh` says. Where Wine is not like
+ * Windows nothing is tested: its locks cannot be given back, its appends overwrite one another and its
+ * errors have other numbers, by Deno.FsFile too.
+ */
+export const isWine: boolean = Deno.env.get("MMAPFILE_WINE") === "1";
+
+const { os } = Deno.build;
+const isWindows = os === "windows";
+
+export const NO_GUARD: Reason = os !== "linux" &&
+  "the guard is built for Linux";
+export const NO_LISTING: Reason = os !== "linux" &&
+  "only Linux lists what a process holds open";
+export const NO_MODES: Reason = isWindows && "Windows has no modes of files";
+export const NO_NODES: Reason = isWindows &&
+  "Windows has no FIFOs, sockets and devices in directories";
+export const NO_LINKS: Reason = isWindows &&
+  "Windows lets only some make links, and Wine does not follow them";
+export const NO_STRAY_WRITES: Reason = !["linux", "freebsd"].includes(os) &&
+  "a write to read-only memory ends the process here, as the README says";
+export const ONLY_WINDOWS: Reason = !isWindows && "of Windows alone";
+export const WINE_LOCKS: Reason = isWine &&
+  "Wine cannot give a lock back, nor hold one between processes";
+export const WINE_APPENDS: Reason = isWine &&
+  "appends overwrite one another under Wine";
