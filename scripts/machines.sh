@@ -1,8 +1,7 @@
 # What test_windows.sh and test_arm64.sh share: getting another machine's Deno, and the project into it.
 # shellcheck shell=bash
 
-# 2.9.6 is not on the npm registry.
-readonly DENO_VERSION=2.9.5
+readonly DENO_VERSION=2.9.6
 
 # What `deno test` is told there: types are the same everywhere, and are checked here.
 readonly TEST_ARGS=(test -A --no-check --cached-only --import-map tests/offline/import_map.json)
@@ -67,10 +66,13 @@ npm_packages() {
     fail "the npm packages that the tests import are out of reach"
 }
 
-# Runs tests, shows what they print, and counts them in a last line; gives their exit code.
+# Runs tests, shows what they print and why some are skipped, and counts them in a last line; gives
+# their exit code.
 counted() {
   local status=0
   "$@" </dev/null 2>&1 | tee "$LOG" || status=$?
+  say 'skipped, and why:'
+  sed -nE 's/.* \(skipped: (.*)\) \.\.\. ignored.*/\1/p' "$LOG" | sort | uniq -c | sort -rn
   sed -nE 's/^(ok|FAILED) \| ([0-9]+) passed.* \| ([0-9]+) failed( \| ([0-9]+) ignored)?.*/\2 passed, \3 failed, \5 skipped/p' \
     "$LOG" | tail -n 1 | sed 's/,  skipped/, 0 skipped/'
   return "$status"

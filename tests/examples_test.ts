@@ -9,7 +9,7 @@ import {
 import { fromFileUrl } from "@std/path";
 import { NOT_CUT } from "./backend.ts";
 import { type ChildResult, commandOf, deno } from "./child.ts";
-import { unless } from "./reason.ts";
+import { type Reason, unless, unlessSampled } from "./reason.ts";
 import { decode, encode, pattern, TempDir } from "./temp.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
@@ -81,24 +81,32 @@ function text(lines: number): string {
   ).join("\n") + "the end";
 }
 
+function testOf(reason: Reason, name: string, fn: () => Promise<void>): void {
+  Deno.test({ ...unless(reason, name), fn });
+}
+
 // --- What holds for all of them
 
-for (const name of SCRIPTS) {
-  Deno.test(`${name} explains itself`, async () => {
+for (const [k, name] of SCRIPTS.entries()) {
+  testOf(unlessSampled(k), `${name} explains itself`, async () => {
     assertMatch(await output(name, "--help"), /^Usage: /);
   });
 
   // The demo is tested below: it needs no arguments, and is longer.
   if (name === "demo.ts") continue;
 
-  Deno.test(`${name} refuses in one line what it cannot do`, async () => {
-    for (const args of [[], ["--fast"], ["does/not/exist", "1.2.3.4"]]) {
-      const { code, stdout, stderr } = await run(name, ...args);
-      assertMatch(stderr, /^.+\n$/);
-      assertEquals(stdout, "");
-      assertEquals(code, 1);
-    }
-  });
+  testOf(
+    unlessSampled(k),
+    `${name} refuses in one line what it cannot do`,
+    async () => {
+      for (const args of [[], ["--fast"], ["does/not/exist", "1.2.3.4"]]) {
+        const { code, stdout, stderr } = await run(name, ...args);
+        assertMatch(stderr, /^.+\n$/);
+        assertEquals(stdout, "");
+        assertEquals(code, 1);
+      }
+    },
+  );
 
   Deno.test(`${name} is short, and can be run by its name`, () => {
     const url = new URL(name, EXAMPLES);

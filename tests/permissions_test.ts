@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { MmapOpenOptions } from "@mmapfile/mmapfile";
 import { deno } from "./child.ts";
-import { NO_LINKS, NO_LISTING, type Reason, unless } from "./reason.ts";
+import { NO_LINKS, NO_LISTING, type Reason, sample, unless } from "./reason.ts";
 
 const isLinux = Deno.build.os === "linux";
 const isPosix = Deno.build.os !== "windows";
@@ -94,19 +94,19 @@ function assertUntouched(allowed: string): void {
   assertEquals(Deno.readTextFileSync(`${allowed}/inside`), "inside");
 }
 
-const WRITES: Settings[] = [
+const WRITES: Settings[] = sample([
   { read: true, write: true },
   { read: true, write: true, grow: true },
   { read: true, append: true },
   { read: true, write: true, truncate: true, size: 10 },
   { read: true, write: true, create: true, size: 10 },
-];
-const CREATIONS: Settings[] = [
+]);
+const CREATIONS: Settings[] = sample([
   { read: true, write: true, create: true, size: 10 },
   { read: true, write: true, create: true, truncate: true, size: 10 },
   { read: true, write: true, createNew: true, size: 10 },
   { read: true, append: true, create: true },
-];
+]);
 
 for (const isAsync of [false, true]) {
   const open = isAsync ? "open" : "openSync";

@@ -15,7 +15,9 @@ import {
   TruncatedError,
 } from "../../mod.ts";
 import { libc } from "../../src/libc.ts";
+import { commandOf } from "../child.ts";
 import { countMappings, usedSlots } from "../guard/memory.ts";
+import { isEmulated } from "../reason.ts";
 import type { Counts } from "../workers/survival.ts";
 
 const [name, directory, seconds] = Deno.args;
@@ -29,13 +31,10 @@ class Vandal implements AsyncDisposable {
   readonly #orders: WritableStreamDefaultWriter<Uint8Array>;
 
   private constructor(args: string[]) {
-    const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
     const script = new URL("./vandal.ts", import.meta.url).pathname;
-    const [command, ...rest] = [
-      ...runner,
-      Deno.execPath(),
-      ...["run", "-A", "--no-check", "--no-config", script, ...args],
-    ];
+    const [command, rest] = commandOf(
+      ["run", "-A", "--no-check", "--no-config", script, ...args],
+    );
     this.#process = new Deno.Command(command, {
       args: rest,
       stdin: "piped",
@@ -76,8 +75,6 @@ class Vandal implements AsyncDisposable {
 const SIZE = 4 * MB;
 const LINE = 64;
 const CUTS = { nothing: 0, page: PAGE + 904, file: 2 * MB };
-/** An emulated process is slow. */
-const isEmulated = Deno.env.has("MMAPFILE_TEST_RUNNER");
 const CUTS_EACH = isEmulated ? 1 : 3;
 const WARM_UP = isEmulated ? 1 : 3;
 const NOTICED_WITHIN_MS = isEmulated ? 60_000 : 5000;
