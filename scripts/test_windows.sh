@@ -17,7 +17,9 @@ one_run_at_a_time "$ROOT"
 if [[ ! -e $ROOT/w/built ]]; then
   need debootstrap
   say "building $ROOT: Debian $RELEASE with Wine"
-  if mountpoint -q "$ROOT/proc"; then umount "$ROOT/proc"; fi
+  for mounted in proc w/small; do
+    if mountpoint -q "$ROOT/$mounted"; then umount "$ROOT/$mounted"; fi
+  done
   rm -rf --one-file-system "$ROOT"
   mirror=$(debian_mirror)
   debootstrap --variant=minbase --include=wine,wine64 "$RELEASE" "$ROOT" "$mirror" >"$LOG" 2>&1 ||
@@ -36,10 +38,14 @@ tar -c --exclude=./.git --exclude=node_modules . | tar -x -C "$ROOT/w/src" --no-
 
 # Without it Wine cannot load its ntdll.so.
 if ! mountpoint -q "$ROOT/proc"; then mount -t proc proc "$ROOT/proc"; fi
-trap 'umount "$ROOT/proc"' EXIT
+if ! mountpoint -q "$ROOT/w/small"; then
+  mkdir -p "$ROOT/w/small"
+  mount -t tmpfs -o size=256k tmpfs "$ROOT/w/small"
+fi
+trap 'umount "$ROOT/proc" "$ROOT/w/small"' EXIT
 
 if (($# == 0)); then set -- tests/; fi
 counted chroot "$ROOT" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin LANG=C.UTF-8 \
   XDG_RUNTIME_DIR=/tmp NO_COLOR=1 WINEPREFIX=/root/.wine WINEDEBUG=-all \
-  DENO_DIR='Z:\w\cache' MMAPFILE_OFFLINE=1 MMAPFILE_WINE=1 \
+  DENO_DIR='Z:\w\cache' MMAPFILE_OFFLINE=1 MMAPFILE_WINE=1 MMAPFILE_SMALL_DISK='Z:\w\small' \
   sh -c 'cd /w/src && exec wine "$@"' sh "/w/deno-$DENO_VERSION/deno.exe" "${TEST_ARGS[@]}" "$@"

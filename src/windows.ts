@@ -13,6 +13,7 @@ import {
   openHandlesSync,
   renamed,
 } from "./deno_file.ts";
+import { notRegular } from "./errors.ts";
 import {
   CURRENT_PROCESS,
   FILE_ATTRIBUTE_NORMAL,
@@ -272,7 +273,7 @@ function proven(
     const { name, file, positional, isWritten } = handles;
     let handle: bigint | undefined;
     try {
-      const info = file.statSync();
+      const info = statOf(file, name);
       // A directory is no file for CreateFileW; what is wrong with it is for `regularSize` to say.
       if (!info.isFile) {
         return new WindowsFile(handles, INVALID_HANDLE_VALUE);
@@ -292,6 +293,15 @@ function proven(
     if (options.createNew) break;
   }
   throw renamed(String(path));
+}
+
+/** What Windows knows of a file. Of a device it knows nothing. */
+function statOf(file: Deno.FsFile, name: string): Deno.FileInfo {
+  try {
+    return file.statSync();
+  } catch (cause) {
+    throw Object.assign(notRegular(name, false), { cause });
+  }
 }
 
 function openHandle(

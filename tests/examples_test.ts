@@ -9,7 +9,7 @@ import {
 import { fromFileUrl } from "@std/path";
 import { NOT_CUT } from "./backend.ts";
 import { type ChildResult, commandOf, deno } from "./child.ts";
-import { type Reason, unless, unlessSampled } from "./reason.ts";
+import { ONE_IN, type Reason, unless, unlessSampled } from "./reason.ts";
 import { decode, encode, pattern, TempDir } from "./temp.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
@@ -130,7 +130,7 @@ Deno.test({
       dir.file("no newline", "word"),
       dir.file("  \t", "spaces"),
       // Words that go over the end of a piece.
-      dir.file("word ".repeat(1 << 20), "large"),
+      dir.file("word ".repeat((1 << 20) / ONE_IN), "large"),
     ];
     const counts = (text?: string) =>
       text?.trimEnd().split("\n").map((line) => line.trim().split(/\s+/));

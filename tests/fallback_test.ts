@@ -18,7 +18,7 @@ import {
   encode,
   equal,
   heldOpen,
-  NO_SMALL_DISK,
+  noDiskOf,
   pattern,
   SmallDisk,
   TempDir,
@@ -265,7 +265,7 @@ for (const way of ["close()", "dispose"]) {
       assertEquals(heldOpen(disk), [], "Left open");
       assertEquals(heldOpen(dir), []);
     },
-    NO_SMALL_DISK,
+    noDiskOf(BLOCK),
   );
 
   test(
@@ -286,7 +286,7 @@ for (const way of ["close()", "dispose"]) {
       assert(equal(Deno.readFileSync(path), new Uint8Array(2 * BLOCK).fill(1)));
       assertEquals(heldOpen(dir), []);
     },
-    NO_SMALL_DISK,
+    noDiskOf(4 * BLOCK),
   );
 }
 

@@ -19,9 +19,16 @@ import {
   TruncatedError,
 } from "@mmapfile/mmapfile";
 import { commandOf, deno } from "./child.ts";
-import { isWindows, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./backend.ts";
+import {
+  isCopy,
+  isWindows,
+  NO_ADDRESSES,
+  NO_BLOCKS,
+  NOT_CUT,
+} from "./backend.ts";
 import {
   isEmulated,
+  NO_GUARD,
   NO_LISTING,
   type Reason,
   unless,
@@ -32,7 +39,7 @@ import {
   encode,
   equal,
   heldOpen,
-  NO_SMALL_DISK,
+  noDiskOf,
   pattern,
   SmallDisk,
   TempDir,
@@ -761,12 +768,14 @@ test("An appending file with a size begins behind it", (dir) => {
 function testOnSmallDisk(
   name: string,
   fn: (disk: SmallDisk, call: Call, suffix: string) => Promise<void>,
+  reason: Reason = false,
 ): void {
+  const size = 64 * PAGE;
   test(name, async (_, call, suffix) => {
-    using disk = new SmallDisk(64 * PAGE);
+    using disk = new SmallDisk(size);
     await fn(disk, call, suffix);
     assertEquals(heldOpen(disk), [], "Left open");
-  }, NO_SMALL_DISK);
+  }, noDiskOf(size) || reason);
 }
 
 for (
@@ -786,7 +795,7 @@ for (
         const error = await assertRejects(async () => {
           for (;;) size += await write();
         }, SystemError);
-        assertEquals(error.code, "ENOSPC");
+        assertEquals(error.code, isWindows ? "ERROR_DISK_FULL" : "ENOSPC");
         assertStringIncludes(error.message, file.name);
         const written = error.bytesWritten ?? 0;
         assert(written < length);
@@ -823,7 +832,7 @@ testOnSmallDisk(
       () => call(file, "writeAt", all.subarray(10 * PAGE), 10 * PAGE),
       SystemError,
     );
-    assertEquals(error.code, "ENOSPC");
+    assertEquals(error.code, isWindows ? "ERROR_DISK_FULL" : "ENOSPC");
     assertEquals(file.seekSync(0, Current), 10 * PAGE);
     assertIs(file, all.subarray(0, 10 * PAGE + (error.bytesWritten ?? 0)));
     assert(file.size > 50 * PAGE);
@@ -856,6 +865,7 @@ testOnSmallDisk(
   `);
     assertEquals([code, stdout], [0, "true\ntrue\n"], stderr);
   },
+  !isCopy && NO_GUARD,
 );
 
 // --- kill -9

@@ -10,7 +10,7 @@ import {
   unless,
   unlessSampled,
 } from "./reason.ts";
-import { NO_SMALL_DISK, SmallDisk, TempDir } from "./temp.ts";
+import { noDiskOf, SmallDisk, TempDir } from "./temp.ts";
 
 const CHILD = fromFileUrl(new URL("children/survival.ts", import.meta.url));
 
@@ -141,13 +141,15 @@ test("a file that is cut leaves the other open files unharmed", async (directory
   assertEquals(await linesOf("neighbours", directory), []);
 });
 
+const FEW_BYTES = 6 << 20;
+
 Deno.test({
   ...unless(
-    NO_GUARD || NO_SMALL_DISK,
+    NO_GUARD || noDiskOf(FEW_BYTES),
     "a sparse file on a full disk throws, leaves the others unharmed and goes on with room again",
   ),
   async fn() {
-    using disk = new SmallDisk(6 << 20);
+    using disk = new SmallDisk(FEW_BYTES);
     const lines = await linesOf("fullDisk", disk);
     assertEquals(lines.length, 10);
     for (const line of lines) {

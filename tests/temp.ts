@@ -6,12 +6,16 @@ import { type Reason, unless } from "./reason.ts";
 
 /** A directory for one test, removed with all that is in it. */
 export class TempDir implements Disposable {
-  readonly path: string = Deno.realPathSync(
-    Deno.makeTempDirSync({ prefix: "mmapfile_" }),
-  );
+  readonly path: string;
 
   /** Set by a test that moves memory away, which stays mapped: Windows removes no file that is. */
   leavesMapped = false;
+
+  constructor(parent?: string) {
+    this.path = Deno.realPathSync(
+      Deno.makeTempDirSync({ dir: parent, prefix: "mmapfile_" }),
+    );
+  }
 
   join(...names: string[]): string {
     return join(this.path, ...names);
@@ -58,11 +62,15 @@ export function testInDir(
   });
 }
 
-/** A tmpfs of a few bytes, so that a disk can be filled. */
+/** A disk of a few bytes, so that it can be filled: a tmpfs, or the one that there is. */
 export class SmallDisk implements Disposable {
-  readonly #dir = new TempDir();
+  readonly #dir: TempDir;
+  readonly #isMounted: boolean;
 
   constructor(bytes: number) {
+    this.#isMounted = bytes !== GIVEN_BYTES || GIVEN === undefined;
+    this.#dir = new TempDir(this.#isMounted ? undefined : GIVEN);
+    if (!this.#isMounted) return;
     const { path } = this.#dir;
     const options = `size=${bytes}`;
     if (!run("mount", "-t", "tmpfs", "-o", options, "tmpfs", path)) {
@@ -77,9 +85,21 @@ export class SmallDisk implements Disposable {
 
   [Symbol.dispose](): void {
     // Lazily: a mapping that is meant to outlive its file would hold it.
-    run("umount", "-l", this.#dir.path);
+    if (this.#isMounted) run("umount", "-l", this.#dir.path);
     this.#dir[Symbol.dispose]();
   }
+}
+
+/** A directory on a disk of `GIVEN_BYTES`, made by `scripts/test_windows.sh`. */
+const GIVEN = Deno.env.get("MMAPFILE_SMALL_DISK");
+const GIVEN_BYTES = 256 << 10;
+
+const MAY_MOUNT = canMount();
+
+/** Why there can be no `SmallDisk` of these bytes. */
+export function noDiskOf(bytes: number): Reason {
+  return !MAY_MOUNT && (GIVEN === undefined || bytes !== GIVEN_BYTES) &&
+    "to mount a tmpfs takes Linux and root's rights";
 }
 
 function canMount(): boolean {
@@ -100,9 +120,6 @@ function run(command: string, ...args: string[]): boolean {
     return false;
   }
 }
-
-export const NO_SMALL_DISK: Reason = !canMount() &&
-  "to mount a tmpfs takes Linux and root's rights";
 
 /** Bytes none of which is 0, and no two neighbouring stretches of which look alike. */
 export function pattern(length: number, seed = 0): Uint8Array<ArrayBuffer> {

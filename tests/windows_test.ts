@@ -1,9 +1,10 @@
 /** What is so on Windows alone. */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { toFileUrl } from "@std/path";
 import {
   type MmapOpenOptions,
+  open,
   openSync,
   SystemError,
   TruncatedError,
@@ -184,6 +185,15 @@ test("prefetch, advice and flush of any range do no harm", async (dir) => {
     file.advise("random", offset, length);
   }
   assert(equal(file.bytes(), pattern(2 * GRANULE + 5)));
+});
+
+test("a device is no regular file", async () => {
+  for (const name of ["NUL", "\\\\.\\NUL", "C:\\NUL"]) {
+    for (const options of [{}, READ_WRITE]) {
+      assertThrows(() => openSync(name, options), SystemError, name);
+      await assertRejects(() => open(name, options), SystemError, name);
+    }
+  }
 });
 
 test("many files opened and closed leave nothing open", (dir) => {
