@@ -7,41 +7,49 @@
  *
  * @example Read a file as with `Deno.FsFile`, and with no copy
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { open } from "@mmapfile/mmapfile";
  *
  * const path = await Deno.makeTempFile();
  * await Deno.writeTextFile(path, "a file as memory");
- *
- * using file = await open(path);
- * const start = new Uint8Array(6);
- * assertEquals(await file.read(start), 6);
- * assertEquals(new TextDecoder().decode(start), "a file");
- * assertEquals(new TextDecoder().decode(file.bytes(10)), "memory");
+ * {
+ *   using file = await open(path);
+ *   const start = new Uint8Array(6);
+ *   assert.equal(await file.read(start), 6);
+ *   assert.equal(new TextDecoder().decode(start), "a file");
+ *   assert.equal(new TextDecoder().decode(file.bytes(10)), "memory");
+ * }
+ * await Deno.remove(path);
  * ```
  *
  * @example Write, grow, and make sure of the disk
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { open } from "@mmapfile/mmapfile";
  *
  * const path = await Deno.makeTempFile();
- * using file = await open(path, { read: true, write: true, grow: true });
- * await file.writeString("one line\n");
- * await file.flush();
- * assertEquals(file.size, 9);
+ * {
+ *   using file = await open(path, { read: true, write: true, grow: true });
+ *   await file.writeString("one line\n");
+ *   await file.flush();
+ *   assert.equal(file.size, 9);
+ * }
+ * await Deno.remove(path);
  * ```
  *
  * @example Numbers in a file, shared by all processes that map it
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { createSync } from "@mmapfile/mmapfile";
  *
  * const path = Deno.makeTempFileSync();
- * using file = createSync(path, 4096);
- * const counters = file.view(Int32Array);
- * Atomics.add(counters, 7, 1);
- * assertEquals(Atomics.load(counters, 7), 1);
+ * {
+ *   using file = createSync(path, 4096);
+ *   const counters = file.view(Int32Array);
+ *   Atomics.add(counters, 7, 1);
+ *   assert.equal(Atomics.load(counters, 7), 1);
+ * }
+ * Deno.removeSync(path);
  * ```
  *
  * @module

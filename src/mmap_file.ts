@@ -43,7 +43,31 @@ export interface Access {
   readonly window?: { readonly offset: number; readonly length: number };
 }
 
-/** A constructor of typed arrays over a given buffer, such as `Int32Array`. */
+/**
+ * A constructor of typed arrays over a given buffer, such as `Int32Array`: what {@linkcode MmapFile.view} takes.
+ *
+ * @example A record that is read as numbers of any type
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import {
+ *   type MmapFile,
+ *   openSync,
+ *   type TypedArrayConstructor,
+ * } from "@mmapfile/mmapfile";
+ *
+ * function column<T>(file: MmapFile, type: TypedArrayConstructor<T>): T {
+ *   return file.view(type, 8);
+ * }
+ *
+ * const path = Deno.makeTempFileSync();
+ * Deno.writeFileSync(path, Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 1, 2));
+ * const file = openSync(path);
+ * const numbers: Uint8Array = column(file, Uint8Array);
+ * assert.deepEqual([...numbers], [1, 2]);
+ * file.close();
+ * Deno.removeSync(path);
+ * ```
+ */
 export interface TypedArrayConstructor<T> {
   /** Such as "Int32Array". */
   readonly name: string;
@@ -82,29 +106,49 @@ const PIECE = 8 << 20;
 /**
  * A file as memory: a drop-in for `Deno.FsFile` whose bytes are the file's own pages.
  *
- * Made by {@linkcode open}, {@linkcode openSync}, {@linkcode create} and {@linkcode createSync}.
- * Every method but `close` on an open file throws {@linkcode ClosedError} after `close()`, and
- * {@linkcode TruncatedError} once the file is found shorter than its mapping.
+ * Made by {@linkcode open}, {@linkcode openSync}, {@linkcode create} and {@linkcode createSync}. Offsets,
+ * lengths and sizes are in bytes, unless something else is said.
+ *
+ * Every method throws {@linkcode ClosedError} after `close()`, and, if it touches the bytes,
+ * {@linkcode TruncatedError} once the file is found shorter than its mapping, until `refresh()`. If the
+ * memory was moved away by a `transfer()` of a view's buffer, they throw a `TypeError` until then.
  *
  * @example Read through a cursor, at a position, and with no copy at all
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { createSync } from "@mmapfile/mmapfile";
  *
  * const path = Deno.makeTempFileSync();
- * using file = createSync(path, 16);
- * file.writeSync(new TextEncoder().encode("hello, world"));
+ * {
+ *   using file = createSync(path, 16);
+ *   file.writeSync(new TextEncoder().encode("hello, world"));
  *
- * const word = new Uint8Array(5);
- * file.readAtSync(word, 7);
- * assertEquals(new TextDecoder().decode(word), "world");
- * assertEquals(new TextDecoder().decode(file.bytes(0, 5)), "hello");
+ *   const word = new Uint8Array(5);
+ *   file.readAtSync(word, 7);
+ *   assert.equal(new TextDecoder().decode(word), "world");
+ *   assert.equal(new TextDecoder().decode(file.bytes(0, 5)), "hello");
+ * }
+ * Deno.removeSync(path);
  * ```
  */
 export class MmapFile implements Disposable {
-  /** The path as it was given to `open`. */
+  /** The path as it was given to `open`; of a URL its text. */
   readonly name: string;
-  /** What holds the file in memory: "posix", "windows" or "fallback". */
+  /**
+   * What holds the file in memory: "posix" and "windows" map it, "fallback" has read it.
+   *
+   * @example Find out whether the file is mapped, or read into memory
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = openSync(path, { backend: "fallback" });
+   * assert.equal(file.backend, "fallback");
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   readonly backend: "posix" | "windows" | "fallback";
 
   readonly #file: FileOps;
@@ -162,41 +206,93 @@ export class MmapFile implements Disposable {
     this.#adopt();
   }
 
-  /** The length of the file, or of the window into it, in bytes. No system call, but for one after an append. */
+  /**
+   * The length of the file in bytes, or of the window into it; no system call, but for one after an append.
+   *
+   * @example A file, and a window into it
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "header and body");
+   * const file = openSync(path);
+   * const body = openSync(path, { offset: 11 });
+   * assert.equal(file.size, 15);
+   * assert.equal(body.size, 4);
+   * file.close();
+   * body.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   get size(): number {
     if (this.#appended > 0) this.#settle();
     return this.#size;
   }
 
-  /** Whether `close` has been called. */
+  /**
+   * Whether the file is closed: by `close`, by the end of a `using` block or by a stream.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = openSync(path);
+   * assert.equal(file.closed, false);
+   * file.close();
+   * assert.equal(file.closed, true);
+   * Deno.removeSync(path);
+   * ```
+   */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Whether truncation of the file by others is survived; see {@linkcode TruncatedError}. */
+  /**
+   * Whether truncation of the file by others is an error, and not the end of the process; see {@linkcode TruncatedError}.
+   *
+   * @example Leave the guard out
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = openSync(path, { guard: false });
+   * assert.equal(file.guarded, false);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   get guarded(): boolean {
     return this.#mapping.guarded;
   }
 
   /**
-   * Reads up to `p.byteLength` bytes at the cursor into `p` and moves the cursor behind them.
+   * Reads up to `p.byteLength` bytes at the cursor into `p`, and moves the cursor behind them.
    *
    * @returns The number of bytes read, or `null` at the end of the file.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Read a file to its end
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "one, two, three");
-   * using file = openSync(path);
+   * const file = openSync(path);
    * const buffer = new Uint8Array(4);
    * let text = "";
    * for (let read; (read = file.readSync(buffer)) !== null;) {
    *   text += new TextDecoder().decode(buffer.subarray(0, read));
    * }
-   * assertEquals(text, "one, two, three");
+   * assert.equal(text, "one, two, three");
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   readSync(p: Uint8Array): number | null {
@@ -208,7 +304,28 @@ export class MmapFile implements Disposable {
     return length;
   }
 
-  /** As {@linkcode readSync}; more than 1 MiB is brought in from the disk off the event loop. */
+  /**
+   * Reads up to `p.byteLength` bytes at the cursor into `p`, and moves the cursor behind them.
+   *
+   * More than 1 MiB is brought in from the disk off the event loop. Rejects as {@linkcode readSync} throws.
+   *
+   * @returns The number of bytes read, or `null` at the end of the file.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "hello");
+   * const file = await open(path);
+   * const buffer = new Uint8Array(100);
+   * assert.equal(await file.read(buffer), 5);
+   * assert.equal(await file.read(buffer), null);
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async read(p: Uint8Array): Promise<number | null> {
     if (this.#turn === null && p.length <= LARGE) return this.readSync(p);
     return await this.#inTurn(async () => {
@@ -225,19 +342,24 @@ export class MmapFile implements Disposable {
    *
    * @returns The number of bytes read, or `null` at the end of the file.
    * @throws {RangeError} If `offset` is not a whole number, 0 or more.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Read a record by its number
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "rec0rec1rec2");
-   * using file = openSync(path);
+   * const file = openSync(path);
    * const record = new Uint8Array(4);
-   * assertEquals(file.readAtSync(record, 2 * record.length), 4);
-   * assertEquals(new TextDecoder().decode(record), "rec2");
-   * assertEquals(file.readAtSync(record, 3 * record.length), null);
+   * assert.equal(file.readAtSync(record, 2 * record.length), 4);
+   * assert.equal(new TextDecoder().decode(record), "rec2");
+   * assert.equal(file.readAtSync(record, 3 * record.length), null);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   readAtSync(p: Uint8Array, offset: number): number | null {
@@ -254,7 +376,29 @@ export class MmapFile implements Disposable {
     return length;
   }
 
-  /** As {@linkcode readAtSync}; more than 1 MiB is brought in from the disk off the event loop. */
+  /**
+   * Reads up to `p.byteLength` bytes from `offset` on into `p`. The cursor is not used and not moved.
+   *
+   * More than 1 MiB is brought in from the disk off the event loop. Rejects as {@linkcode readAtSync} throws.
+   *
+   * @returns The number of bytes read, or `null` at the end of the file.
+   *
+   * @example Read two places at a time
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "head....tail");
+   * const file = await open(path);
+   * const [head, tail] = [new Uint8Array(4), new Uint8Array(4)];
+   * await Promise.all([file.readAt(head, 0), file.readAt(tail, 8)]);
+   * assert.equal(new TextDecoder().decode(head), "head");
+   * assert.equal(new TextDecoder().decode(tail), "tail");
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async readAt(p: Uint8Array, offset: number): Promise<number | null> {
     if (this.#turn === null && p.length <= LARGE) {
       return this.readAtSync(p, offset);
@@ -269,19 +413,26 @@ export class MmapFile implements Disposable {
    * @returns The number of bytes written: all of them.
    * @throws {OutOfBoundsError} If the file's size is fixed and ends before `p` does. What fits is written.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
+   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, `bytesWritten` what is written.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Write more than there is room for
    * ```ts
-   * import { assertEquals, assertThrows } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync, OutOfBoundsError } from "@mmapfile/mmapfile";
    *
-   * using file = createSync(Deno.makeTempFileSync(), 4);
-   * const error = assertThrows(
-   *   () => file.writeSync(new TextEncoder().encode("hello")),
-   *   OutOfBoundsError,
-   * );
-   * assertEquals(error.bytesWritten, 4);
-   * assertEquals(new TextDecoder().decode(file.bytes()), "hell");
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 4);
+   * try {
+   *   file.writeSync(new TextEncoder().encode("hello"));
+   * } catch (error) {
+   *   assert(error instanceof OutOfBoundsError);
+   *   assert.equal(error.bytesWritten, 4);
+   * }
+   * assert.equal(new TextDecoder().decode(file.bytes()), "hell");
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   writeSync(p: Uint8Array): number {
@@ -295,7 +446,27 @@ export class MmapFile implements Disposable {
     return p.length;
   }
 
-  /** As {@linkcode writeSync}; more than 1 MiB is written in pieces that let the event loop run. */
+  /**
+   * Writes `p` at the cursor and moves the cursor behind it; with `append`, at the end of the file.
+   *
+   * More than 1 MiB is written in pieces that let the event loop run. Rejects as {@linkcode writeSync} throws.
+   *
+   * @returns The number of bytes written: all of them.
+   *
+   * @example Let a file grow
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await open(path, { write: true, grow: true });
+   * assert.equal(await file.write(new TextEncoder().encode("hello")), 5);
+   * assert.equal(file.size, 5);
+   * file.close();
+   * assert.equal(await Deno.readTextFile(path), "hello");
+   * await Deno.remove(path);
+   * ```
+   */
   async write(p: Uint8Array): Promise<number> {
     if (this.#turn === null && p.length <= LARGE) return this.writeSync(p);
     return await this.#inTurn(() =>
@@ -311,17 +482,22 @@ export class MmapFile implements Disposable {
    * ends before `p` does. What fits is written.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
    * @throws {RangeError} If `offset` is not a whole number, 0 or more.
+   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, `bytesWritten` what is written.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Change bytes in the middle
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "hello, world");
-   * using file = openSync(path, { read: true, write: true });
+   * const file = openSync(path, { read: true, write: true });
    * file.writeAtSync(new TextEncoder().encode("there"), 7);
-   * assertEquals(Deno.readTextFileSync(path), "hello, there");
+   * file.close();
+   * assert.equal(Deno.readTextFileSync(path), "hello, there");
+   * Deno.removeSync(path);
    * ```
    */
   writeAtSync(p: Uint8Array, offset: number): number {
@@ -335,7 +511,30 @@ export class MmapFile implements Disposable {
     return p.length;
   }
 
-  /** As {@linkcode writeAtSync}; more than 1 MiB is written in pieces that let the event loop run. */
+  /**
+   * Writes `p` from `offset` on. The cursor is not used and not moved.
+   *
+   * More than 1 MiB is written in pieces that let the event loop run. Rejects as {@linkcode writeAtSync} throws.
+   *
+   * @returns The number of bytes written: all of them.
+   *
+   * @example Put parts in their places, in any order
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { create } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await create(path, 8);
+   * const part = (text: string) => new TextEncoder().encode(text);
+   * await Promise.all([
+   *   file.writeAt(part("tail"), 4),
+   *   file.writeAt(part("head"), 0),
+   * ]);
+   * assert.equal(new TextDecoder().decode(file.bytes()), "headtail");
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async writeAt(p: Uint8Array, offset: number): Promise<number> {
     if (this.#turn === null && p.length <= LARGE) {
       return this.writeAtSync(p, offset);
@@ -350,23 +549,29 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * Writes a string as UTF-8 at the cursor, straight into the memory; with `append`, at the end of the
-   * file. A lone surrogate is written as U+FFFD.
+   * Writes a string as UTF-8 at the cursor, straight into the memory; with `append`, at the end of the file.
+   *
+   * A lone surrogate is written as U+FFFD.
    *
    * @returns The number of bytes written.
    * @throws {OutOfBoundsError} If the file's size is fixed and it has no room for the string. The
    * characters that fit are written, none of them in part.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
+   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, `bytesWritten` what is written.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
-   * using file = createSync(path, 7);
-   * assertEquals(file.writeStringSync("naïve\n"), 7);
-   * assertEquals(Deno.readTextFileSync(path), "naïve\n");
+   * const file = createSync(path, 7);
+   * assert.equal(file.writeStringSync("naïve\n"), 7);
+   * file.close();
+   * assert.equal(Deno.readTextFileSync(path), "naïve\n");
+   * Deno.removeSync(path);
    * ```
    */
   writeStringSync(s: string): number {
@@ -381,7 +586,28 @@ export class MmapFile implements Disposable {
     return written;
   }
 
-  /** As {@linkcode writeStringSync}; long strings are written in pieces that let the event loop run. */
+  /**
+   * Writes a string as UTF-8 at the cursor, straight into the memory; with `append`, at the end of the file.
+   *
+   * More than 1 Mi of characters are written in pieces that let the event loop run. Rejects as
+   * {@linkcode writeStringSync} throws.
+   *
+   * @returns The number of bytes written.
+   *
+   * @example A log
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const log = await open(path, { append: true });
+   * await log.writeString("started\n");
+   * await log.writeString("stopped\n");
+   * log.close();
+   * assert.equal(await Deno.readTextFile(path), "started\nstopped\n");
+   * await Deno.remove(path);
+   * ```
+   */
   async writeString(s: string): Promise<number> {
     if (this.#turn === null && !(s.length > LARGE)) {
       return this.writeStringSync(s);
@@ -402,25 +628,31 @@ export class MmapFile implements Disposable {
 
   /**
    * Writes all that a reader or a stream has at the cursor, and moves the cursor behind it; with
-   * `append`, at the end of the file. Another `MmapFile` gives what follows its own cursor, in one go.
+   * `append`, at the end of the file.
    *
-   * A stream is cancelled when it cannot be written to the end; a reader is left where it is.
+   * Another `MmapFile` gives what follows its own cursor, in one go. A stream is cancelled when it cannot
+   * be written to the end; a reader is left where it is. An error of the source's own is passed on as it
+   * is: by then the cursor stands behind what was written.
    *
    * @returns The number of bytes written.
    * @throws {OutOfBoundsError} If the file's size is fixed and the source has more than it has room
-   * for. What fits is written; `bytesWritten` counts it. An error of the source's own is passed on as it
-   * is: by then the cursor stands behind what was written.
+   * for. What fits is written; `bytesWritten` counts it.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is read.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Download into a file
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { create } from "@mmapfile/mmapfile";
    *
-   * using file = await create(await Deno.makeTempFile(), 5);
+   * const path = await Deno.makeTempFile();
+   * const file = await create(path, 5);
    * const response = await fetch("data:text/plain,hello");
-   * assertEquals(await file.readFrom(response.body!), 5);
-   * assertEquals(new TextDecoder().decode(file.bytes()), "hello");
+   * assert.equal(await file.readFrom(response.body!), 5);
+   * assert.equal(new TextDecoder().decode(file.bytes()), "hello");
+   * file.close();
+   * await Deno.remove(path);
    * ```
    */
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
@@ -440,7 +672,29 @@ export class MmapFile implements Disposable {
     }
   }
 
-  /** As {@linkcode readFrom}. */
+  /**
+   * Writes all that a reader has at the cursor, and moves the cursor behind it; with `append`, at the end of the file.
+   *
+   * @returns The number of bytes written.
+   * @throws As {@linkcode readFrom} rejects.
+   *
+   * @example Join two files
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const [one, two] = [Deno.makeTempFileSync(), Deno.makeTempFileSync()];
+   * Deno.writeTextFileSync(one, "first\n");
+   * Deno.writeTextFileSync(two, "second\n");
+   * const to = openSync(one, { append: true });
+   * const from = Deno.openSync(two);
+   * assert.equal(to.readFromSync(from), 7);
+   * from.close();
+   * to.close();
+   * assert.equal(Deno.readTextFileSync(one), "first\nsecond\n");
+   * for (const path of [one, two]) Deno.removeSync(path);
+   * ```
+   */
   readFromSync(r: ReaderSync): number {
     this.#checkWritable("write");
     if (!(r instanceof MmapFile)) return moveFromSync(r, this);
@@ -463,23 +717,26 @@ export class MmapFile implements Disposable {
    *
    * A writer is given the file's own bytes in one call, with no copy, and what it did not take again
    * until it took all. A stream is given copies, since it may keep what it is given; see
-   * {@linkcode toReadableStream} for views. It is left open and unlocked, so that more can follow.
+   * {@linkcode toReadableStream} for views. It is left open and unlocked, so that more can follow. An
+   * error of the target's own is passed on as it is.
    *
    * @returns The number of bytes written.
    * @throws {Deno.errors.WriteZero} If the writer takes nothing.
-   * @throws {TruncatedError} If someone else cuts the file meanwhile; `bytesWritten` says how much was
-   * taken. An error of the target's own is passed on as it is.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else cuts the file meanwhile; `bytesWritten` says how much was taken.
    *
    * @example Print a file
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { open } from "@mmapfile/mmapfile";
    *
    * const path = await Deno.makeTempFile();
    * await Deno.writeTextFile(path, "hello\n");
-   *
-   * using file = await open(path);
-   * assertEquals(await file.writeTo(Deno.stdout), 6);
+   * const file = await open(path);
+   * assert.equal(await file.writeTo(Deno.stdout), 6);
+   * file.close();
+   * await Deno.remove(path);
    * ```
    */
   async writeTo(w: Writer | WritableStream<Uint8Array>): Promise<number> {
@@ -494,7 +751,28 @@ export class MmapFile implements Disposable {
     }
   }
 
-  /** As {@linkcode writeTo}. */
+  /**
+   * Writes the whole file to a writer, with no copy. The cursor is not used and not moved.
+   *
+   * @returns The number of bytes written.
+   * @throws As {@linkcode writeTo} rejects.
+   *
+   * @example Copy a file
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const [one, two] = [Deno.makeTempFileSync(), Deno.makeTempFileSync()];
+   * Deno.writeTextFileSync(one, "hello");
+   * const from = openSync(one);
+   * const to = Deno.openSync(two, { write: true });
+   * assert.equal(from.writeToSync(to), 5);
+   * to.close();
+   * from.close();
+   * assert.equal(Deno.readTextFileSync(two), "hello");
+   * for (const path of [one, two]) Deno.removeSync(path);
+   * ```
+   */
   writeToSync(w: WriterSync): number {
     const bytes = this.#outgoing(w, 0);
     const { length } = bytes;
@@ -509,19 +787,24 @@ export class MmapFile implements Disposable {
 
   /**
    * Moves the cursor to `offset` bytes from the start, from itself or from the end of the file.
+   *
    * It may stand past the end.
    *
    * @returns The new position in bytes.
    * @throws {TypeError} If the target is negative or no whole number, or `whence` is no `Deno.SeekMode`.
+   * @throws {ClosedError} If the file is closed.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * using file = createSync(Deno.makeTempFileSync(), 100);
-   * assertEquals(file.seekSync(-10, Deno.SeekMode.End), 90);
-   * assertEquals(file.seekSync(5, Deno.SeekMode.Current), 95);
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 100);
+   * assert.equal(file.seekSync(-10, Deno.SeekMode.End), 90);
+   * assert.equal(file.seekSync(5, Deno.SeekMode.Current), 95);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
@@ -544,29 +827,58 @@ export class MmapFile implements Disposable {
     return this.#position = position;
   }
 
-  /** As {@linkcode seekSync}. */
+  /**
+   * Moves the cursor to `offset` bytes from the start, from itself or from the end of the file.
+   *
+   * It may stand past the end. Rejects as {@linkcode seekSync} throws.
+   *
+   * @returns The new position in bytes.
+   *
+   * @example Read a file again
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "hello");
+   * const file = await open(path);
+   * const buffer = new Uint8Array(5);
+   * await file.read(buffer);
+   * await file.seek(0, Deno.SeekMode.Start);
+   * assert.equal(await file.read(buffer), 5);
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
     return await this.#inOrder(() => this.seekSync(offset, whence));
   }
 
   /**
    * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
+   *
    * Views of the memory are emptied when the file gets shorter, or has to be mapped anew.
    *
    * @throws {ReadOnlyError} If the file was not opened for writing.
    * @throws {RangeError} If `len` is not a whole number, 0 or more.
    * @throws {TypeError} If only a window of the file is mapped.
+   * @throws {SystemError} If the system refuses: `code` is "EFBIG" for more than a file can have.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * using file = createSync(Deno.makeTempFileSync(), 100);
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 100);
    * const view = file.bytes();
    * file.truncateSync(10);
-   * assertEquals(file.size, 10);
-   * assertEquals(view.length, 0);
+   * assert.equal(file.size, 10);
+   * assert.equal(view.length, 0);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   truncateSync(len = 0): void {
@@ -580,7 +892,25 @@ export class MmapFile implements Disposable {
     this.#resize(len);
   }
 
-  /** As {@linkcode truncateSync}, off the event loop. */
+  /**
+   * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
+   *
+   * Views of the memory are emptied when the file gets shorter, or has to be mapped anew. The work is done
+   * off the event loop. Rejects as {@linkcode truncateSync} throws.
+   *
+   * @example Make room
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { create } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await create(path, 100);
+   * await file.truncate(200);
+   * assert.equal(file.bytes(100, 100).every((byte) => byte === 0), true);
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async truncate(len = 0): Promise<void> {
     await this.#inTurn(async () => {
       this.#beforeTruncate(len);
@@ -594,7 +924,25 @@ export class MmapFile implements Disposable {
     });
   }
 
-  /** What the system knows of the file: its size, its times, its owner. */
+  /**
+   * Gives what the system knows of the file: its size, its times, its owner.
+   *
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 100);
+   * const { size, isFile } = file.statSync();
+   * assert.deepEqual({ size, isFile }, { size: 100, isFile: true });
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   statSync(): Deno.FileInfo {
     this.#checkWhole("stat");
     const info = this.#file.statSync();
@@ -602,7 +950,22 @@ export class MmapFile implements Disposable {
     return info;
   }
 
-  /** As {@linkcode statSync}. */
+  /**
+   * Gives what the system knows of the file: its size, its times, its owner. Rejects as {@linkcode statSync} throws.
+   *
+   * @example When the file was last changed
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { create } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await create(path, 100);
+   * const { mtime } = await file.stat();
+   * assert.equal(mtime?.getTime(), (await Deno.stat(path)).mtime?.getTime());
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async stat(): Promise<Deno.FileInfo> {
     return await this.#inOrder(async () => {
       this.#checkWhole("stat");
@@ -616,42 +979,192 @@ export class MmapFile implements Disposable {
    * Returns once all that was written is on the disk, with the file's size and times.
    *
    * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 8);
+   * file.view(Float64Array)[0] = 0.5;
+   * // What was written through a view too.
+   * file.syncSync();
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
    */
   syncSync(): void {
     this.#syncNow((file) => file.syncSync());
   }
 
-  /** As {@linkcode syncSync}, off the event loop. */
+  /**
+   * Resolves once all that was written is on the disk, with the file's size and times.
+   *
+   * The work is done off the event loop. Rejects as {@linkcode syncSync} throws.
+   *
+   * @example Nothing is lost at a power failure
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await open(path, { append: true });
+   * await file.writeString("paid\n");
+   * await file.sync();
+   * assert.equal(file.size, 5);
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async sync(): Promise<void> {
     await this.#inOrder(() => this.#syncOff((file) => file.sync()));
   }
 
-  /** Returns once all that was written is on the disk, with what is needed to read it again. */
+  /**
+   * Returns once all that was written is on the disk, with what is needed to read it again: not its times.
+   *
+   * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 8);
+   * assert.equal(file.writeStringSync("record 1"), 8);
+   * file.syncDataSync();
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   syncDataSync(): void {
     this.#syncNow((file) => file.syncDataSync());
   }
 
-  /** As {@linkcode syncDataSync}, off the event loop. */
+  /**
+   * Resolves once all that was written is on the disk, with what is needed to read it again: not its times.
+   *
+   * The work is done off the event loop. Rejects as {@linkcode syncDataSync} throws.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { create } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await create(path, 8);
+   * assert.equal(await file.writeString("record 1"), 8);
+   * await file.syncData();
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async syncData(): Promise<void> {
     await this.#inOrder(() => this.#syncOff((file) => file.syncData()));
   }
 
-  /** Sets the times of the last access and change: seconds since 1970, or dates. */
+  /**
+   * Sets the times of the last access and change: seconds since 1970, or dates. Both are kept in milliseconds.
+   *
+   * @throws {RangeError} If one is no time.
+   * @throws {SystemError} If the system refuses.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = openSync(path, { read: true, write: true });
+   * file.utimeSync(new Date(), new Date("2000-01-01"));
+   * assert.equal(file.statSync().mtime?.getUTCFullYear(), 2000);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   utimeSync(atime: number | Date, mtime: number | Date): void {
     this.#opened("set the times of").utimeSync(atime, mtime);
   }
 
-  /** As {@linkcode utimeSync}. */
+  /**
+   * Sets the times of the last access and change: seconds since 1970, or dates. Rejects as {@linkcode utimeSync} throws.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await open(path, { read: true, write: true });
+   * await file.utime(1_000_000, 2_000_000);
+   * assert.equal((await file.stat()).mtime?.getTime(), 2_000_000_000);
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async utime(atime: number | Date, mtime: number | Date): Promise<void> {
     await this.#opened("set the times of").utime(atime, mtime);
   }
 
-  /** Waits for an advisory lock on the file, shared by default. The thread stands still meanwhile. */
+  /**
+   * Waits for an advisory lock on the file, shared by default. The thread stands still meanwhile.
+   *
+   * @param exclusive Whether nobody else may hold a lock at the same time.
+   * @throws {SystemError} If the system refuses.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example Change two numbers together
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 16);
+   * const numbers = file.view(Float64Array);
+   * file.lockSync(true);
+   * numbers[0] -= 10;
+   * numbers[1] += 10;
+   * file.unlockSync();
+   * assert.deepEqual([...numbers], [-10, 10]);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   lockSync(exclusive?: boolean): void {
     this.#opened("lock").lockSync(exclusive);
   }
 
-  /** As {@linkcode lockSync}, off the event loop. */
+  /**
+   * Waits for an advisory lock on the file, shared by default, off the event loop. Rejects as {@linkcode lockSync} throws.
+   *
+   * @param exclusive Whether nobody else may hold a lock at the same time.
+   *
+   * @example Wait until another has done its work
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { create, open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const one = await create(path, 8);
+   * const other = await open(path);
+   * await one.lock(true);
+   * const waiting = other.lock();
+   * one.writeStringSync("finished");
+   * await one.unlock();
+   * await waiting;
+   * assert.equal(new TextDecoder().decode(other.bytes()), "finished");
+   * other.close();
+   * one.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async lock(exclusive?: boolean): Promise<void> {
     await this.#opened("lock").lock(exclusive);
   }
@@ -659,49 +1172,142 @@ export class MmapFile implements Disposable {
   /**
    * Takes an advisory lock if that needs no waiting; says whether it did.
    *
+   * @param exclusive Whether nobody else may hold a lock at the same time.
+   * @throws {SystemError} If the system refuses.
+   * @throws {ClosedError} If the file is closed.
+   *
    * @example One writer at a time
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync, openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
-   * using one = createSync(path, 100);
-   * using other = openSync(path);
-   * assertEquals(one.tryLockSync(true), true);
-   * assertEquals(other.tryLockSync(true), false);
+   * const one = createSync(path, 100);
+   * const other = openSync(path);
+   * assert.equal(one.tryLockSync(true), true);
+   * assert.equal(other.tryLockSync(true), false);
    * one.unlockSync();
-   * assertEquals(other.tryLockSync(true), true);
+   * assert.equal(other.tryLockSync(true), true);
+   * other.close();
+   * one.close();
+   * Deno.removeSync(path);
    * ```
    */
   tryLockSync(exclusive?: boolean): boolean {
     return this.#opened("lock").tryLockSync(exclusive);
   }
 
-  /** As {@linkcode tryLockSync}. */
+  /**
+   * Takes an advisory lock if that needs no waiting; says whether it did. Rejects as {@linkcode tryLockSync} throws.
+   *
+   * @param exclusive Whether nobody else may hold a lock at the same time.
+   *
+   * @example Shared locks do not exclude each other
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const one = await open(path);
+   * const other = await open(path);
+   * assert.equal(await one.tryLock(), true);
+   * assert.equal(await other.tryLock(), true);
+   * assert.equal(await other.tryLock(true), false);
+   * other.close();
+   * one.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async tryLock(exclusive?: boolean): Promise<boolean> {
     return await this.#opened("lock").tryLock(exclusive);
   }
 
-  /** Gives the advisory lock back. */
+  /**
+   * Gives the advisory lock back. `close` does so too.
+   *
+   * @throws {SystemError} If the system refuses.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = openSync(path);
+   * file.lockSync();
+   * try {
+   *   assert.equal(file.size, 0);
+   * } finally {
+   *   file.unlockSync();
+   * }
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   unlockSync(): void {
     this.#opened("unlock").unlockSync();
   }
 
-  /** As {@linkcode unlockSync}. */
+  /**
+   * Gives the advisory lock back. Rejects as {@linkcode unlockSync} throws.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await open(path);
+   * await file.lock(true);
+   * await file.unlock();
+   * assert.equal(await file.tryLock(true), true);
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async unlock(): Promise<void> {
     await this.#opened("unlock").unlock();
   }
 
-  /** `false`: what is mapped is a regular file. */
+  /**
+   * Gives `false`: what is mapped is a regular file.
+   *
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file: Deno.FsFile = openSync(path);
+   * assert.equal(file.isTerminal(), false);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   isTerminal(): boolean {
     this.#opened("look at");
     return false;
   }
 
   /**
-   * There as `Deno.FsFile` has it; only a terminal can be put in raw mode.
+   * Throws, always: there as `Deno.FsFile` has it, and only a terminal can be put in raw mode.
    *
-   * @throws {Deno.errors.BadResource} Always: a mapped file is no terminal.
+   * @throws {Deno.errors.BadResource} Always; if the file is closed, as {@linkcode ClosedError}.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = openSync(path);
+   * assert.throws(() => file.setRaw(true), Deno.errors.BadResource);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
    */
   setRaw(_mode: boolean, _options?: Deno.SetRawOptions): void {
     this.#opened("set the raw mode of");
@@ -711,19 +1317,21 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * The file from the cursor on as a byte stream, which closes the file at its end, on cancel and on
-   * error. {@linkcode toReadableStream} has streams that do not, of a part of the file too.
+   * The file from the cursor on as a byte stream, which closes the file at its end, on cancel and on error.
+   *
+   * {@linkcode toReadableStream} has streams that leave the file open, of a part of the file too.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "hello");
    * const file = openSync(path);
-   * assertEquals(await new Response(file.readable).text(), "hello");
-   * assertEquals(file.closed, true);
+   * assert.equal(await new Response(file.readable).text(), "hello");
+   * assert.equal(file.closed, true);
+   * Deno.removeSync(path);
    * ```
    */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -731,18 +1339,20 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * The file as a stream to write to at the cursor, which closes the file at its end, on abort and on
-   * error. {@linkcode toWritableStream} has streams that do not.
+   * The file as a stream to write to at the cursor, which closes the file at its end, on abort and on error.
+   *
+   * {@linkcode toWritableStream} has streams that leave the file open.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * const file = openSync(path, { write: true, grow: true });
    * await new Response("hello").body!.pipeTo(file.writable);
-   * assertEquals(Deno.readTextFileSync(path), "hello");
+   * assert.equal(Deno.readTextFileSync(path), "hello");
+   * Deno.removeSync(path);
    * ```
    */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
@@ -750,8 +1360,8 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * The file's own bytes, with no copy: what is written here is in the file at once, and what others
-   * write to the file is here.
+   * Gives the file's own bytes, with no copy: what is written here is in the file at once, and what
+   * others write to the file is here.
    *
    * The view becomes empty when the file is closed, cut, or mapped anew because it grew. In a file
    * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD).
@@ -764,18 +1374,22 @@ export class MmapFile implements Disposable {
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
    * @throws {RangeError} If the range is not in the file.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Count the lines of a file
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "one\ntwo\n");
-   * using file = openSync(path);
+   * const file = openSync(path);
    * let lines = 0;
    * for (const byte of file.bytes()) if (byte === 10) lines++;
-   * assertEquals(lines, 2);
+   * assert.equal(lines, 2);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   bytes(
@@ -788,22 +1402,27 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * The file's own bytes as numbers of another type, or as a `DataView`; see {@linkcode bytes}.
+   * Gives the file's own bytes as numbers of another type; see {@linkcode bytes}.
    *
    * @param type Such as `Int32Array` or `DataView`.
    * @param offset First byte; 0 by default.
    * @param length Elements (of a `DataView`: bytes); by default as many as fit up to the end of the file.
    * @throws {RangeError} If the range is not in the file, or its first byte not aligned to the type.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example A counter shared by all processes that map the file
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * using file = createSync(Deno.makeTempFileSync(), 64);
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 64);
    * const counters = file.view(Int32Array, 0, 16);
    * Atomics.add(counters, 3, 1);
-   * assertEquals(Atomics.load(counters, 3), 1);
+   * assert.equal(Atomics.load(counters, 3), 1);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   view<T>(
@@ -811,7 +1430,22 @@ export class MmapFile implements Disposable {
     offset?: number,
     length?: number,
   ): T;
-  /** The file's own bytes as a `DataView`; `length` is in bytes. */
+  /**
+   * Gives the file's own bytes as a `DataView`, at any offset; `length` is in bytes. See {@linkcode bytes}.
+   *
+   * @example Read a header
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeFileSync(path, Uint8Array.of(7, 0xca, 0xfe));
+   * const file = openSync(path);
+   * assert.equal(file.view(DataView).getUint16(1), 0xcafe);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   view(
     type: DataViewConstructor,
     offset?: number,
@@ -836,23 +1470,28 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * Successive views of the file's own bytes; the last may be shorter.
+   * Gives successive views of the file's own bytes; the last may be shorter.
    *
    * @param size Bytes of a view, 64 KiB by default.
    * @throws {RangeError} If `size` is not a whole number, 1 or more.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed, now or at the next view.
+   * @throws {TruncatedError} If someone else has cut the file, now or at the next view.
    *
    * @example Hash a file of any size piece by piece
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createHash } from "node:crypto";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "hello");
-   * using file = openSync(path);
+   * const file = openSync(path);
    * const hash = createHash("sha256");
    * for (const chunk of file.chunks()) hash.update(chunk);
-   * assertEquals(hash.digest("hex").slice(0, 8), "2cf24dba");
+   * assert.equal(hash.digest("hex").slice(0, 8), "2cf24dba");
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   chunks(size: number = 64 << 10): Generator<Uint8Array<ArrayBuffer>> {
@@ -867,22 +1506,27 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * The lines of the file as views, without their LF or CRLF; the last need not have one.
+   * Gives the lines of the file as views, without their LF or CRLF; the last need not have one.
    *
    * @param options The range to look at: first byte and length in bytes; by default the whole file.
    * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed, now or at the next line.
+   * @throws {TruncatedError} If someone else has cut the file, now or at the next line.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "one\r\ntwo\nthree");
-   * using file = openSync(path);
+   * const file = openSync(path);
    * const decoder = new TextDecoder();
    * const lines = Array.from(file.lines(), (line) => decoder.decode(line));
-   * assertEquals(lines, ["one", "two", "three"]);
+   * assert.deepEqual(lines, ["one", "two", "three"]);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   lines(
@@ -893,23 +1537,28 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * Where `needle` first begins, at `from` or later: bytes, a string in UTF-8, or one byte as a number.
+   * Finds where `needle` first begins, at `from` or later: bytes, a string in UTF-8, or one byte as a number.
    *
    * @param from First byte to look at; a negative one counts from the end of the file.
    * @returns Its first byte's position, or -1.
+   * @throws {RangeError} If a number is no byte, or `from` no safe integer.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "key=value; key=other");
-   * using file = openSync(path);
-   * assertEquals(file.indexOf("key"), 0);
-   * assertEquals(file.indexOf("key", 1), 11);
-   * assertEquals(file.lastIndexOf("="), 14);
-   * assertEquals(file.includes("nothing"), false);
+   * const file = openSync(path);
+   * assert.equal(file.indexOf("key"), 0);
+   * assert.equal(file.indexOf("key", 1), 11);
+   * assert.equal(file.indexOf("nothing"), -1);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   indexOf(needle: Uint8Array | string | number, from = 0): number {
@@ -920,10 +1569,25 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * Where `needle` last begins, at `from` or before; see {@linkcode indexOf}.
+   * Finds where `needle` last begins, at `from` or before; see {@linkcode indexOf}.
    *
    * @param from Last byte at which it may begin; a negative one counts from the end of the file.
    * @returns Its first byte's position, or -1.
+   * @throws As {@linkcode indexOf} throws.
+   *
+   * @example The last line of a log
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "started\nworked\nstopped");
+   * const file = openSync(path);
+   * const last = file.bytes(file.lastIndexOf("\n") + 1);
+   * assert.equal(new TextDecoder().decode(last), "stopped");
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
    */
   lastIndexOf(needle: Uint8Array | string | number, from?: number): number {
     const haystack = this.#haystack();
@@ -932,7 +1596,24 @@ export class MmapFile implements Disposable {
     return index;
   }
 
-  /** Whether `needle` begins anywhere, at `from` or later; see {@linkcode indexOf}. */
+  /**
+   * Tells whether `needle` begins anywhere, at `from` or later; see {@linkcode indexOf}.
+   *
+   * @throws As {@linkcode indexOf} throws.
+   *
+   * @example Look for a byte
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "plain text");
+   * const file = openSync(path);
+   * assert.equal(file.includes(0), false);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   includes(needle: Uint8Array | string | number, from = 0): boolean {
     return this.indexOf(needle, from) !== -1;
   }
@@ -944,19 +1625,24 @@ export class MmapFile implements Disposable {
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Keep an order that survives a power failure
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * using file = createSync(Deno.makeTempFileSync(), 8192);
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 8192);
    * file.writeAtSync(new TextEncoder().encode("the record"), 4096);
    * file.flushSync(4096, 10);
    * // Only what is on the disk is pointed to.
    * file.view(Uint32Array, 0, 1)[0] = 4096;
    * file.flushSync(0, 4);
-   * assertEquals(file.view(Uint32Array, 0, 1)[0], 4096);
+   * assert.equal(file.view(Uint32Array, 0, 1)[0], 4096);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   flushSync(offset = 0, length: number = this.size - offset): void {
@@ -967,29 +1653,56 @@ export class MmapFile implements Disposable {
     this.#checkSize("flush");
   }
 
-  /** As {@linkcode flushSync}, off the event loop. */
+  /**
+   * Resolves once this range of the file is on the disk, whole pages at a time; by default all of it.
+   *
+   * The work is done off the event loop. Rejects as {@linkcode flushSync} throws.
+   *
+   * @param offset First byte.
+   * @param length Bytes.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { create } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * const file = await create(path, 1 << 20);
+   * file.bytes().fill(1);
+   * await file.flush(0, 4096);
+   * await file.flush();
+   * assert.equal((await Deno.readFile(path))[4096], 1);
+   * file.close();
+   * await Deno.remove(path);
+   * ```
+   */
   async flush(offset = 0, length?: number): Promise<void> {
     await this.#inOrder(() => this.#flushOff(offset, length));
   }
 
   /**
-   * Brings a range of the file into memory, off the event loop; by default all of it. A hint: what
-   * the system cannot bring in is read when it is used.
+   * Brings a range of the file into memory, off the event loop; by default all of it.
+   *
+   * A hint: what the system cannot bring in is read when it is used.
    *
    * @param offset First byte.
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "hello");
-   * using file = openSync(path);
+   * const file = openSync(path);
    * await file.prefetch();
-   * assertEquals(file.bytes()[4], 0x6f);
+   * assert.equal(file.bytes()[4], 0x6f);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   async prefetch(
@@ -1008,15 +1721,20 @@ export class MmapFile implements Disposable {
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
    * @throws {TypeError} If there is no such advice.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * using file = createSync(Deno.makeTempFileSync(), 1 << 20);
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 1 << 20);
    * file.advise("random");
-   * assertEquals(file.readAtSync(new Uint8Array(16), 123_456), 16);
+   * assert.equal(file.readAtSync(new Uint8Array(16), 123_456), 16);
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   advise(
@@ -1034,22 +1752,28 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * Maps the file as it is now, after someone else has made it longer or shorter. Until then reads
-   * end where the file ended. Views are emptied if the memory has to be mapped anew; copy-on-write
-   * changes are then lost.
+   * Maps the file as it is now, after someone else has made it longer or shorter.
+   *
+   * Until then reads end where the file ended. Views are emptied if the memory has to be mapped anew;
+   * copy-on-write changes are then lost.
+   *
+   * @throws {ClosedError} If the file is closed.
+   * @throws {SystemError} If the system refuses to map it: `code` is "ENOMEM" when there is no room.
    *
    * @example See what another has added
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "one\n");
-   * using file = openSync(path);
+   * const file = openSync(path);
    * Deno.writeTextFileSync(path, "two\n", { append: true });
-   * assertEquals(file.size, 4);
+   * assert.equal(file.size, 4);
    * file.refresh();
-   * assertEquals(new TextDecoder().decode(file.bytes(4)), "two\n");
+   * assert.equal(new TextDecoder().decode(file.bytes(4)), "two\n");
+   * file.close();
+   * Deno.removeSync(path);
    * ```
    */
   refresh(): void {
@@ -1059,8 +1783,9 @@ export class MmapFile implements Disposable {
   }
 
   /**
-   * Gives the memory and the file back. Every view of the memory becomes empty: a use after close is
-   * an error of JavaScript's, never a crash.
+   * Gives the memory and the file back. Every view of the memory becomes empty.
+   *
+   * A use of a view after close is `undefined` or an error of JavaScript's, never a crash.
    *
    * @throws {ClosedError} If the file is closed already.
    * @throws {TruncatedError} If someone else has cut a file that was open for writing, which nothing
@@ -1068,14 +1793,16 @@ export class MmapFile implements Disposable {
    *
    * @example A view ends with its file
    * ```ts
-   * import { assertEquals } from "@std/assert";
+   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const file = createSync(Deno.makeTempFileSync(), 100);
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 100);
    * const view = file.bytes();
    * file.close();
-   * assertEquals(view.length, 0);
-   * assertEquals(view[0], undefined);
+   * assert.equal(view.length, 0);
+   * assert.equal(view[0], undefined);
+   * Deno.removeSync(path);
    * ```
    */
   close(): void {
@@ -1094,12 +1821,47 @@ export class MmapFile implements Disposable {
     }
   }
 
-  /** Closes the file, unless that is done already. */
+  /**
+   * Closes the file at the end of a `using` block, unless that is done already.
+   *
+   * @throws {TruncatedError} As {@linkcode close} throws it.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * let outside: Uint8Array;
+   * {
+   *   using file = openSync(path);
+   *   outside = file.bytes();
+   * }
+   * assert.equal(outside.length, 0);
+   * Deno.removeSync(path);
+   * ```
+   */
   [Symbol.dispose](): void {
     if (!this.#closed) this.close();
   }
 
-  /** What `console.log` shows: the facts, not the bytes. */
+  /**
+   * What `console.log` shows: name, size, backend and whether it is closed, not the bytes.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * const file = createSync(path, 1_000_000);
+   * const shown = Deno.inspect(file);
+   * assert.match(shown, /^MmapFile \{[^]* size: 1000000,/);
+   * assert(shown.length < 1000);
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
   [Symbol.for("Deno.customInspect")](
     inspect: (value: unknown, options?: Deno.InspectOptions) => string,
     options?: Deno.InspectOptions,

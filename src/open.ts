@@ -17,35 +17,46 @@ import { windows } from "./windows.ts";
  *
  * Needs `--allow-read` for the path, `--allow-write` too to write to it, and `--allow-ffi`.
  *
+ * @param path Where the file is.
+ * @param options Those of `Deno.open`, and those of a mapping; see {@linkcode MmapOpenOptions}.
  * @throws {Deno.errors.NotFound} If there is no such file and `create` is not given.
- * @throws {Deno.errors.NotCapable} Without one of the permissions.
+ * @throws {Deno.errors.AlreadyExists} If there is one and `createNew` is given.
+ * @throws {Deno.errors.IsADirectory} If it is a directory.
+ * @throws {Deno.errors.PermissionDenied} If the system does not let this user open it.
+ * @throws {Deno.errors.NotCapable} Without one of the permissions, which the message names.
+ * @throws {Deno.errors.NotSupported} If Deno is older than 2.8.
  * @throws {SystemError} If the path is no regular file, or cannot be mapped.
  * @throws {TypeError} If two options are at odds.
  * @throws {RangeError} If the window that `offset` and `length` give is not in the file.
  *
  * @example Change `Deno.open` to `open`
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { open } from "@mmapfile/mmapfile";
  *
  * const path = await Deno.makeTempFile();
  * await Deno.writeTextFile(path, "hello");
- *
- * using file = await open(path);
- * const buffer = new Uint8Array(100);
- * assertEquals(await file.read(buffer), 5);
- * assertEquals(await file.read(buffer), null);
+ * {
+ *   using file = await open(path);
+ *   const buffer = new Uint8Array(100);
+ *   assert.equal(await file.read(buffer), 5);
+ *   assert.equal(await file.read(buffer), null);
+ * }
+ * await Deno.remove(path);
  * ```
  *
  * @example Append to a log, and read it back
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { open } from "@mmapfile/mmapfile";
  *
  * const path = await Deno.makeTempFile();
- * using log = await open(path, { read: true, append: true });
- * await log.write(new TextEncoder().encode("started\n"));
- * assertEquals(new TextDecoder().decode(log.bytes()), "started\n");
+ * {
+ *   using log = await open(path, { read: true, append: true });
+ *   await log.write(new TextEncoder().encode("started\n"));
+ *   assert.equal(new TextDecoder().decode(log.bytes()), "started\n");
+ * }
+ * await Deno.remove(path);
  * ```
  */
 export async function open(
@@ -73,19 +84,25 @@ export async function open(
 }
 
 /**
- * Opens a file as memory, synchronously; see {@linkcode open}.
+ * Opens a file as memory, synchronously: read-only by default. See {@linkcode open}, which needs the
+ * same permissions and rejects with what this throws.
+ *
+ * @param path Where the file is.
+ * @param options Those of `Deno.openSync`, and those of a mapping; see {@linkcode MmapOpenOptions}.
  *
  * @example Read the last bytes of a file
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { openSync } from "@mmapfile/mmapfile";
  *
  * const path = Deno.makeTempFileSync();
  * Deno.writeTextFileSync(path, "some text, then the end");
- *
- * using file = openSync(path);
- * const tail = file.bytes(file.size - 3);
- * assertEquals(new TextDecoder().decode(tail), "end");
+ * {
+ *   using file = openSync(path);
+ *   const tail = file.bytes(file.size - 3);
+ *   assert.equal(new TextDecoder().decode(tail), "end");
+ * }
+ * Deno.removeSync(path);
  * ```
  */
 export function openSync(
@@ -113,24 +130,31 @@ export function openSync(
 }
 
 /**
- * Creates a file of `size` zero bytes, or cuts an existing one to that, and opens it for reading
- * and writing. Its blocks are reserved, so that a full disk is an error here and now.
+ * Creates a file of `size` zero bytes, or empties an existing one and gives it that, and opens it for
+ * reading and writing.
+ *
+ * Its blocks are reserved where the filesystem can, so that a full disk is an error here and now. For
+ * more choice, see the `create` and `size` of {@linkcode MmapOpenOptions}.
  *
  * @param path Where the file is to be.
  * @param size Bytes, more than 0.
  * @throws {SystemError} If the disk has no room: `code` is "ENOSPC", and no new file is left behind.
  * @throws {TypeError} If `size` is 0.
+ * @throws {RangeError} If `size` is no whole number, or negative.
  *
  * @example An array of a million numbers that outlives the process
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { create } from "@mmapfile/mmapfile";
  *
  * const path = await Deno.makeTempFile();
- * using file = await create(path, 8_000_000);
- * const numbers = file.view(Float64Array);
- * numbers[999_999] = 0.5;
- * assertEquals(numbers.length, 1_000_000);
+ * {
+ *   using file = await create(path, 8_000_000);
+ *   const numbers = file.view(Float64Array);
+ *   numbers[999_999] = 0.5;
+ *   assert.equal(numbers.length, 1_000_000);
+ * }
+ * await Deno.remove(path);
  * ```
  */
 export async function create(
@@ -141,17 +165,24 @@ export async function create(
 }
 
 /**
- * Creates a file of `size` zero bytes, synchronously; see {@linkcode create}.
+ * Creates a file of `size` zero bytes, synchronously, or empties an existing one and gives it that, and
+ * opens it for reading and writing. See {@linkcode create}, which rejects with what this throws.
+ *
+ * @param path Where the file is to be.
+ * @param size Bytes, more than 0.
  *
  * @example Write the header of a file
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { createSync } from "@mmapfile/mmapfile";
  *
  * const path = Deno.makeTempFileSync();
- * using file = createSync(path, 4096);
- * file.view(DataView).setUint32(0, 0xcafe);
- * assertEquals(Deno.readFileSync(path).subarray(2, 4), new Uint8Array([0xca, 0xfe]));
+ * {
+ *   using file = createSync(path, 4096);
+ *   file.view(DataView).setUint32(0, 0xcafe);
+ *   assert.deepEqual([...file.bytes(2, 2)], [0xca, 0xfe]);
+ * }
+ * Deno.removeSync(path);
  * ```
  */
 export function createSync(path: string | URL, size: number): MmapFile {

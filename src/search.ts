@@ -7,7 +7,23 @@
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
 export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
 
-/** The part of the bytes to split into lines. */
+/**
+ * Options of {@linkcode MmapFile.lines}: the part of the file to split into lines.
+ *
+ * @example Skip a header
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { type LinesOptions, openSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * Deno.writeTextFileSync(path, "name,age\nAda,36\nAlan,41\n");
+ * const file = openSync(path);
+ * const options: LinesOptions = { offset: file.indexOf("\n") + 1 };
+ * assert.equal([...file.lines(options)].length, 2);
+ * file.close();
+ * Deno.removeSync(path);
+ * ```
+ */
 export interface LinesOptions {
   /** First byte; 0 by default. */
   offset?: number;

@@ -8,7 +8,28 @@ import { addBytesWritten } from "./errors.ts";
 import { eventLoop } from "./event_loop.ts";
 import type { MmapFile } from "./mmap_file.ts";
 
-/** Options of {@linkcode toReadableStream}. */
+/**
+ * Options of {@linkcode toReadableStream}.
+ *
+ * @example A part, in chunks of one size
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import {
+ *   openSync,
+ *   toReadableStream,
+ *   type ToReadableStreamOptions,
+ * } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * Deno.writeTextFileSync(path, "header, body, footer");
+ * const file = openSync(path);
+ * const options: ToReadableStreamOptions = { offset: 8, length: 4, chunkSize: 2 };
+ * const chunks = await Array.fromAsync(toReadableStream(file, options));
+ * assert.deepEqual(chunks.map(({ length }) => length), [2, 2]);
+ * file.close();
+ * Deno.removeSync(path);
+ * ```
+ */
 export interface ToReadableStreamOptions {
   /** First byte; 0 by default. */
   offset?: number;
@@ -22,7 +43,27 @@ export interface ToReadableStreamOptions {
   zeroCopy?: boolean;
 }
 
-/** Options of {@linkcode toWritableStream}. */
+/**
+ * Options of {@linkcode toWritableStream}.
+ *
+ * @example A stream that closes the file
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import {
+ *   createSync,
+ *   toWritableStream,
+ *   type ToWritableStreamOptions,
+ * } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * const file = createSync(path, 8);
+ * const options: ToWritableStreamOptions = { offset: 3, autoClose: true };
+ * await new Response("hello").body!.pipeTo(toWritableStream(file, options));
+ * assert(file.closed);
+ * assert.equal(Deno.readTextFileSync(path), "\0\0\0hello");
+ * Deno.removeSync(path);
+ * ```
+ */
 export interface ToWritableStreamOptions {
   /** Where the first byte goes; 0 by default. */
   offset?: number;
@@ -42,8 +83,8 @@ const AT_ONCE = 1 << 20;
 const NOTHING = new Uint8Array(0);
 
 /**
- * A range of a file as a stream. Neither uses nor moves the cursor, so that any number of streams can
- * read one file at a time.
+ * Gives a range of a file as a stream. Neither uses nor moves the cursor, so that any number of streams
+ * can read one file at a time.
  *
  * Chunks are copies by default, and the stream is a byte stream, which takes BYOB readers too. The
  * file stays open, unless `autoClose` is given: other streams may be reading it.
@@ -70,30 +111,34 @@ const NOTHING = new Uint8Array(0);
  *
  * @example Serve a part of a file
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { open, toReadableStream } from "@mmapfile/mmapfile";
  *
  * const path = await Deno.makeTempFile();
  * await Deno.writeTextFile(path, "header, body, footer");
- *
- * using file = await open(path);
- * const response = new Response(toReadableStream(file, { offset: 8, length: 4 }));
- * assertEquals(await response.text(), "body");
+ * {
+ *   using file = await open(path);
+ *   const body = toReadableStream(file, { offset: 8, length: 4 });
+ *   assert.equal(await new Response(body).text(), "body");
+ * }
+ * await Deno.remove(path);
  * ```
  *
  * @example Compress a file without copying it first
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { open, toReadableStream } from "@mmapfile/mmapfile";
  *
  * const path = await Deno.makeTempFile();
  * await Deno.writeTextFile(path, "a".repeat(10_000));
- *
- * using file = await open(path);
- * const compressed = toReadableStream(file, { zeroCopy: true })
- *   .pipeThrough(new CompressionStream("gzip"));
- * const { byteLength } = await new Response(compressed).arrayBuffer();
- * assertEquals(byteLength < 100, true);
+ * {
+ *   using file = await open(path);
+ *   const compressed = toReadableStream(file, { zeroCopy: true })
+ *     .pipeThrough(new CompressionStream("gzip"));
+ *   const { byteLength } = await new Response(compressed).arrayBuffer();
+ *   assert(byteLength < 100);
+ * }
+ * await Deno.remove(path);
  * ```
  */
 export function toReadableStream(
@@ -151,7 +196,7 @@ export function toReadableStream(
 }
 
 /**
- * A file from a position on as a stream to write to. Neither uses nor moves the cursor, so that any
+ * Gives a file from a position on as a stream to write to. Neither uses nor moves the cursor, so that any
  * number of streams can write to one file at a time.
  *
  * The file stays open, unless `autoClose` is given: other streams may be using it.
@@ -165,13 +210,17 @@ export function toReadableStream(
  *
  * @example Download into the middle of a file
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import assert from "node:assert/strict";
  * import { create, toWritableStream } from "@mmapfile/mmapfile";
  *
- * using file = await create(await Deno.makeTempFile(), 16);
- * const response = await fetch("data:text/plain,hello");
- * await response.body!.pipeTo(toWritableStream(file, { offset: 8 }));
- * assertEquals(new TextDecoder().decode(file.bytes(8, 5)), "hello");
+ * const path = await Deno.makeTempFile();
+ * {
+ *   using file = await create(path, 16);
+ *   const response = await fetch("data:text/plain,hello");
+ *   await response.body!.pipeTo(toWritableStream(file, { offset: 8 }));
+ *   assert.equal(new TextDecoder().decode(file.bytes(8, 5)), "hello");
+ * }
+ * await Deno.remove(path);
  * ```
  */
 export function toWritableStream(
