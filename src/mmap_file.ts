@@ -46,24 +46,22 @@ export interface Access {
 /**
  * A constructor of typed arrays over a given buffer, such as `Int32Array`: what {@linkcode MmapFile.view} takes.
  *
- * @example A record that is read as numbers of any type
+ * @example A type that is chosen as the program runs
  * ```ts
  * import assert from "node:assert/strict";
- * import {
- *   type MmapFile,
- *   openSync,
- *   type TypedArrayConstructor,
- * } from "@mmapfile/mmapfile";
+ * import { openSync, type TypedArrayConstructor } from "@mmapfile/mmapfile";
  *
- * function column<T>(file: MmapFile, type: TypedArrayConstructor<T>): T {
- *   return file.view(type, 8);
- * }
+ * type Numbers = Int8Array | Uint8Array;
+ * const types: Record<string, TypedArrayConstructor<Numbers>> = {
+ *   signed: Int8Array,
+ *   unsigned: Uint8Array,
+ * };
  *
  * const path = Deno.makeTempFileSync();
- * Deno.writeFileSync(path, Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 1, 2));
+ * Deno.writeFileSync(path, Uint8Array.of(255, 1));
  * const file = openSync(path);
- * const numbers: Uint8Array = column(file, Uint8Array);
- * assert.deepEqual([...numbers], [1, 2]);
+ * assert.deepEqual([...file.view(types.signed)], [-1, 1]);
+ * assert.deepEqual([...file.view(types.unsigned)], [255, 1]);
  * file.close();
  * Deno.removeSync(path);
  * ```
