@@ -61,5 +61,6 @@ await main(USAGE, async () => {
     const found = store.get(key);
     if (found === undefined) Deno.exitCode = 1;
     else print(`${found}\n`);
-  } else if (!await store.delete(key)) Deno.exitCode = 1;
+  } else if (store.get(key) === undefined) Deno.exitCode = 1;
+  else await store.set([[key]]);
 });
