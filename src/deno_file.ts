@@ -284,7 +284,7 @@ function beside(
 /** The error for a name that is another file's each time that it is opened again. */
 export function renamed(name: string): Error {
   return new Deno.errors.Busy(
-    `Cannot open '${name}': its name is given to another file again and again`,
+    `Cannot open '${name}': its name is given to another file again and again; try again later`,
   );
 }
 

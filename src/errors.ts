@@ -238,11 +238,14 @@ export function notRegular(name: string, isDirectory: boolean): Error {
   return isDirectory
     ? Object.assign(
       new Deno.errors.IsADirectory(
-        `Cannot map '${name}': not a regular file but a directory`,
+        `Cannot map '${name}': not a regular file but a directory; Deno.readDir() lists it`,
       ),
       facts,
     )
-    : new SystemError(`Cannot map '${name}': not a regular file`, facts);
+    : new SystemError(
+      `Cannot map '${name}': not a regular file; Deno.open() opens others`,
+      facts,
+    );
 }
 
 /** The error of a failed open, in our words; `translate` puts what the system says in them. */
@@ -257,11 +260,14 @@ export function openError(
     return new TypeError(`Cannot open '${name}': ${error.message}`);
   }
   const failure = translate(error, name);
-  if (
-    !options.read && failure instanceof Error && isReadRefused(failure, path)
-  ) {
+  if (!(failure instanceof Error)) return failure;
+  if (!options.read && isReadRefused(failure, path)) {
     failure.message +=
       " (a file mapped for writing must be readable too: mappings cannot be write-only)";
+  }
+  // Of a permission Deno's own words are left, which say what to run again with.
+  if (failure instanceof Deno.errors.NotCapable) {
+    failure.message = `Cannot open '${name}': ${failure.message}`;
   }
   return failure;
 }
@@ -281,11 +287,10 @@ function isReadRefused(failure: Error, path: string | URL): boolean {
 }
 
 /** The error for `--allow-ffi` not given, or given for a path only. */
-export function ffiDenied(cause: Error): Error {
+export function ffiDenied(name: string): Error {
   return new Deno.errors.NotCapable(
-    "Cannot map files without the permission to call the system's library: " +
+    `Cannot open '${name}': to map it needs the permission to call the system's library; ` +
       "run again with --allow-ffi (with no path behind it, which would not cover memory), " +
-      'or open with { backend: "fallback" }, which reads the file into memory',
-    { cause },
+      'or give { backend: "fallback" } to read it into memory instead',
   );
 }

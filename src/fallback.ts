@@ -192,7 +192,7 @@ class FileCopy implements Mapping {
       const { name } = this.#options;
       throw Object.assign(
         new SystemError(
-          `Cannot map '${name}': there is no memory to read it into`,
+          `Cannot map '${name}': there is no memory to read it into; { offset, length } give a part of it`,
           { syscall: "mmap", code: "ENOMEM", errno: 12 },
         ),
         { cause },
@@ -204,7 +204,7 @@ class FileCopy implements Mapping {
   #fill(to: number): void {
     if (this.#readUpTo(to)) return;
     throw new TruncatedError(
-      `Cannot read '${this.#options.name}': the file was made shorter by someone else`,
+      `Cannot read '${this.#options.name}': the file was made shorter by someone else; refresh() reads it as it is now`,
     );
   }
 
@@ -306,7 +306,7 @@ class FileCopy implements Mapping {
       if (!changed?.includes(1)) continue;
       throw new TypeError(
         `Cannot write back '${this.#options.name}': its memory was moved away by a transfer(), ` +
-          "a structuredClone() or a byte stream, with what was written to it",
+          "a structuredClone() or a byte stream, with what was written to it; give those a slice()",
       );
     }
   }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { errnoError, ffiDenied } from "./errors.ts";
+import { errnoError } from "./errors.ts";
 
 // Windows SDK, winnt.h, fileapi.h, memoryapi.h, winbase.h.
 export const GENERIC_READ = 0x8000_0000;
@@ -95,13 +95,9 @@ export type Kernel32 = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 let loaded: Kernel32 | undefined;
 
-/**
- * kernel32, loaded at the first call.
- *
- * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
- */
+/** kernel32, loaded at the first call. */
 export function kernel32(): Kernel32 {
-  return loaded ??= load();
+  return loaded ??= Deno.dlopen("kernel32.dll", SYMBOLS).symbols;
 }
 
 /** Bytes of which the offset of a mapping in its file is a multiple: 65536 on every Windows so far. */
@@ -116,18 +112,6 @@ function askGranularity(): number {
   const info = new DataView(new ArrayBuffer(48));
   kernel32().GetSystemInfo(info);
   return info.getUint32(40, true);
-}
-
-function load(): Kernel32 {
-  try {
-    const { symbols } = Deno.dlopen("kernel32.dll", SYMBOLS);
-    // A permission for one library lets it load but not memory be wrapped: ask now.
-    Deno.UnsafePointer.create(0n);
-    return symbols;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw ffiDenied(error);
-    throw error;
-  }
 }
 
 /**

@@ -8,7 +8,7 @@
  */
 
 import { constants as osConstants } from "node:os";
-import { errnoError, ffiDenied } from "./errors.ts";
+import { errnoError } from "./errors.ts";
 
 /** Numbers that differ by system. A feature that a system lacks is 0. */
 interface Constants {
@@ -215,11 +215,7 @@ export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 let loaded: Libc | undefined;
 
-/**
- * The C library, loaded at the first call.
- *
- * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
- */
+/** The C library, loaded at the first call. */
 export function libc(): Libc {
   return loaded ??= load();
 }
@@ -247,12 +243,8 @@ function load(): Libc {
   let failure: unknown;
   for (const name of platform?.library ?? []) {
     try {
-      const { symbols } = Deno.dlopen(name, SYMBOLS);
-      // A permission for the library's path alone lets it load but not memory be wrapped: ask now.
-      Deno.UnsafePointerView.getArrayBuffer(symbols.errnoLocation()!, 4);
-      return symbols;
+      return Deno.dlopen(name, SYMBOLS).symbols;
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw ffiDenied(error);
       failure ??= error;
     }
   }

@@ -1460,7 +1460,7 @@ export class MmapFile implements Disposable {
     const byteOffset = this.#start + offset;
     if (byteOffset % width !== 0) {
       throw new RangeError(
-        `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}`,
+        `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
     const buffer = this.#expose();
@@ -1497,7 +1497,7 @@ export class MmapFile implements Disposable {
     this.#checkOffset("read", size);
     if (size === 0) {
       throw new RangeError(
-        `Cannot read '${this.name}': chunks of 0 bytes never end`,
+        `Cannot read '${this.name}': chunks of 0 bytes never end; give a size of 1 or more`,
       );
     }
     return this.#chunks(size);
@@ -1742,7 +1742,7 @@ export class MmapFile implements Disposable {
   ): void {
     if (!isAdvice(advice)) {
       throw new TypeError(
-        `Cannot advise on '${this.name}': unknown advice "${advice}"`,
+        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential" or "random"`,
       );
     }
     this.#checkRange("advise on", offset, length);
@@ -2145,7 +2145,7 @@ export class MmapFile implements Disposable {
     if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
     if (this.#access.window !== undefined) {
       throw new TypeError(
-        `Cannot truncate '${this.name}': only a window of it is mapped`,
+        `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
       );
     }
     this.#checkSize("truncate");
@@ -2303,7 +2303,7 @@ export class MmapFile implements Disposable {
     this.#opened(action);
     if (!this.#access.read) {
       throw new SystemError(
-        `Cannot ${action} '${this.name}': not opened for reading`,
+        `Cannot ${action} '${this.name}': not opened for reading; give { read: true } too`,
         { syscall: "read", code: "EBADF", errno: 9 },
       );
     }
@@ -2370,7 +2370,7 @@ export class MmapFile implements Disposable {
 
   #closedError(action: string): Error {
     return new ClosedError(
-      `Cannot ${action} '${this.name}': the file is closed`,
+      `Cannot ${action} '${this.name}': the file is closed; open it again`,
     );
   }
 
@@ -2385,7 +2385,7 @@ export class MmapFile implements Disposable {
     return new ReadOnlyError(
       `Cannot ${action} '${this.name}': ` +
         (this.#access.copyOnWrite
-          ? "it was opened copy-on-write"
+          ? "it was opened copy-on-write, which leaves the file alone; give { write: true } instead"
           : "it was opened for reading; give { write: true }"),
     );
   }
@@ -2394,7 +2394,7 @@ export class MmapFile implements Disposable {
     return new OutOfBoundsError(
       `Cannot write '${this.name}': over its end at ${this.#size} bytes, ` +
         (this.#access.append
-          ? "which only an append extends"
+          ? "which only write() extends in a file opened to append"
           : "which is fixed; give { grow: true } to extend it"),
       bytesWritten,
     );
@@ -2409,10 +2409,10 @@ export class MmapFile implements Disposable {
 
   /** The error for a view that is empty because its memory has been given back. */
   #goneError(action: string): Error {
-    const [Class, reason] = this.#closed
-      ? [ClosedError, "the file is closed"]
-      : [TypeError, "it was mapped anew meanwhile"];
-    return new Class(`Cannot ${action} '${this.name}': ${reason}`);
+    if (this.#closed) return this.#closedError(action);
+    return new TypeError(
+      `Cannot ${action} '${this.name}': it was mapped anew meanwhile; begin again`,
+    );
   }
 
   #notBytes(action: string): Error {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ffiDenied } from "./errors.ts";
 import { fallback } from "./fallback.ts";
 import type { Backend, FileOps, Mapping, MappingOptions } from "./mapping.ts";
 import { MmapFile } from "./mmap_file.ts";
@@ -202,12 +203,27 @@ const MAPPED: Backend<FileOps> = Deno.build.os === "windows"
 function backendFor(request: OpenRequest): Backend<FileOps> {
   if (!SUPPORTED) {
     throw new Deno.errors.NotSupported(
-      `Cannot open '${request.name}': mapping needs Deno 2.8 or newer, this is ${Deno.version.deno}`,
+      `Cannot open '${request.name}': mapping needs Deno 2.8 or newer, this is ${Deno.version.deno}; run 'deno upgrade'`,
     );
   }
   const backend = request.backend === "fallback" ? fallback : MAPPED;
+  if (backend !== fallback && !mayCallLibrary()) throw ffiDenied(request.name);
   backend.prepare();
   return backend;
+}
+
+let isFFIGranted = false;
+
+/**
+ * Whether the system's library may be called. Asked for as a whole: the prompt of a `dlopen` is for
+ * one path, under which the library is not found and which does not cover memory.
+ */
+function mayCallLibrary(): boolean {
+  if (!isFFIGranted) {
+    const { state, partial } = Deno.permissions.requestSync({ name: "ffi" });
+    isFFIGranted = state === "granted" && !partial;
+  }
+  return isFFIGranted;
 }
 
 /** Before 2.8 the descriptors of node:fs are not the system's, and a large buffer ends the process. */

@@ -120,10 +120,12 @@ export function checkOptions(
     throw refuse("option 'read: false' needs 'write' or 'append'");
   }
   if (!isAdvice(advice)) {
-    throw refuse(`option 'advice' is "${advice}"`);
+    throw refuse(
+      `option 'advice' is "${advice}", not "normal", "sequential" or "random"`,
+    );
   }
   if (backend !== "auto" && backend !== "fallback") {
-    throw refuse(`option 'backend' is "${backend}"`);
+    throw refuse(`option 'backend' is "${backend}", not "auto" or "fallback"`);
   }
 
   const hasWindow = options.offset !== undefined ||

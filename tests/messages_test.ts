@@ -1,0 +1,195 @@
+/** Every message names what was tried, the file and the reason, and, where there is one, the remedy. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { createSync, type MmapFile, openSync } from "../mod.ts";
+import { deno } from "./child.ts";
+import { outcomeOf, type TempDir, testInDir } from "./temp.ts";
+
+interface Failure {
+  readonly name: string;
+  /** What fails, on the path of a file of 8 bytes. */
+  readonly run: (path: string) => unknown;
+  /** What the message begins with, before the file's name. */
+  readonly tried: string;
+  /** What it tells to do. */
+  readonly remedy: string;
+}
+
+/** A failure on an open file. */
+function of(
+  options: Parameters<typeof openSync>[1],
+  use: (file: MmapFile, path: string) => unknown,
+): (path: string) => unknown {
+  return (path) => {
+    using file = openSync(path, options);
+    return use(file, path);
+  };
+}
+
+const bytes = new Uint8Array(16);
+const WRITE = { read: true, write: true };
+
+const FAILURES: Failure[] = [
+  {
+    name: "a write over the end of a fixed size",
+    run: of(WRITE, (file) => file.writeSync(bytes)),
+    tried: "Cannot write",
+    remedy: "give { grow: true }",
+  },
+  {
+    name: "a write to a file open for reading",
+    run: of({}, (file) => file.writeSync(bytes)),
+    tried: "Cannot write",
+    remedy: "give { write: true }",
+  },
+  {
+    name: "a cut of a file open copy-on-write",
+    run: of({ copyOnWrite: true }, (file) => file.truncateSync(4)),
+    tried: "Cannot truncate",
+    remedy: "give { write: true }",
+  },
+  {
+    name: "a read of a file open for writing",
+    run: of({ write: true }, (file) => file.readSync(bytes)),
+    tried: "Cannot read",
+    remedy: "give { read: true }",
+  },
+  {
+    name: "a cut of a window",
+    run: of({ ...WRITE, length: 4 }, (file) => file.truncateSync(2)),
+    tried: "Cannot truncate",
+    remedy: "open it without 'offset' and 'length'",
+  },
+  {
+    name: "a closed file",
+    run: of({}, (file) => (file.close(), file.bytes())),
+    tried: "Cannot view",
+    remedy: "open it again",
+  },
+  {
+    name: "a buffer that was moved away",
+    run: of({}, (file) => (file.bytes().buffer.transfer(), file.bytes())),
+    tried: "Cannot view",
+    remedy: "refresh() maps it again",
+  },
+  {
+    name: "a view that is not aligned",
+    run: of({}, (file) => file.view(Int32Array, 1, 1)),
+    tried: "Cannot view",
+    remedy: "a DataView can begin anywhere",
+  },
+  {
+    name: "a new file without a size",
+    run: (path) => createSync(`${path}.new`, 0),
+    tried: "Cannot open",
+    remedy: "needs a 'size' of more than 0 bytes, or 'grow' or 'append'",
+  },
+  {
+    name: "options at odds",
+    run: (path) => openSync(path, { copyOnWrite: true, grow: true }),
+    tried: "Cannot open",
+    remedy: "options 'copyOnWrite' and 'grow' are at odds",
+  },
+  {
+    name: "what is no regular file",
+    run: (path) => openSync(`${path}/..`),
+    tried: "Cannot",
+    remedy: "",
+  },
+];
+
+for (const { name, run, tried, remedy } of FAILURES) {
+  testInDir(`the error for ${name} says what to do`, async (dir) => {
+    dir.leavesMapped = true;
+    const path = dir.file("12345678");
+    const outcome = await outcomeOf(() => run(path));
+    assert("error" in outcome, "there was no error");
+    const { message } = outcome.error;
+    assert(message.startsWith(`${tried} `), message);
+    assertStringIncludes(message, `'${path}`);
+    assertStringIncludes(message, remedy);
+  });
+}
+
+testInDir(
+  "the error for a file that others cut says what to do",
+  async (dir) => {
+    const path = dir.file("12345678");
+    using file = openSync(path, { backend: "fallback" });
+    Deno.truncateSync(path, 2);
+    const outcome = await outcomeOf(() => file.statSync());
+    assert("error" in outcome, "there was no error");
+    assertStringIncludes(outcome.error.message, `Cannot stat '${path}'`);
+    assertStringIncludes(outcome.error.message, "refresh()");
+  },
+);
+
+const PROGRAM = `
+import { openSync } from ${
+  JSON.stringify(new URL("../mod.ts", import.meta.url))
+};
+using file = openSync(Deno.args[0]);
+console.log("opened", file.size);
+`;
+
+function program(dir: TempDir): string {
+  return dir.file(PROGRAM, "main.ts");
+}
+
+testInDir(
+  "without permissions, the error says which are wanted",
+  async (dir) => {
+    const path = dir.file("12345678");
+    const run = ["run", "--no-prompt", "--no-check", "--no-config"];
+    for (const [given, wanted] of [[[], "ffi"], [["--allow-ffi"], "read"]]) {
+      const args = [...run, ...given, program(dir), path];
+      const { code, stderr } = await deno(args);
+      assertEquals(code, 1);
+      assertStringIncludes(stderr, `Cannot open '${path}': `);
+      assertStringIncludes(stderr, `--allow-${wanted}`);
+    }
+  },
+);
+
+/** Has a terminal, as the system's script(1) makes one. */
+function hasTerminals(): boolean {
+  if (Deno.build.os !== "linux" || Deno.env.has("MMAPFILE_TEST_RUNNER")) {
+    return false;
+  }
+  try {
+    const args = ["-qec", "true", "/dev/null"];
+    return new Deno.Command("script", { args }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+testInDir(
+  "at a terminal, Deno asks for ffi and for the file, once each",
+  async (dir) => {
+    const path = dir.file("12345678");
+    const command = `${Deno.execPath()} run --no-check --no-config ${
+      program(dir)
+    } ${path}`;
+    const child = new Deno.Command("script", {
+      args: ["-qec", command, "/dev/null"],
+      env: { NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const keyboard = child.stdin.getWriter();
+    // Again and again: Deno throws away what was typed before it asks.
+    const typing = setInterval(() => {
+      keyboard.write(new TextEncoder().encode("y\n")).catch(() => {});
+    }, 300);
+    const shown = await new Response(child.stdout).text();
+    clearInterval(typing);
+    await keyboard.abort();
+    assertEquals((await child.status).code, 0, shown);
+    assertEquals(shown.split("Allow?").length - 1, 2, shown);
+    assertStringIncludes(shown, "Deno requests ffi access.");
+    assertStringIncludes(shown, `Deno requests read access to "${path}"`);
+    assertStringIncludes(shown, "opened 8");
+  },
+  !hasTerminals(),
+);
