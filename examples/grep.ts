@@ -58,8 +58,10 @@ class Output implements Disposable {
   }
 
   flush(): void {
-    print(this.#batch.subarray(0, this.#length));
+    const batch = this.#batch.subarray(0, this.#length);
+    // First, or what cannot be written would be written again.
     this.#length = 0;
+    print(batch);
   }
 
   [Symbol.dispose](): void {

@@ -52,7 +52,8 @@ await main(USAGE, async () => {
   if (ARGUMENTS[command] !== Deno.args.length - 2) {
     throw new Error("Cannot run: a file and a command are needed; see --help");
   }
-  using store = await Store.open(path);
+  const isMade = command === "set" || command === "load";
+  using store = await Store.open(path, isMade);
   if (command === "set") await store.set([[key, value]]);
   else if (command === "load") await load(store);
   else if (command === "list") {

@@ -26,9 +26,9 @@ export class Store implements Disposable {
     this.#file = file;
   }
 
-  /** Opens a store, or makes one. Waits for whoever has it open. */
-  static async open(path: string): Promise<Store> {
-    const options = { read: true, write: true, create: true, grow: true };
+  /** Opens a store, or makes one if that is wanted. Waits for whoever has it open. */
+  static async open(path: string, create: boolean): Promise<Store> {
+    const options = { read: true, write: true, grow: true, create };
     const file = await open(path, options);
     await file.lock(true);
     file.refresh(); // Whoever had it open may have made it longer.

@@ -7,6 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { Store } from "../examples/kv_store.ts";
 import { NOT_CUT } from "./backend.ts";
 import { type ChildResult, commandOf, deno } from "./child.ts";
 import { ONE_IN, type Reason, unless, unlessSampled } from "./reason.ts";
@@ -43,14 +44,18 @@ async function output(name: string, ...args: string[]): Promise<string> {
 }
 
 /** Starts an example that is spoken with while it runs. */
-function start(name: string, ...args: string[]): Deno.ChildProcess {
+function start(
+  name: string,
+  args: string[],
+  stderr: "null" | "piped" = "null",
+): Deno.ChildProcess {
   const [program, all] = commandOf([...command(name), ...args]);
   return new Deno.Command(program, {
     args: all,
     env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "piped",
-    stderr: "null",
+    stderr,
   }).spawn();
 }
 
@@ -118,7 +123,59 @@ for (const name of SCRIPTS) {
   });
 }
 
-Deno.test("every example is short", () => {
+/** What to show of a file of many lines, more than a pipe holds. */
+const LONG: [name: string, args: (path: string) => string[]][] = [
+  ["grep.ts", (path) => ["1", path]],
+  ["hexdump.ts", (path) => [path]],
+  ["tail.ts", (path) => ["-n", "1000000", path]],
+];
+
+for (const [name, args] of LONG) {
+  Deno.test({
+    name: `${name} ends quietly when nobody reads on`,
+    // A pipe is another thing there.
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      using dir = new TempDir();
+      const path = dir.file("1 line\n".repeat(500_000));
+      const child = start(name, args(path), "piped");
+      const reader = child.stdout.getReader();
+      await reader.read();
+      await reader.cancel();
+      const { code } = await child.status;
+      assertEquals(await new Response(child.stderr).text(), "");
+      assertEquals(code, 1);
+      await child.stdin.close();
+    },
+  });
+}
+
+for (
+  const [name, command] of [["tail.ts", "-f"], ["ring.ts", "receive"]]
+) {
+  Deno.test({
+    name: `${name} ends at Ctrl-C and leaves nothing`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      using dir = new TempDir();
+      const path = name === "tail.ts" ? dir.file("line\n") : dir.join("ring");
+      const child = start(name, [command, path], "piped");
+      const reader = child.stdout.getReader();
+      // It runs when it has printed something.
+      await reader.read();
+      child.kill("SIGINT");
+      const { code } = await child.status;
+      await reader.cancel();
+      assertEquals(await new Response(child.stderr).text(), "");
+      assertEquals(code, 130);
+      await child.stdin.close();
+      const left = [...Deno.readDirSync(dir.path)].map(({ name }) => name);
+      assertEquals(left, name === "tail.ts" ? ["data"] : []);
+    },
+  });
+}
+
+test("every example is short", () => {
   for (const name of [...SCRIPTS, ...MODULES]) {
     const lines = Deno.readTextFileSync(new URL(name, EXAMPLES)).split("\n");
     assert(lines.length <= 120, `${name} has ${lines.length - 1} lines`);
@@ -275,6 +332,37 @@ test("kv.ts keeps, changes, deletes and lists", async () => {
   }
 });
 
+test("kv.ts makes a file to set keys in, and for nothing else", async () => {
+  using dir = new TempDir();
+  for (const args of [["get", "key"], ["delete", "key"], ["list"]]) {
+    const { code, stderr } = await run("kv.ts", dir.join("store"), ...args);
+    assertMatch(stderr, /^Cannot open '.*': .+\n$/);
+    assertEquals(code, 1);
+  }
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+});
+
+test("the store of kv.ts holds what a Map would, also where hashes are the same", async () => {
+  using dir = new TempDir();
+  const expected = new Map<string, string>();
+  for (let round = 0; round < 10; round++) {
+    using store = await Store.open(dir.join("store"), true);
+    const batch = Array.from({ length: 4_000 }, (_, i): [string, string?] => {
+      const key = `key ${Math.floor(Math.random() * 20_000)}`;
+      return i % 3 === 0 ? [key] : [key, `${round} ${i}`];
+    });
+    for (const [key, value] of batch) {
+      if (value === undefined) expected.delete(key);
+      else expected.set(key, value);
+    }
+    await store.set(batch);
+    const sorted = (entries: Iterable<[string, string]>) =>
+      [...entries].sort(([a], [b]) => a < b ? -1 : 1);
+    assertEquals(sorted(store.entries()), sorted(expected));
+    for (const [key] of batch) assertEquals(store.get(key), expected.get(key));
+  }
+});
+
 test("kv.ts refuses a file that is something else, and leaves it alone", async () => {
   using dir = new TempDir();
   for (const contents of ["a", "some text ".repeat(100)]) {
@@ -315,7 +403,7 @@ test("kv.ts has every key that it acknowledged when it is killed", async () => {
   const least = new Map<number, number>();
   for (let round = 0; round < ROUNDS; round++) {
     let value = lines.next;
-    const child = start("kv.ts", path, "load");
+    const child = start("kv.ts", [path, "load"]);
     // The pipe breaks when the child dies.
     const feeding = lines.stream().pipeTo(child.stdin).catch(() => {});
     const enough = Math.floor(Math.random() * 10 * KEYS);
@@ -354,7 +442,7 @@ test("kv.ts has every key that it acknowledged when it is killed", async () => {
 test("ring.ts brings every message from one process to another", async () => {
   using dir = new TempDir();
   const path = dir.join("ring");
-  const receiver = start("ring.ts", "receive", path);
+  const receiver = start("ring.ts", ["receive", path]);
   const received = receiver.stdout.pipeThrough(new TextDecoderStream())
     .getReader();
   const { value: first } = await received.read();
@@ -407,7 +495,7 @@ Deno.test({
   fn: async () => {
     using dir = new TempDir();
     const path = dir.file("old\nlast\n");
-    const child = start("tail.ts", "-n", "1", "-f", path);
+    const child = start("tail.ts", ["-n", "1", "-f", path]);
     let shown = "";
     const reading = (async () => {
       for await (const chunk of child.stdout) shown += decode(chunk);
