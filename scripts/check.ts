@@ -11,7 +11,7 @@ console.log(std.source);
 
 const checks = [
   ["fmt", "--check"],
-  ["lint"],
+  ["lint", "--rules-tags=recommended,jsr"],
   ["check", ...std.args, "."],
   ["doc", "--lint", "mod.ts"],
   ["publish", "--dry-run", "--allow-dirty"],

@@ -50,12 +50,33 @@ function* filesOf(entry: string): Generator<string> {
   }
 }
 
+/** What is published: the files that deno.json lists, and itself. */
+const PUBLISHED = [
+  "deno.json",
+  ...config.publish.include.flatMap((entry) => [...filesOf(entry)]),
+];
+
 function pack(to: string): void {
-  for (const file of config.publish.include.flatMap((it) => [...filesOf(it)])) {
+  for (const file of PUBLISHED) {
     Deno.mkdirSync(dirname(join(to, file)), { recursive: true });
     Deno.copyFileSync(join(PROJECT, file), join(to, file));
   }
 }
+
+Deno.test({
+  name: "the published files are those that deno publish would send",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
+    const { stdout, stderr, code } = await deno(args, { cwd: PROJECT });
+    assertEquals(code, 0, stderr);
+    const prefix = new URL(".", MODULE).href;
+    const sent = (stdout + stderr).split("\n").map((line) => line.trim())
+      .filter((line) => line.startsWith(prefix))
+      .map((line) => line.slice(prefix.length).split(" ")[0]);
+    assertEquals(sent.sort(), PUBLISHED.toSorted());
+  },
+});
 
 Deno.test("the published files work by themselves, without a network", async () => {
   using dir = new TempDir();
@@ -92,19 +113,16 @@ Deno.test({
     using dir = new TempDir();
     pack(dir.path);
     const { stdout } = await deno(["info", "--json", MODULE.href]);
-    const { modules } = JSON.parse(stdout) as {
-      modules: { specifier: string }[];
-    };
+    const graph = JSON.parse(stdout) as { modules: { specifier: string }[] };
     const prefix = new URL(".", MODULE).href;
-    const imported = modules.map(({ specifier }) => specifier)
+    const imported = graph.modules.map(({ specifier }) => specifier)
       .filter((specifier) => !specifier.startsWith("node:"));
     for (const specifier of imported) {
       assert(specifier.startsWith(prefix), `${specifier} is from elsewhere`);
       Deno.statSync(dir.join(specifier.slice(prefix.length)));
     }
-    const published = config.publish.include.flatMap((it) => [...filesOf(it)])
-      .filter((file) => file.endsWith(".ts"));
-    assertEquals(published.length, imported.length);
+    const modules = PUBLISHED.filter((file) => file.endsWith(".ts"));
+    assertEquals(modules.length, imported.length);
     for (const file of ["README.md", "LICENSE", "CHANGELOG.md"]) {
       assert(Deno.statSync(dir.join(file)).isFile);
     }
