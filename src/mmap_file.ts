@@ -1531,7 +1531,8 @@ export class MmapFile implements Disposable {
     options?: LinesOptions,
   ): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
     this.#checkReadable("read");
-    return lines(this.bytes(), options, () => this.#checkWhole("read"));
+    const check = () => this.#checkWhole("read");
+    return lines(this.bytes(), options, check, undefined, this.name);
   }
 
   /**
@@ -1561,7 +1562,8 @@ export class MmapFile implements Disposable {
    */
   indexOf(needle: Uint8Array | string | number, from = 0): number {
     const haystack = this.#haystack();
-    const index = indexOf(haystack, needle, from, this.#mapping.memmem);
+    const { memmem } = this.#mapping;
+    const index = indexOf(haystack, needle, from, memmem, this.name);
     this.#checkWhole("search");
     return index;
   }
@@ -1589,7 +1591,7 @@ export class MmapFile implements Disposable {
    */
   lastIndexOf(needle: Uint8Array | string | number, from?: number): number {
     const haystack = this.#haystack();
-    const index = lastIndexOf(haystack, needle, from);
+    const index = lastIndexOf(haystack, needle, from, this.name);
     this.#checkWhole("search");
     return index;
   }

@@ -46,6 +46,9 @@ const NEAR = 1024;
 /** Bounds the skips of long needles, so that they fit an Int32Array and cost little to prepare. */
 const LONGEST_SKIP = 2 ** 16;
 
+/** What messages call bytes that are no file's. */
+const NAME = "bytes";
+
 const encoder = new TextEncoder();
 
 /** How far the window may move, by the byte under its end. Filled anew by each search. */
@@ -61,17 +64,18 @@ const skips = new Int32Array(256);
  */
 export function toNeedle(
   needle: Uint8Array | string | number,
+  name = NAME,
 ): Uint8Array | number {
   if (typeof needle === "number") {
     if (needle === (needle & 255)) return needle;
     throw new RangeError(
-      `Cannot search for ${needle}: not a byte, an integer from 0 to 255`,
+      `Cannot search '${name}': ${needle} is not a byte, an integer from 0 to 255`,
     );
   }
   const bytes = typeof needle === "string" ? encoder.encode(needle) : needle;
   if (!(bytes instanceof Uint8Array)) {
     throw new TypeError(
-      "Cannot search: the needle is not a Uint8Array, a string or a number",
+      `Cannot search '${name}': the needle is not a Uint8Array, a string or a number`,
     );
   }
   return bytes.length === 1 ? bytes[0] : bytes;
@@ -90,10 +94,11 @@ export function indexOf(
   needle: Uint8Array | string | number,
   from = 0,
   memmem?: Memmem,
+  name?: string,
 ): number {
-  const sought = toNeedle(needle);
+  const sought = toNeedle(needle, name);
   const { length } = haystack;
-  const start = Math.max(place(from, length), 0);
+  const start = Math.max(place(from, length, name), 0);
   if (typeof sought === "number") {
     return indexOfByte(haystack, sought, start, memmem);
   }
@@ -118,10 +123,11 @@ export function lastIndexOf(
   haystack: Uint8Array,
   needle: Uint8Array | string | number,
   from: number = haystack.length,
+  name?: string,
 ): number {
-  const sought = toNeedle(needle);
+  const sought = toNeedle(needle, name);
   const { length } = haystack;
-  const start = place(from, length);
+  const start = place(from, length, name);
   if (typeof sought === "number") {
     return start < 0 ? -1 : haystack.lastIndexOf(sought, start);
   }
@@ -145,6 +151,7 @@ export function lines(
   options: LinesOptions = {},
   check?: () => void,
   window = WINDOW,
+  name = NAME,
 ): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
   // Not a generator itself, which would not look at its arguments before the first `next()`.
   const { offset = 0, length = haystack.length - offset } = options;
@@ -153,16 +160,18 @@ export function lines(
     offset < 0 || length < 0 || offset + length > haystack.length
   ) {
     throw new RangeError(
-      `Cannot read lines: offset ${offset} and length ${length} are not a range of ${haystack.length} bytes`,
+      `Cannot read lines of '${name}': offset ${offset} and length ${length} are not a range of its ${haystack.length} bytes`,
     );
   }
   return walk(haystack, offset, offset + length, check, window);
 }
 
 /** `from` as an index, below 0 if it counts from the end and past the beginning. */
-function place(from: number, length: number): number {
+function place(from: number, length: number, name = NAME): number {
   if (!Number.isSafeInteger(from)) {
-    throw new RangeError(`Cannot search from ${from}: not a safe integer`);
+    throw new RangeError(
+      `Cannot search '${name}': ${from} to start from is not a safe integer`,
+    );
   }
   return from < 0 ? from + length : from;
 }

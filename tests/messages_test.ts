@@ -79,6 +79,24 @@ const FAILURES: Failure[] = [
     remedy: "a DataView can begin anywhere",
   },
   {
+    name: "a search for what is no byte",
+    run: of({}, (file) => file.indexOf(256)),
+    tried: "Cannot search",
+    remedy: "an integer from 0 to 255",
+  },
+  {
+    name: "a search from no place",
+    run: of({}, (file) => file.lastIndexOf("1", NaN)),
+    tried: "Cannot search",
+    remedy: "is not a safe integer",
+  },
+  {
+    name: "lines past the end",
+    run: of({}, (file) => file.lines({ offset: 9 })),
+    tried: "Cannot read lines of",
+    remedy: "are not a range of its 8 bytes",
+  },
+  {
     name: "a new file without a size",
     run: (path) => createSync(`${path}.new`, 0),
     tried: "Cannot open",
