@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
 import { deno } from "./child.ts";
-import { isEmulated, unless } from "./reason.ts";
+import { isEmulated, type Reason, unless } from "./reason.ts";
 import { TempDir } from "./temp.ts";
 
 const MODULE = new URL("../mod.ts", import.meta.url);
@@ -63,9 +63,14 @@ function pack(to: string): void {
   }
 }
 
+const SAME_EVERYWHERE: Reason = Deno.build.os === "windows" &&
+  "the package is the same everywhere, and paths are written otherwise";
+
 Deno.test({
-  name: "the published files are those that deno publish would send",
-  ignore: Deno.build.os === "windows",
+  ...unless(
+    SAME_EVERYWHERE,
+    "the published files are those that deno publish would send",
+  ),
   fn: async () => {
     const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
     const { stdout, stderr, code } = await deno(args, { cwd: PROJECT });
@@ -105,8 +110,7 @@ Deno.test("the published files work by themselves, without a network", async () 
 
 Deno.test({
   ...unless(
-    Deno.build.os === "windows" &&
-      "the package is the same everywhere, and paths are written otherwise",
+    SAME_EVERYWHERE,
     "the published files are all that mod.ts imports, and no more of the project",
   ),
   fn: async () => {
