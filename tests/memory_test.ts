@@ -1,0 +1,67 @@
+/** What files cost in memory, measured in processes of their own. */
+
+import { assert, assertEquals } from "@std/assert";
+import { deno } from "./child.ts";
+import { testInDir } from "./temp.ts";
+
+// Only Linux says how much of a process's memory is anonymous: /proc/self/smaps_rollup.
+const noRollup = Deno.build.os !== "linux";
+
+const MB = 1 << 20;
+const SIZE = 1 << 30;
+
+testInDir(
+  "opening 1 GB adds less than 2 MB of anonymous memory",
+  async (dir) => {
+    const added = Number(await measure("open", dir.sparseFile(SIZE)));
+    assert(added < 2 * MB, `${added} bytes`);
+  },
+  noRollup,
+);
+
+testInDir(
+  "reading 1 GB never adds more than 8 MB of anonymous memory",
+  async (dir) => {
+    const added = Number(await measure("read", dir.sparseFile(SIZE)));
+    assert(added <= 8 * MB, `${added} bytes`);
+  },
+  noRollup,
+);
+
+testInDir("a million reads cause no major garbage collection", async (dir) => {
+  const output = await measure("reads", dir.sparseFile(SIZE), "--trace-gc");
+  const collections = output.split("\n").filter((line) =>
+    line.includes("Mark-Compact")
+  );
+  // The last is the one that the child has asked for before its million reads.
+  assert(collections.at(-1)?.includes("testing"), output);
+}, noRollup);
+
+testInDir(
+  "each of 10,000 open files takes less than 4 KB of heap",
+  async (dir) => {
+    const added = Number(await measure("files", dir.sparseFile(4096)));
+    assert(added < 4096, `${added} bytes`);
+  },
+  noRollup,
+);
+
+/** What a case of `children/footprint.ts` prints. */
+async function measure(
+  name: string,
+  path: string,
+  flag?: string,
+): Promise<string> {
+  const { code, stdout, stderr } = await deno([
+    "run",
+    "-A",
+    "--no-lock",
+    "--no-config",
+    `--v8-flags=${["--expose-gc", ...flag ? [flag] : []].join()}`,
+    new URL("./children/footprint.ts", import.meta.url).href,
+    name,
+    path,
+  ]);
+  assertEquals(code, 0, stderr);
+  return stdout;
+}
