@@ -15,7 +15,7 @@ import {
   table,
   timePairs,
 } from "./measure.ts";
-import { makeFile, makeFolder } from "./sides.ts";
+import { makeFile, makeFolder } from "./files.ts";
 
 /** Pairs in a round. */
 const PAIRS = Number(Deno.args[0] ?? 11);

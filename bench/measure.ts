@@ -12,17 +12,24 @@ const SAMPLE_MS = 20;
 /** How long each side runs before it counts: V8 compiles the code, the file's pages are touched. */
 const WARM_UP_MS = 250;
 
-/** What is measured of work: its `close` is the caller's. */
-export type Measured = Pick<Work, "run">;
+/** How often at least: the second time is another one than the first, of a file that is written. */
+const WARM_UPS = 3;
 
-/** Nanoseconds that one and the other take, time and again. */
+/** What is measured of work: its `close` is the caller's. */
+export type Measured = Pick<Work, "run" | "before">;
+
+/**
+ * Nanoseconds that one and the other take, time and again. Work that is made ready anew for each
+ * run does it `count` times in one.
+ */
 export async function timePairs(
   one: Measured,
   other: Measured,
   pairs: number,
+  count = 1,
 ): Promise<[number, number][]> {
-  const oneCount = await warmUp(one);
-  const otherCount = await warmUp(other);
+  const oneCount = await warmUp(one, count);
+  const otherCount = await warmUp(other, count);
   const times: [number, number][] = [];
   for (let i = 0; i < pairs; i++) {
     times.push([await time(one, oneCount), await time(other, otherCount)]);
@@ -31,18 +38,19 @@ export async function timePairs(
 }
 
 /** Runs the work until it is as fast as it gets; gives the count that takes a sample's time. */
-async function warmUp(work: Measured): Promise<number> {
+async function warmUp(work: Measured, count: number): Promise<number> {
   const end = performance.now() + WARM_UP_MS;
-  let count = 1;
-  for (;;) {
+  for (let runs = 1;; runs++) {
     const ms = await time(work, count) * count / 1e6;
-    if (ms < SAMPLE_MS) count = Math.ceil(count * Math.min(2, SAMPLE_MS / ms));
-    else if (performance.now() > end) return count;
+    if (ms < SAMPLE_MS && work.before === undefined) {
+      count = Math.ceil(count * Math.min(2, SAMPLE_MS / ms));
+    } else if (runs >= WARM_UPS && performance.now() > end) return count;
   }
 }
 
 /** Nanoseconds that the work takes, once. */
 async function time(work: Measured, count: number): Promise<number> {
+  work.before?.();
   const start = performance.now();
   await work.run(count);
   return (performance.now() - start) * 1e6 / count;
@@ -58,7 +66,9 @@ export function quantile(values: number[], part: number): number {
 export function duration(ns: number): string {
   if (ns < 1000) return `${ns.toFixed(ns < 10 ? 1 : 0)} ns`;
   const us = ns / 1000;
-  return `${us.toFixed(us < 100 ? 1 : 0)} µs`;
+  if (us < 1000) return `${us.toFixed(us < 100 ? 1 : 0)} µs`;
+  const ms = us / 1000;
+  return `${ms.toFixed(ms < 100 ? 1 : 0)} ms`;
 }
 
 /** A table in Markdown that can be read as it is. */

@@ -1,33 +1,62 @@
 /**
- * Hands the rows of a theme to `deno bench`.
+ * Hands rows to `deno bench`, each as a group with `Deno.FsFile` as its baseline.
  *
  * @module
  */
 
-import { COMPARISONS } from "./both.ts";
-import type { Theme, Work } from "./rows.ts";
-import { FS_FILE, makeFolder, MMAP_FILE } from "./sides.ts";
+import { type Comparison, COMPARISONS, type Prepared } from "./both.ts";
+import type { Row } from "./rows.ts";
+import { FS_FILE, MMAP_FILE } from "./sides.ts";
 
-/** How often one iteration does what its group says: a microsecond in the report is a nanosecond each. */
-const COUNT = 1000;
+/** Iterations of a row that takes its time. */
+const FEW = { n: 10, warmup: 2 };
 
-/** Registers the rows of a theme, each as a group with `Deno.FsFile` as its baseline. */
-export function register(theme: Theme): void {
-  const folder = makeFolder();
-  addEventListener("unload", () => {
-    Deno.removeSync(folder, { recursive: true });
-  });
-  for (const { row, prepare } of COMPARISONS) {
-    if (row.theme !== theme) continue;
-    const { fsFile, mmapFile } = prepare(folder);
-    const group = `${row.name}, ${COUNT} times`;
-    Deno.bench({ name: FS_FILE.name, group, baseline: true, fn: fn(fsFile) });
-    Deno.bench({ name: MMAP_FILE.name, group, fn: fn(mmapFile) });
+/** The name of a row's group: what one iteration does. */
+export function groupName({ name, count }: Row): string {
+  return count === 1 ? name : `${name}, ${count} times`;
+}
+
+/** Registers the rows that are wanted. */
+export function register(isWanted: (row: Row) => boolean): void {
+  for (const comparison of COMPARISONS) {
+    const { row } = comparison;
+    if (!isWanted(row)) continue;
+    const common = { group: groupName(row), ...(isSlow(row) ? FEW : {}) };
+    Deno.bench({
+      name: FS_FILE.name,
+      ...common,
+      baseline: true,
+      fn: (b) => run(b, comparison, "fsFile"),
+    });
+    Deno.bench({
+      name: MMAP_FILE.name,
+      ...common,
+      fn: (b) => run(b, comparison, "mmapFile"),
+    });
   }
 }
 
-function fn(work: Work): () => Promise<void> {
-  return async () => {
-    await work.run(COUNT);
-  };
+function isSlow({ long, count }: Row): boolean {
+  return long === true || count === 1;
+}
+
+/** The row that is being measured: the files of all of them would not fit. */
+let current: { comparison: Comparison; prepared: Prepared } | undefined;
+
+addEventListener("unload", () => current?.prepared[Symbol.dispose]());
+
+async function run(
+  b: Deno.BenchContext,
+  comparison: Comparison,
+  side: "fsFile" | "mmapFile",
+): Promise<void> {
+  if (current?.comparison !== comparison) {
+    current?.prepared[Symbol.dispose]();
+    current = { comparison, prepared: comparison.prepare() };
+  }
+  const work = current.prepared[side];
+  work.before?.();
+  b.start();
+  await work.run(comparison.row.count);
+  b.end();
 }

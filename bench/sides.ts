@@ -1,16 +1,33 @@
 /**
- * What is compared, and the files that it is compared on.
+ * What is compared: how each of the two does what the other does in a way of its own.
  *
  * @module
  */
 
-import { type MmapFile, openSync } from "../mod.ts";
+import { Buffer } from "node:buffer";
+import {
+  type MmapFile,
+  openSync,
+  type ReaderSync,
+  toReadableStream,
+  type WriterSync,
+} from "../mod.ts";
 
-/** One of the two: how it opens a file, and what its `readAtSync` is. */
+/** One of the two. */
 export interface Side<File extends Deno.FsFile> {
-  readonly name: string;
+  readonly name: "Deno.FsFile" | "MmapFile";
   openSync(path: string, options?: Deno.OpenOptions): File;
   readAtSync(file: File, p: Uint8Array, offset: number): number | null;
+  writeAtSync(file: File, p: Uint8Array, offset: number): number;
+  readFromSync(file: File, source: ReaderSync): number;
+  writeToSync(file: File, target: WriterSync): number;
+  writeTo(file: File, target: Deno.FsFile): Promise<number>;
+  readFrom(file: File, source: Deno.FsFile): Promise<number>;
+  /** The file as a stream whose chunks are only looked at. */
+  streamOf(file: File): ReadableStream<Uint8Array>;
+  /** Where a needle begins, in a file that is not open yet. */
+  indexOf(path: string, needle: string): number;
+  lineCount(path: string): number | Promise<number>;
 }
 
 /** A file as memory. */
@@ -18,9 +35,29 @@ export const MMAP_FILE: Side<MmapFile> = {
   name: "MmapFile",
   openSync,
   readAtSync: (file, p, offset) => file.readAtSync(p, offset),
+  writeAtSync: (file, p, offset) => file.writeAtSync(p, offset),
+  readFromSync: (file, source) => file.readFromSync(source),
+  writeToSync: (file, target) => file.writeToSync(target),
+  writeTo: (file, target) => file.writeTo(target),
+  readFrom: (file, source) => file.readFrom(source),
+  streamOf: (file) => toReadableStream(file, { zeroCopy: true }),
+  indexOf(path, needle) {
+    using file = openSync(path);
+    return file.indexOf(needle);
+  },
+  lineCount(path) {
+    using file = openSync(path);
+    const decoder = new TextDecoder();
+    let count = 0;
+    for (const line of file.lines()) if (decoder.decode(line) !== "") count++;
+    return count;
+  },
 };
 
-/** Deno's own. It reads at a position by going there first. */
+/** What `copy` of `@std/io` reads at a time. */
+const COPY_SIZE = 32 << 10;
+
+/** Deno's own. It reads at a position by going there first, and copies as `@std/io` does. */
 export const FS_FILE: Side<Deno.FsFile> = {
   name: "Deno.FsFile",
   openSync: Deno.openSync,
@@ -28,24 +65,54 @@ export const FS_FILE: Side<Deno.FsFile> = {
     file.seekSync(offset, Deno.SeekMode.Start);
     return file.readSync(p);
   },
+  writeAtSync(file, p, offset) {
+    file.seekSync(offset, Deno.SeekMode.Start);
+    return file.writeSync(p);
+  },
+  readFromSync: (file, source) => copySync(source, file),
+  writeToSync(file, target) {
+    file.seekSync(0, Deno.SeekMode.Start);
+    return copySync(file, target);
+  },
+  writeTo: copy,
+  readFrom: (file, source) => copy(source, file),
+  streamOf: (file) => file.readable,
+  indexOf: (path, needle) =>
+    Buffer.from(Deno.readFileSync(path).buffer).indexOf(needle),
+  async lineCount(path) {
+    using file = Deno.openSync(path);
+    const text = file.readable.pipeThrough(new TextDecoderStream());
+    let count = 0;
+    let rest = "";
+    for await (const chunk of text) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) if (line !== "") count++;
+    }
+    return count;
+  },
 };
 
-/** A new folder for the files, on the disk that holds temporary ones. */
-export function makeFolder(): string {
-  return Deno.makeTempDirSync({ prefix: "mmapfile-bench-" });
+function copySync(source: ReaderSync, target: WriterSync): number {
+  const buffer = new Uint8Array(COPY_SIZE);
+  let total = 0;
+  for (let read; (read = source.readSync(buffer)) !== null;) {
+    for (let done = 0; done < read;) {
+      done += target.writeSync(buffer.subarray(done, read));
+    }
+    total += read;
+  }
+  return total;
 }
 
-/** The path of a file of `size` bytes, just written and so in the page cache. */
-export function makeFile(folder: string, size: number): string {
-  const path = `${folder}/${size}.bin`;
-  const block = new Uint8Array(1 << 20).map((_, i) => i % 251);
-  try {
-    using file = Deno.openSync(path, { write: true, createNew: true });
-    for (let left = size; left > 0;) {
-      left -= file.writeSync(block.subarray(0, left));
+async function copy(source: Deno.FsFile, target: Deno.FsFile): Promise<number> {
+  const buffer = new Uint8Array(COPY_SIZE);
+  let total = 0;
+  for (let read; (read = await source.read(buffer)) !== null;) {
+    for (let done = 0; done < read;) {
+      done += await target.write(buffer.subarray(done, read));
     }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    total += read;
   }
-  return path;
+  return total;
 }

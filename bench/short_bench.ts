@@ -1,3 +1,3 @@
 import { register } from "./register.ts";
 
-register("write");
+register((row) => !row.long);

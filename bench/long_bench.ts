@@ -1,3 +1,3 @@
 import { register } from "./register.ts";
 
-register("open");
+register((row) => row.long === true);

@@ -1,0 +1,174 @@
+/**
+ * Single calls: seek, stat, sync, open, close, and the async forms of a read and a write.
+ *
+ * @module
+ */
+
+import { bytes, makeFile, makeTarget } from "./files.ts";
+import { KB, MB, PIECE, type Row } from "./rows.ts";
+
+/** Files open at once where opening and closing are measured apart. */
+const AT_ONCE = 200;
+
+export const ROWS: readonly Row[] = [
+  callRow("Seek", 35, (side, folder) => {
+    const file = side.openSync(makeFile(folder, 10 * KB));
+    return {
+      run(count) {
+        let sum = 0;
+        for (let i = 0; i < count; i++) {
+          sum += file.seekSync(i % 10, Deno.SeekMode.Start);
+        }
+        return sum;
+      },
+      close: () => file.close(),
+    };
+  }),
+  callRow("WriteTo 10 KB", 1, (side, folder) => {
+    const file = side.openSync(makeFile(folder, 10 * KB));
+    const discard = { writeSync: (p: Uint8Array) => p.length };
+    return {
+      run(count) {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += side.writeToSync(file, discard);
+        return sum;
+      },
+      close: () => file.close(),
+    };
+  }),
+  callRow("Stat", 1.2, (side, folder) => {
+    const file = side.openSync(makeFile(folder, 10 * KB));
+    return {
+      run(count) {
+        let sum = 0;
+        for (let i = 0; i < count; i++) sum += file.statSync().size;
+        return sum;
+      },
+      close: () => file.close(),
+    };
+  }),
+  callRow("Sync", 1, (side, folder) => {
+    const file = side.openSync(makeTarget(folder, 1 * KB), {
+      read: true,
+      write: true,
+    });
+    file.writeSync(bytes(4));
+    return {
+      run(count) {
+        for (let i = 0; i < count; i++) file.syncSync();
+        return count;
+      },
+      close: () => file.close(),
+    };
+  }),
+  callRow("Open and Close", 0.4, (side, folder) => {
+    const path = makeFile(folder, 1 * KB);
+    return {
+      run(count) {
+        for (let i = 0; i < count; i++) side.openSync(path).close();
+        return count;
+      },
+      close() {},
+    };
+  }),
+  ...openApartRows(),
+  {
+    family: "Async",
+    name: "await read 4 KiB",
+    target: 60,
+    count: 1000,
+    prepare(side, folder) {
+      const file = side.openSync(makeFile(folder, 1 * MB));
+      const buffer = new Uint8Array(PIECE);
+      return {
+        async run(count) {
+          let sum = 0;
+          for (let i = 0; i < count; i++) {
+            if (i % 256 === 0) file.seekSync(0, Deno.SeekMode.Start);
+            sum += await file.read(buffer) ?? 0;
+          }
+          return sum + buffer[0];
+        },
+        close: () => file.close(),
+      };
+    },
+  },
+  {
+    family: "Async",
+    name: "await write 4 KiB",
+    target: 60,
+    count: 1000,
+    prepare(side, folder) {
+      const file = side.openSync(makeTarget(folder, 1 * MB), {
+        read: true,
+        write: true,
+      });
+      const data = bytes(PIECE);
+      return {
+        async run(count) {
+          let sum = 0;
+          for (let i = 0; i < count; i++) {
+            if (i % 256 === 0) file.seekSync(0, Deno.SeekMode.Start);
+            sum += await file.write(data);
+          }
+          return sum;
+        },
+        close: () => file.close(),
+      };
+    },
+  },
+];
+
+/** A row of the original's, of one call. */
+function callRow(name: string, target: number, prepare: Row["prepare"]): Row {
+  return {
+    family: "Calls",
+    name,
+    target,
+    original: true,
+    count: 1000,
+    prepare,
+  };
+}
+
+/** Opening and closing, each without the other, which no target is set for. */
+function openApartRows(): Row[] {
+  const opening: Row["prepare"] = (side, folder) => {
+    const path = makeFile(folder, 1 * KB);
+    const files: Deno.FsFile[] = [];
+    const close = () => {
+      for (const file of files.splice(0)) file.close();
+    };
+    return {
+      before: close,
+      run(count) {
+        for (let i = 0; i < count; i++) files.push(side.openSync(path));
+        return files.length;
+      },
+      close,
+    };
+  };
+  const closing: Row["prepare"] = (side, folder) => {
+    const path = makeFile(folder, 1 * KB);
+    const files: Deno.FsFile[] = [];
+    const close = () => {
+      const { length } = files;
+      for (const file of files.splice(0)) file.close();
+      return length;
+    };
+    return {
+      before() {
+        while (files.length < AT_ONCE) files.push(side.openSync(path));
+      },
+      run: close,
+      close: () => void close(),
+    };
+  };
+  return [["Open", opening], ["Close", closing]].map(([name, prepare]) => ({
+    family: "Open and close apart",
+    name: `${name} alone`,
+    target: 0,
+    count: AT_ONCE,
+    prepare,
+  } as Row));
+}

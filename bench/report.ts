@@ -1,0 +1,158 @@
+#!/usr/bin/env -S deno run -A
+/**
+ * `deno task bench:report`: all rows by `deno bench --json` and in alternating pairs, as JSON, table
+ * and chart in `bench/results/`, and in the README.
+ *
+ * Times are `deno bench`'s, ratios the medians of the pairs.
+ *
+ * @module
+ */
+
+import { COMPARISONS } from "./both.ts";
+import { chart } from "./chart.ts";
+import { makeFolder } from "./files.ts";
+import { describeMachine } from "./machine.ts";
+import { measure, type Measurement, resultTable } from "./pairs.ts";
+import { groupName } from "./register.ts";
+import { FS_FILE, MMAP_FILE } from "./sides.ts";
+
+const PAIRS = 11;
+
+const PROJECT = new URL("..", import.meta.url);
+const RESULTS = new URL("./results/", import.meta.url);
+const README = new URL("README.md", PROJECT);
+
+const START = "<!-- benchmark: written by deno task bench:report -->";
+const END = "<!-- /benchmark -->";
+
+/** As much of what `deno bench --json` prints as is used. */
+interface Bench {
+  readonly benches: readonly {
+    readonly group: string | null;
+    readonly name: string;
+    readonly results: readonly { readonly ok?: { readonly avg: number } }[];
+  }[];
+}
+
+console.error("deno bench, all rows");
+const bench = await runBench();
+
+const measurements: Measurement[] = [];
+for (const comparison of COMPARISONS) {
+  const { row } = comparison;
+  console.error(`pairs: ${row.name}`);
+  const measurement = await measure(comparison, PAIRS);
+  measurements.push({
+    ...measurement,
+    fsFile: average(groupName(row), FS_FILE.name) / row.count,
+    mmapFile: average(groupName(row), MMAP_FILE.name) / row.count,
+  });
+}
+
+const originals = measurements.filter(({ row }) => row.original);
+const losing = measurements.filter(({ ratio, row }) =>
+  ratio < 0.95 && row.target > 0
+);
+const mean = Math.exp(
+  originals.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) /
+    originals.length,
+);
+const folder = makeFolder();
+const machine = describeMachine(folder);
+Deno.removeSync(folder);
+
+const meanText = `Geometric mean of the ${originals.length} rows that the ` +
+  `Go original has: ${mean.toFixed(2)} times as fast as Deno.FsFile.`;
+const losingText = losing.length === 0
+  ? "No row loses."
+  : `Slower than Deno.FsFile: ${
+    losing.map(({ row, ratio }) => `${row.name} (${ratio.toFixed(2)})`)
+      .join(", ")
+  }.`;
+const madeText = `Made by \`deno task bench:report\`: times are the averages ` +
+  `of \`deno bench\`, ratios the medians of ${PAIRS} alternating pairs, with ` +
+  `their quartiles. ${machine.join(", ")}.`;
+const table = resultTable(measurements);
+
+Deno.mkdirSync(RESULTS, { recursive: true });
+write(
+  "results.json",
+  JSON.stringify({ machine, mean, measurements, bench }, null, 1) + "\n",
+);
+write(
+  "results.md",
+  `# Results\n\n${madeText}\n\n${meanText} ${losingText}\n\n${table}\n`,
+);
+write(
+  "results.svg",
+  chart(
+    measurements,
+    "Times as fast as Deno.FsFile",
+    `Log scale: solid line 1×, dashed 10× and 100×. Green is faster, grey even, red slower.\n${
+      machine.join(", ")
+    }`,
+  ),
+);
+writeReadme(`\
+![How many times as fast as Deno.FsFile each row is](bench/results/results.svg)
+
+${meanText} ${losingText}
+
+<details>
+<summary>All ${measurements.length} rows as a table</summary>
+
+${table}
+
+</details>
+
+${madeText}`);
+await new Deno.Command(Deno.execPath(), {
+  args: ["fmt", "--quiet", README.pathname, RESULTS.pathname],
+}).output();
+console.log(`${table}\n\n${meanText} ${losingText}`);
+// The chart's package may have left timers.
+Deno.exit();
+
+async function runBench(): Promise<Bench> {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["bench", "--json", "--allow-read", "--allow-write", "--allow-ffi"],
+      "bench/",
+    ],
+    cwd: PROJECT,
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error("deno bench failed");
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** Nanoseconds of an iteration. */
+function average(group: string, name: string): number {
+  const found = bench.benches.find((bench) =>
+    bench.group === group && bench.name === name
+  );
+  const { ok } = found!.results[0];
+  if (ok === undefined) throw new Error(`${group} failed: ${name}`);
+  return ok.avg;
+}
+
+function write(name: string, text: string): void {
+  Deno.writeTextFileSync(new URL(name, RESULTS), text);
+}
+
+/** Puts the text between the marks. */
+function writeReadme(text: string): void {
+  const readme = Deno.readTextFileSync(README);
+  const start = readme.indexOf(START);
+  const end = readme.indexOf(END);
+  if (start === -1 || end < start) {
+    throw new Error(`README.md has no ${START} ... ${END}`);
+  }
+  Deno.writeTextFileSync(
+    README,
+    `${readme.slice(0, start + START.length)}\n\n${text}\n\n${
+      readme.slice(end)
+    }`,
+  );
+}
