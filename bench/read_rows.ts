@@ -11,7 +11,11 @@ import { GB, KB, MB, PIECE, type Row, rowsOfSizes } from "./rows.ts";
 export const ROWS: readonly Row[] = [
   ...rowsOfSizes("Read", [20, 6, 3.5, 3.5, 3.2, 1.25, 1.25, 1.25], readFile),
   ...rowsOfSizes("ReadAt", [15, 6.5, 4.8, 4.8, 4.8, 1.6, 1.6, 1.6], readFileAt),
-  ...rowsOfSizes("ReadAt parallel", Array(8).fill(5), readParallel)
+  ...rowsOfSizes(
+    "ReadAt parallel",
+    Array(8).fill(5),
+    (size) => readParallel(size, 2),
+  )
     .map((row) => ({ ...row, count: 20_000 })),
   firstTouchRow("100 MB", 100 * MB),
   firstTouchRow("1 GB", GB),
@@ -58,11 +62,14 @@ function readFileAt(size: number): Row["prepare"] {
   };
 }
 
-/** The first 4 KiB of a file, by two workers at once. */
-function readParallel(size: number): Row["prepare"] {
+/** The first 4 KiB of a file, by so many workers at once, each `count` times. */
+export function readParallel(
+  size: number,
+  workerCount: number,
+): Row["prepare"] {
   return (side, folder) => {
     const path = makeFile(folder, size);
-    const workers = [1, 2].map(() => {
+    const workers = Array.from({ length: workerCount }, () => {
       const worker = new Worker(
         new URL("./parallel_worker.ts", import.meta.url),
         { type: "module" },
@@ -78,7 +85,7 @@ function readParallel(size: number): Row["prepare"] {
           worker.postMessage(count satisfies Job);
           return promise;
         }));
-        return sums[0] + sums[1];
+        return sums.reduce((total, sum) => total + sum);
       },
       close() {
         for (const worker of workers) worker.postMessage(null satisfies Job);

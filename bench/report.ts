@@ -10,10 +10,14 @@
 
 import { COMPARISONS } from "./both.ts";
 import { chart } from "./chart.ts";
-import { makeFolder } from "./files.ts";
+import { delayTable } from "./event_loop.ts";
+import { makeFile, makeFolder } from "./files.ts";
 import { describeMachine } from "./machine.ts";
+import { quantile, timePairs } from "./measure.ts";
 import { measure, type Measurement, resultTable } from "./pairs.ts";
+import { readParallel } from "./read_rows.ts";
 import { groupName } from "./register.ts";
+import { MB } from "./rows.ts";
 import { FS_FILE, MMAP_FILE } from "./sides.ts";
 
 const PAIRS = 11;
@@ -49,6 +53,13 @@ for (const comparison of COMPARISONS) {
   });
 }
 
+console.error("workers");
+const workersText = `Each of two workers reads ${
+  (await perWorker()).toFixed(2)
+} times as fast as one alone.`;
+console.error("event loop");
+const delays = await delayTable();
+
 const originals = measurements.filter(({ row }) => row.original);
 const losing = measurements.filter(({ ratio, row }) =>
   ratio < 0.95 && row.target > 0
@@ -73,6 +84,9 @@ const madeText = `Made by \`deno task bench:report\`: times are the averages ` +
   `of \`deno bench\`, ratios the medians of ${PAIRS} alternating pairs, with ` +
   `their quartiles. ${machine.join(", ")}.`;
 const table = resultTable(measurements);
+const summary = `${meanText} ${losingText} ${workersText}`;
+const delaysText = `How late a timer comes that is due every millisecond, ` +
+  `the worst of three runs, while 512 MB are moved:\n\n${delays}`;
 
 Deno.mkdirSync(RESULTS, { recursive: true });
 write(
@@ -81,7 +95,7 @@ write(
 );
 write(
   "results.md",
-  `# Results\n\n${madeText}\n\n${meanText} ${losingText}\n\n${table}\n`,
+  `# Results\n\n${madeText}\n\n${summary}\n\n${table}\n\n${delaysText}\n`,
 );
 write(
   "results.svg",
@@ -96,7 +110,7 @@ write(
 writeReadme(`\
 ![How many times as fast as Deno.FsFile each row is](bench/results/results.svg)
 
-${meanText} ${losingText}
+${summary}
 
 <details>
 <summary>All ${measurements.length} rows as a table</summary>
@@ -105,11 +119,13 @@ ${table}
 
 </details>
 
+${delaysText}
+
 ${madeText}`);
 await new Deno.Command(Deno.execPath(), {
   args: ["fmt", "--quiet", README.pathname, RESULTS.pathname],
 }).output();
-console.log(`${table}\n\n${meanText} ${losingText}`);
+console.log(`${table}\n\n${summary}\n\n${delays}`);
 // The chart's package may have left timers.
 Deno.exit();
 
@@ -125,6 +141,22 @@ async function runBench(): Promise<Bench> {
   }).output();
   if (!success) throw new Error("deno bench failed");
   return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** How many times as fast one of two workers that read at once is as one that reads alone. */
+async function perWorker(): Promise<number> {
+  const folder = makeFolder();
+  makeFile(folder, MB);
+  const alone = readParallel(MB, 1)(MMAP_FILE, folder);
+  const two = readParallel(MB, 2)(MMAP_FILE, folder);
+  try {
+    const times = await timePairs(alone, two, PAIRS, 20_000);
+    return quantile(times.map(([alone, two]) => alone / two), 0.5);
+  } finally {
+    alone.close();
+    two.close();
+    Deno.removeSync(folder, { recursive: true });
+  }
 }
 
 /** Nanoseconds of an iteration. */

@@ -74,7 +74,7 @@ export const ROWS: readonly Row[] = [
     const path = makeText(folder);
     return { run: () => side.indexOf(path, NEEDLE), close() {} };
   }),
-  row("Search", "lines, decoded, 64 MB", (side, folder) => {
+  row("Search", "lines, 64 MB", (side, folder) => {
     const path = makeText(folder);
     return { run: () => side.lineCount(path), close() {} };
   }),

@@ -52,7 +52,24 @@ export async function moveFrom(
 
 /** As `moveFrom`, synchronously. */
 export function moveFromSync(source: ReaderSync, writer: WriterSync): number {
-  const buffer = new Uint8Array(BUFFER_SIZE);
+  // A new buffer takes 40 times as long as the 1 KB that may be all there is. Taken, so that a
+  // reader that moves bytes itself does not fill it too.
+  const buffer = spare ?? new Uint8Array(BUFFER_SIZE);
+  spare = undefined;
+  try {
+    return moveThrough(buffer, source, writer);
+  } finally {
+    if (buffer.length > 0) spare = buffer;
+  }
+}
+
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+function moveThrough(
+  buffer: Uint8Array,
+  source: ReaderSync,
+  writer: WriterSync,
+): number {
   const progress = new Progress();
   let moved = 0;
   for (;;) {
