@@ -1,5 +1,5 @@
 import { rowsIn } from "./fallback_cost.ts";
-import { makeFolder } from "./sides.ts";
+import { makeFolder } from "./files.ts";
 
 const folder = makeFolder();
 addEventListener("unload", () => {

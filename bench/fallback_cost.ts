@@ -9,7 +9,7 @@
 
 import { open, openSync } from "../mod.ts";
 import { duration, quantile, timePairs } from "./measure.ts";
-import { makeFile, makeFolder } from "./sides.ts";
+import { makeFile, makeFolder } from "./files.ts";
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
