@@ -3,6 +3,8 @@
 #
 #   scripts/test_arm64.sh [argument of deno test]...
 #
+# Of many cases that are alike one in four is tried; with MMAPFILE_ONE_IN=1 all are, which takes long.
+#
 # What it needs is fetched once and kept, below MMAPFILE_CACHE (/var/tmp by default): 50 MB. Needs
 # root, apt and npm. Where packages cannot be had it fails.
 set -euo pipefail
