@@ -21,17 +21,18 @@ export function register(isWanted: (row: Row) => boolean): void {
   for (const comparison of COMPARISONS) {
     const { row } = comparison;
     if (!isWanted(row)) continue;
+    // Deno takes for async what is declared so.
     const common = { group: groupName(row), ...(isSlow(row) ? FEW : {}) };
     Deno.bench({
       name: FS_FILE.name,
       ...common,
       baseline: true,
-      fn: (b) => run(b, comparison, "fsFile"),
+      fn: async (b) => await run(b, comparison, "fsFile"),
     });
     Deno.bench({
       name: MMAP_FILE.name,
       ...common,
-      fn: (b) => run(b, comparison, "mmapFile"),
+      fn: async (b) => await run(b, comparison, "mmapFile"),
     });
   }
 }
