@@ -101,10 +101,11 @@ write(
   "results.svg",
   chart(
     measurements,
-    "Times as fast as Deno.FsFile",
-    `Log scale: solid line 1×, dashed 10× and 100×. Green is faster, grey even, red slower.\n${
-      machine.join(", ")
-    }`,
+    `MmapFile: ${mean.toFixed(1)} times as fast as Deno.FsFile`,
+    `That is the geometric mean of the ${originals.length} rows of the Go original. The bars are times ` +
+      `as fast, on a log scale: green is faster, grey even, red slower.\n${
+        machine.join(", ")
+      }`,
   ),
 );
 writeReadme(`\
