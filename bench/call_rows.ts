@@ -164,11 +164,9 @@ function openApartRows(): Row[] {
       close: () => void close(),
     };
   };
-  return [["Open", opening], ["Close", closing]].map(([name, prepare]) => ({
-    family: "Open and close apart",
-    name: `${name} alone`,
-    target: 0,
-    count: AT_ONCE,
-    prepare,
-  } as Row));
+  const common = { family: "Open and close apart", target: 0, count: AT_ONCE };
+  return [
+    { ...common, name: "Open alone", prepare: opening },
+    { ...common, name: "Close alone", prepare: closing },
+  ];
 }

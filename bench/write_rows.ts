@@ -7,10 +7,26 @@
 import { bytes, makeTarget } from "./files.ts";
 import { GB, KB, MB, PIECE, type Row, rowsOfSizes } from "./rows.ts";
 import type { Side } from "./sides.ts";
+import type { ReaderSync } from "../mod.ts";
 
 const AGAIN = [20, 5.5, 2, 1, 1, 1.5, 1, 1];
 
 const SHARED_MEMORY = "/dev/shm";
+
+/** Writes all of a file. */
+type Fill = <File extends Deno.FsFile>(
+  side: Side<File>,
+  file: File,
+  size: number,
+) => number;
+
+const inOneCall: Fill = (_, file, size) => file.writeSync(bytes(size));
+const in1MiB: Fill = (_, file, size) => inPieces(file, size, MB);
+const in64KiB: Fill = (_, file, size) => inPieces(file, size, 64 * KB);
+const atOnce: Fill = (side, file, size) =>
+  side.writeAtSync(file, bytes(size), 0);
+const fromReader: Fill = (side, file, size) =>
+  side.readFromSync(file, readerOf(bytes(size)));
 
 export const ROWS: readonly Row[] = [
   ...rowsOfSizes("Write", AGAIN, write),
@@ -19,13 +35,17 @@ export const ROWS: readonly Row[] = [
   piecesRow("64 KiB", 64 * KB),
   piecesRow("1 MiB", MB),
   appendRow(),
+  ...["sparse", "reserved"].flatMap((blocks) =>
+    (hasSharedMemory() ? ["disk", "tmpfs"] : ["disk"]).flatMap((disk) => [
+      freshRow("Write 500 MB, one call", 500 * MB, inOneCall, blocks, disk),
+      freshRow("Write 500 MB, 1 MiB each", 500 * MB, in1MiB, blocks, disk),
+      freshRow("Write 500 MB, 64 KiB each", 500 * MB, in64KiB, blocks, disk),
+    ])
+  ),
   ...["sparse", "reserved"].flatMap((blocks) => [
-    freshRow(blocks, "1 GB", GB, "one call", GB),
-    ...[...hasSharedMemory() ? ["tmpfs"] : [], "disk"].flatMap((disk) => [
-      freshRow(blocks, "500 MB", 500 * MB, "one call", 500 * MB, disk),
-      freshRow(blocks, "500 MB", 500 * MB, "1 MiB each", MB, disk),
-      freshRow(blocks, "500 MB", 500 * MB, "64 KiB each", 64 * KB, disk),
-    ]),
+    freshRow("Write 1 GB, one call", GB, inOneCall, blocks),
+    freshRow("WriteAt 500 MB, one call", 500 * MB, atOnce, blocks),
+    freshRow("ReadFrom 500 MB", 500 * MB, fromReader, blocks),
   ]),
 ];
 
@@ -73,21 +93,25 @@ function readFrom(size: number): Row["prepare"] {
         let sum = 0;
         for (let i = 0; i < count; i++) {
           file.seekSync(0, Deno.SeekMode.Start);
-          let at = 0;
-          sum += side.readFromSync(file, {
-            readSync(p) {
-              if (at === size) return null;
-              const piece = data.subarray(at, at + p.length);
-              p.set(piece);
-              at += piece.length;
-              return piece.length;
-            },
-          });
+          sum += side.readFromSync(file, readerOf(data));
         }
         return sum;
       },
       close: () => file.close(),
     };
+  };
+}
+
+function readerOf(data: Uint8Array): ReaderSync {
+  let at = 0;
+  return {
+    readSync(p) {
+      if (at === data.length) return null;
+      const piece = data.subarray(at, at + p.length);
+      p.set(piece);
+      at += piece.length;
+      return piece.length;
+    },
   };
 }
 
@@ -139,25 +163,31 @@ function appendRow(): Row {
   };
 }
 
+function inPieces(file: Deno.FsFile, size: number, piece: number): number {
+  const data = bytes(piece);
+  let sum = 0;
+  while (sum < size) sum += file.writeSync(data.subarray(0, size - sum));
+  return sum;
+}
+
 /** A new file, written once. */
 function freshRow(
-  blocks: string,
   name: string,
   size: number,
-  call: string,
-  piece: number,
+  fill: Fill,
+  blocks: string,
   disk = "disk",
 ): Row {
   return {
     family: "Fresh file",
-    name: `Write ${name}, ${call}, ${blocks}, ${disk}`,
+    name: `${name}, ${blocks}, ${disk}`,
     target: 1,
     long: true,
     count: 1,
     prepare(side, folder) {
       const parent = disk === "disk" ? folder : SHARED_MEMORY;
       const own = Deno.makeTempDirSync({ dir: parent, prefix: "mmapfile-" });
-      const data = bytes(piece);
+      bytes(size);
       const open = () => {
         const path = makeTarget(own, size, blocks === "reserved");
         const file = openTarget(side, path);
@@ -171,13 +201,7 @@ function freshRow(
           file.close();
           file = open();
         },
-        run() {
-          let sum = 0;
-          while (sum < size) {
-            sum += file.writeSync(data.subarray(0, size - sum));
-          }
-          return sum;
-        },
+        run: () => fill(side, file, size),
         close() {
           file.close();
           Deno.removeSync(own);
