@@ -133,8 +133,8 @@ Deno.exit();
 async function runBench(): Promise<Bench> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["bench", "--json", "--allow-read", "--allow-write", "--allow-ffi"],
-      "bench/",
+      // Deno lets nothing less see /dev/shm, where the tmpfs is.
+      ...["bench", "--json", "--allow-all", "bench/"],
     ],
     cwd: PROJECT,
     stdin: "null",
@@ -165,8 +165,8 @@ function average(group: string, name: string): number {
   const found = bench.benches.find((bench) =>
     bench.group === group && bench.name === name
   );
-  const { ok } = found!.results[0];
-  if (ok === undefined) throw new Error(`${group} failed: ${name}`);
+  const ok = found?.results[0].ok;
+  if (ok === undefined) throw new Error(`${group}, ${name}: not measured`);
   return ok.avg;
 }
 
