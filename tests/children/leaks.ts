@@ -337,12 +337,14 @@ const cases: Record<string, () => unknown> = {
 
   async afterClose() {
     const buffer = new Uint8Array(10);
+    // One for all: each would be a mapping until it is collected.
+    const large = new Uint8Array(2 << 20);
     const uses: ((file: MmapFile) => unknown)[] = [
       (file) => file.readSync(buffer),
       (file) => file.read(buffer),
-      (file) => file.readAt(new Uint8Array(2 << 20), 0),
+      (file) => file.readAt(large, 0),
       (file) => file.writeSync(buffer),
-      (file) => file.write(new Uint8Array(2 << 20)),
+      (file) => file.write(large),
       (file) => file.bytes(),
       (file) => file.truncateSync(10),
       (file) => file.truncate(10),
