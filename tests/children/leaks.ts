@@ -12,6 +12,7 @@ import {
   open,
   openSync,
 } from "../../mod.ts";
+import { isEmulated } from "../reason.ts";
 import { collect, countDescriptors, countMappings, sleep } from "./memory.ts";
 
 const [name, directory] = Deno.args;
@@ -21,8 +22,8 @@ const missing = `${directory}/missing`;
 const WRITE: MmapOpenOptions = { read: true, write: true };
 const CREATE: MmapOpenOptions = { ...WRITE, create: true };
 
-/** Mappings of the process that may come and go: V8's heap, threads. */
-const SLACK = 60;
+/** Mappings of the process that may come and go: V8's heap, threads, and more of QEMU's own. */
+const SLACK = isEmulated ? 150 : 60;
 
 Deno.writeFileSync(path, new Uint8Array(3 * PAGE).fill(1));
 
