@@ -16,7 +16,7 @@ const MIB = 1 << 20;
 const FALLBACK = { backend: "fallback" } as const;
 
 /** The same work by both, each called for a count of times. */
-export interface Row {
+interface Row {
   readonly name: string;
   /** What the other side is. */
   readonly against: string;
@@ -25,7 +25,7 @@ export interface Row {
 }
 
 /** The rows, on files of this folder. */
-export function rowsIn(folder: string): Row[] {
+function rowsIn(folder: string): Row[] {
   const path = makeFile(folder, MIB);
   const p = new Uint8Array(4 * KIB);
   const ours = openSync(path, FALLBACK);
