@@ -5,7 +5,7 @@
 
 import * as library from "../mod.ts";
 import type { MmapFile, MmapOpenOptions } from "../mod.ts";
-import type { Reason } from "./reason.ts";
+import { isWindows, type Reason } from "./reason.ts";
 
 export * from "../mod.ts";
 
@@ -16,8 +16,6 @@ if (asked !== undefined && asked !== "fallback") {
 
 /** Whether memory is a copy of the file, so that each sees changes of the other at a sync or a refresh. */
 export const isCopy: boolean = asked === "fallback";
-
-export const isWindows: boolean = Deno.build.os === "windows";
 
 /** Whether others can cut a file that is open here: Windows refuses it to all while there is a mapping. */
 export const mayBeCut: boolean = !isWindows || isCopy;

@@ -14,7 +14,8 @@ import {
   ReadOnlyError,
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { isCopy, isWindows } from "./backend.ts";
+import { isCopy } from "./backend.ts";
+import { isWindows } from "./reason.ts";
 import { equal, type Outcome, outcomeOf, pattern, TempDir } from "./temp.ts";
 
 const { Start, Current, End } = Deno.SeekMode;

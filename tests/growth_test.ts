@@ -19,15 +19,10 @@ import {
   TruncatedError,
 } from "@mmapfile/mmapfile";
 import { commandOf, deno } from "./child.ts";
-import {
-  isCopy,
-  isWindows,
-  NO_ADDRESSES,
-  NO_BLOCKS,
-  NOT_CUT,
-} from "./backend.ts";
+import { isCopy, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./backend.ts";
 import {
   isEmulated,
+  isWindows,
   NO_GUARD,
   NO_LISTING,
   type Reason,

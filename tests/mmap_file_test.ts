@@ -31,8 +31,14 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, isWindows } from "./backend.ts";
-import { NO_STRAY_WRITES, type Reason, unless, WINE_LOCKS } from "./reason.ts";
+import { isCopy } from "./backend.ts";
+import {
+  isWindows,
+  NO_STRAY_WRITES,
+  type Reason,
+  unless,
+  WINE_LOCKS,
+} from "./reason.ts";
 import {
   decode,
   encode,

@@ -17,9 +17,10 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isWindows, NO_ADDRESSES, NO_BLOCKS } from "./backend.ts";
+import { NO_ADDRESSES, NO_BLOCKS } from "./backend.ts";
 import {
   isEmulated,
+  isWindows,
   isWine,
   NO_LINKS,
   NO_MODES,

@@ -45,7 +45,7 @@ export function unlessSampled(k: number): Reason {
 export const isWine: boolean = Deno.env.get("MMAPFILE_WINE") === "1";
 
 const { os } = Deno.build;
-const isWindows = os === "windows";
+export const isWindows: boolean = os === "windows";
 
 export const NO_GUARD: Reason = os !== "linux" &&
   "the guard is built for Linux";

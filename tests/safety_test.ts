@@ -1,8 +1,9 @@
 /** What could kill the process, each in a process of its own, judged by how that ends. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { isWindows, mayBeCut } from "./backend.ts";
+import { mayBeCut } from "./backend.ts";
 import {
+  isWindows,
   isWine,
   NO_LISTING,
   NO_STRAY_WRITES,

@@ -10,10 +10,15 @@ import {
   SLOTS,
   WAITING,
 } from "./children/tasks.ts";
-import { type Reason, unless, WINE_APPENDS, WINE_LOCKS } from "./reason.ts";
+import {
+  isWindows,
+  type Reason,
+  unless,
+  WINE_APPENDS,
+  WINE_LOCKS,
+} from "./reason.ts";
 import { deno } from "./child.ts";
 
-const isPosix = Deno.build.os !== "windows";
 const SCRIPT = new URL("./children/sharing.ts", import.meta.url).href;
 const WORKER = new URL("./workers/sharing.ts", import.meta.url);
 
@@ -311,7 +316,6 @@ test(
     file.bytes()[5005] = 3;
     assertEquals(part.bytes()[4], 3);
   },
-  { reason: !isPosix && false },
 );
 
 test(
@@ -326,7 +330,7 @@ test(
     reader.refresh();
     assertEquals(reader.size, file.size);
   },
-  { reason: !isPosix && "Windows replaces no file that is open" },
+  { reason: isWindows && "Windows replaces no file that is open" },
 );
 
 function sleep(ms: number): Promise<void> {
