@@ -49,7 +49,10 @@ export interface MappingOptions {
 
 /** One file in memory. Positions are relative to `MappingOptions.offset`. */
 export interface Mapping {
-  /** The mapped memory: empty when nothing is mapped. Replaced by `map`, emptied by `unmap`. */
+  /**
+   * The mapped memory: empty when nothing is mapped. Replaced by `map`, emptied by `unmap`. May be
+   * made only when it is asked for; until then `faults` says nothing of it.
+   */
   readonly buffer: ArrayBuffer;
   /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
   readonly moved: boolean;

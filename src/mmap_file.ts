@@ -167,7 +167,7 @@ export class MmapFile implements Disposable {
   #writeLimit = -1;
 
   /** The blocks of `DIRECT` bytes that large writes have gone to. */
-  readonly #written: Set<number> = new Set();
+  #written: Set<number> | null = null;
   /** Small writes past the end since the event loop last had its turn. */
   #run = 0;
   /** Bytes appended since the size of the file was last learnt. */
@@ -198,10 +198,9 @@ export class MmapFile implements Disposable {
     this.#file = file;
     this.#mapping = mapping;
     this.#access = access;
-    this.#size = size;
     this.#faults = mapping.faults;
     mapping.map(size);
-    this.#adopt();
+    this.#setSize(size);
   }
 
   /**
@@ -2080,6 +2079,7 @@ export class MmapFile implements Disposable {
     const length = p.length;
     const end = position + length;
     if (length === 0) return;
+    if (position < this.#size) this.#take();
     if (end <= this.#memoryLimit() && !this.#isFresh(p, position, end)) {
       return this.#change(p, position);
     }
@@ -2116,10 +2116,11 @@ export class MmapFile implements Disposable {
   #isFresh(p: Uint8Array, position: number, end: number): boolean {
     const { length } = p;
     if (length < DIRECT || !this.#mapping.sharesPages) return false;
+    const written = this.#written ??= new Set();
     let isFresh = false;
     for (let at = position - position % DIRECT; at < end; at += DIRECT) {
-      if (this.#written.has(at)) continue;
-      this.#written.add(at);
+      if (written.has(at)) continue;
+      written.add(at);
       isFresh = true;
     }
     return isFresh && !this.#mapping.holds(p.buffer);
@@ -2177,9 +2178,14 @@ export class MmapFile implements Disposable {
     if (isStale || size > this.#bytes.length - this.#start) this.#map();
   }
 
-  /** Maps what is not mapped yet of a file that has grown. */
+  /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */
   #cover(): void {
+    this.#take();
     if (this.#bytes.length - this.#start < this.#size) this.#map();
+  }
+
+  #take(): void {
+    if (this.#mapping.buffer !== this.#buffer) this.#adopt();
   }
 
   /** Maps the file at its size. Where that fails memory may have moved all the same. */
@@ -2196,12 +2202,12 @@ export class MmapFile implements Disposable {
     try {
       return this.#mapping.expose(this.#size);
     } finally {
-      if (this.#mapping.buffer !== this.#buffer) this.#adopt();
+      this.#take();
     }
   }
 
   #unmap(): void {
-    this.#written.clear();
+    this.#written = null;
     try {
       this.#mapping.unmap();
     } finally {
@@ -2211,8 +2217,8 @@ export class MmapFile implements Disposable {
 
   /** Takes over what the mapping says of its memory. */
   #adopt(): void {
-    const { buffer, start, faults } = this.#mapping;
-    this.#faults = faults;
+    const { buffer, start } = this.#mapping;
+    this.#faults = this.#mapping.faults;
     this.#start = start;
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;

@@ -263,7 +263,7 @@ export class PosixFile implements FileOps {
     const fields = this.#statx(statx, STATX_TYPE | STATX_SIZE);
     return {
       mode: fields.getUint16(28, true),
-      size: Number(fields.getBigUint64(40, true)),
+      size: unsigned(fields, 40),
     };
   }
 

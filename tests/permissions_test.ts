@@ -14,7 +14,11 @@ const SCRIPT = new URL("./children/permissions.ts", import.meta.url).href;
 /** The user who owns nothing. */
 const NOBODY = 65534;
 
-type Settings = MmapOpenOptions & { isAsync?: boolean; user?: number };
+type Settings = MmapOpenOptions & {
+  isAsync?: boolean;
+  user?: number;
+  isRevoked?: boolean;
+};
 
 /** How the open of one path ended. */
 interface Ending {
@@ -301,6 +305,19 @@ test(
       );
     }
     assertUntouched(allowed);
+  },
+);
+
+test(
+  "A file that was read from is read and closed as before once ffi is revoked",
+  false,
+  async (allowed) => {
+    const [{ text, message }] = await tryOpen(
+      ["--allow-read", "--allow-ffi"],
+      { isRevoked: true },
+      `${allowed}/inside`,
+    );
+    assertEquals([text, message], ["insi", undefined]);
   },
 );
 

@@ -189,6 +189,7 @@ for (
     ["grown", 1],
     ["cut", 1],
     ["empty", 1],
+    ["unused", 1],
     ["window", 1],
     ["stream", 1],
   ].entries()

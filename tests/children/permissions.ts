@@ -2,21 +2,26 @@
  * Tries to open files with the permissions that it was started with.
  * `deno run --allow-... permissions.ts OPTIONS PATH...` prints one line of JSON for each path.
  *
- * OPTIONS is JSON: those of `open`, and `user`, to whom the process changes first.
+ * OPTIONS is JSON: those of `open`, and `user`, to whom the process changes first, and `isRevoked`:
+ * whether ffi is given up once the file is open and a byte was read.
  */
 
 import { type MmapOpenOptions, open, openSync } from "../../mod.ts";
 
 const [settings, ...paths] = Deno.args;
-const { user, isAsync, ...options } = JSON.parse(settings) as
+const { user, isAsync, isRevoked, ...options } = JSON.parse(settings) as
   & MmapOpenOptions
-  & { user?: number; isAsync?: boolean };
+  & { user?: number; isAsync?: boolean; isRevoked?: boolean };
 
 if (user !== undefined) becomeUser(user);
 
 for (const path of paths) {
   try {
     using file = isAsync ? await open(path, options) : openSync(path, options);
+    if (isRevoked) {
+      file.readSync(new Uint8Array(1));
+      Deno.permissions.revokeSync({ name: "ffi" });
+    }
     const isWritten = options.write || options.append || options.copyOnWrite;
     if (isWritten) file.writeSync(new TextEncoder().encode("mine"));
     const text = new TextDecoder().decode(file.bytes(0, 4));

@@ -330,6 +330,7 @@ const cases: Record<string, () => void | Promise<void>> = {
         return file.bytes()[0];
       },
       empty: () => openSync(`${path}-empty`).size,
+      unused: () => openSync(path, write).size,
       window: () => openSync(path, { offset: 5000, length: 100 }).bytes()[0],
       async stream() {
         const reader = openSync(path).readable.getReader();
