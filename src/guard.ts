@@ -20,7 +20,16 @@
  * @module
  */
 
-import { libc, MAP_PRIVATE, platform, PROT_READ, PROT_WRITE } from "./libc.ts";
+import {
+  libc,
+  MAP_FAILED,
+  MAP_PRIVATE,
+  platform,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from "./libc.ts";
+import { machineCode } from "./machine_code.ts";
 
 /** A guarded range of memory. */
 export interface GuardedRange {
@@ -83,9 +92,7 @@ const HELD = 1 << 29;
 const TABLE_SIZE = 1 << 20;
 const SLOTS = (TABLE_SIZE - HEADER) / SLOT;
 
-const PROT_EXEC = 4; // include/uapi/asm-generic/mman-common.h
 const SIGBUS = 7; // include/uapi/asm-generic/signal.h
-const MAP_FAILED = 0xffff_ffff_ffff_ffffn; // (void *) -1
 const SMALLEST_PAGE = 4096n;
 
 // struct sigaction of glibc (sysdeps/unix/sysv/linux/bits/sigaction.h) and musl: a
@@ -103,7 +110,7 @@ const SA_NODEFER = 0x40000000;
 /*
  * The handler, for each architecture: void handler(int signal, siginfo_t *, void *).
  * Left of the bar stand the bytes, or for arm64 the words, right of it what they mean
- * to an assembler: `tests/guard_test.ts` assembles it and compares.
+ * to an assembler: `tests/machine_code_test.ts` assembles it and compares.
  *
  * Who stood before gets the signals that are none of ours. Rust's handler, which Deno
  * has, answers a first SIGBUS by putting SIG_DFL in its place and so in ours: we stand
@@ -393,18 +400,6 @@ export const LISTINGS: Partial<Record<typeof Deno.build.arch, string>> = {
   x86_64: X86_64,
   aarch64: AARCH64,
 };
-
-/** The bytes of a listing. Both architectures are little-endian: a word starts with its last byte. */
-export function machineCode(listing: string): Uint8Array<ArrayBuffer> {
-  const units = listing.replace(/\|.*/g, "").match(/\w+/g) ?? [];
-  const bytes: number[] = [];
-  for (const unit of units) {
-    for (let end = unit.length; end > 0; end -= 2) {
-      bytes.push(parseInt(unit.slice(end - 2, end), 16));
-    }
-  }
-  return Uint8Array.from(bytes);
-}
 
 /** The table that a handler looks addresses up in. */
 class Table {

@@ -97,8 +97,10 @@ export const platform: Constants | undefined = CONSTANTS[Deno.build.os];
 // The same on every system above: POSIX, <sys/mman.h>, <sys/file.h>, <unistd.h>.
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
+export const PROT_EXEC = 4;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
+export const MAP_FAILED = 0xffff_ffff_ffff_ffffn; // (void *) -1
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
 export const LOCK_SH = 1;

@@ -66,6 +66,8 @@ export interface Mapping {
   readonly sharesPages: boolean;
   /** The system's own search, where it has one. */
   readonly memmem?: Memmem;
+  /** Does what `target.set(source)` does, faster for many megabytes; the two must not overlap. */
+  readonly copyLarge?: (target: Uint8Array, source: Uint8Array) => void;
   /** Whether the file's own sync finds what was changed in memory, with no flush before it. */
   readonly syncFindsMemory: boolean;
 

@@ -91,6 +91,9 @@ const DIRECT = 64 << 10;
 /** Bytes of a write beside which two system calls cost nothing. */
 const HUGE = 256 << 10;
 
+/** Bytes that a processor's caches may hold: copies of more go past them. */
+const CACHES = 32 << 20;
+
 /** Small writes after which a run of them is long, and how often the size of the file is then asked for. */
 const LONG_RUN = 256;
 const LONG_RUN_STEP = 64;
@@ -1872,11 +1875,25 @@ export class MmapFile implements Disposable {
   #copyTo(p: Uint8Array, position: number, length: number): void {
     if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
     try {
-      p.set(new Uint8Array(this.#buffer, this.#start + position, length));
+      const source = new Uint8Array(
+        this.#buffer,
+        this.#start + position,
+        length,
+      );
+      if (length < CACHES) p.set(source);
+      else this.#copyLarge(p, source);
     } catch (error) {
       throw this.#explain("read", error);
     }
     if (this.#faults[0] !== 0) throw this.#cut("read");
+  }
+
+  #copyLarge(target: Uint8Array, source: Uint8Array): void {
+    const mapping = this.#mapping;
+    const mayOverlap = mapping.holds(target.buffer) &&
+      mapping.holds(source.buffer);
+    if (mapping.copyLarge === undefined || mayOverlap) target.set(source);
+    else mapping.copyLarge(target, source);
   }
 
   /** Copies to memory, and says so where that has to be known. */
@@ -1888,7 +1905,9 @@ export class MmapFile implements Disposable {
   #copyFrom(p: Uint8Array, position: number): void {
     if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
     try {
-      this.#bytes.set(p, this.#start + position);
+      const at = this.#start + position;
+      if (p.length < CACHES) this.#bytes.set(p, at);
+      else this.#copyLarge(this.#bytes.subarray(at), p);
     } catch (error) {
       throw this.#explain("write", error);
     }

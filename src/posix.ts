@@ -15,6 +15,7 @@ import {
   MADV_RANDOM,
   MADV_SEQUENTIAL,
   MADV_WILLNEED,
+  MAP_FAILED,
   MAP_PRIVATE,
   MAP_SHARED,
   memmem,
@@ -26,6 +27,7 @@ import {
   SEEK_END,
   systemError,
 } from "./libc.ts";
+import { copyLarge } from "./large_copy.ts";
 import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
 import type { Memmem } from "./search.ts";
@@ -58,6 +60,7 @@ class PosixMapping implements Mapping {
   start = 0;
   readonly sharesPages: boolean;
   readonly memmem: Memmem = memmem;
+  readonly copyLarge = copyLarge;
   readonly syncFindsMemory: boolean = platform!.fsyncWritesMemory;
 
   readonly #fd: number;
@@ -358,7 +361,6 @@ const E = osConstants.errno;
 const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
 const NOTHING = new Uint8Array(0);
-const MAP_FAILED = 0xffff_ffff_ffff_ffffn; // (void *) -1
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;

@@ -312,12 +312,15 @@ test(
   "A file that was read from is read and closed as before once ffi is revoked",
   false,
   async (allowed) => {
-    const [{ text, message }] = await tryOpen(
-      ["--allow-read", "--allow-ffi"],
-      { isRevoked: true },
-      `${allowed}/inside`,
-    );
-    assertEquals([text, message], ["insi", undefined]);
+    for (const size of [6, 40 << 20]) {
+      Deno.truncateSync(`${allowed}/inside`, size);
+      const [{ text, message }] = await tryOpen(
+        ["--allow-read", "--allow-ffi"],
+        { isRevoked: true },
+        `${allowed}/inside`,
+      );
+      assertEquals([text, message], ["insi", undefined]);
+    }
   },
 );
 

@@ -27,6 +27,8 @@ const CASES = [
   "includes",
   "decode",
   "digest",
+  "largeRead",
+  "largeWrite",
   "writeSync1KB",
   "writeSync1MB",
   "writeAtSync",

@@ -3,7 +3,7 @@
  * `deno run --allow-... permissions.ts OPTIONS PATH...` prints one line of JSON for each path.
  *
  * OPTIONS is JSON: those of `open`, and `user`, to whom the process changes first, and `isRevoked`:
- * whether ffi is given up once the file is open and a byte was read.
+ * whether ffi is given up once the file is open and a byte was read, and then all of it is.
  */
 
 import { type MmapOpenOptions, open, openSync } from "../../mod.ts";
@@ -21,6 +21,7 @@ for (const path of paths) {
     if (isRevoked) {
       file.readSync(new Uint8Array(1));
       Deno.permissions.revokeSync({ name: "ffi" });
+      file.readAtSync(new Uint8Array(file.size), 0);
     }
     const isWritten = options.write || options.append || options.copyOnWrite;
     if (isWritten) file.writeSync(new TextEncoder().encode("mine"));

@@ -6,9 +6,10 @@
 import { openSync } from "../../mod.ts";
 import type { MmapFile } from "../../mod.ts";
 
-const SIZE = 8 << 20;
 const [name, newLength, guard, path] = Deno.args;
 const cut = Number(newLength);
+const isLarge = name.startsWith("large");
+const SIZE = (isLarge ? 40 : 8) << 20;
 
 /** Each case touches bytes behind the cut, and gives back what it saw of them. */
 const CASES: Record<string, (file: MmapFile) => unknown> = {
@@ -48,6 +49,11 @@ const CASES: Record<string, (file: MmapFile) => unknown> = {
   async readable(file) {
     for await (const _ of file.readable);
   },
+  largeRead(file) {
+    file.seekSync(0, 0);
+    return file.readSync(new Uint8Array(SIZE));
+  },
+  largeWrite: (file) => file.writeAtSync(new Uint8Array(SIZE), 0),
   writeSync1KB: (file) => {
     file.seekSync(SIZE - 2048, 0);
     return file.writeSync(new Uint8Array(1024).fill(1));
@@ -95,6 +101,8 @@ const file = openSync(path, {
   grow: name.startsWith("grow"),
   guard: guard === "on",
 });
+// The first write of so much goes through the descriptor, the second through memory.
+if (isLarge) file.writeAtSync(new Uint8Array(SIZE).fill(10), 0);
 Deno.truncateSync(path, cut);
 try {
   console.log("returned", await CASES[name](file));

@@ -4,6 +4,7 @@
  */
 
 import { guardRange, NAMES } from "../../src/guard.ts";
+import { copyLarge } from "../../src/large_copy.ts";
 import { libc } from "../../src/libc.ts";
 import {
   anonymous,
@@ -513,6 +514,9 @@ const cases: Record<string, () => void | Promise<void>> = {
     const PR_MDWE_REFUSE_EXEC_GAIN = 1n;
     prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0n);
     console.log(guardRange(address, PAGE), handler() === stood);
+    const copy = new Uint8Array(1000);
+    copyLarge(copy, copy.map((_, i) => i));
+    console.log(copy[999]);
   },
 };
 
