@@ -82,11 +82,11 @@ const encoder = new TextEncoder();
 /** Characters that are written sooner than `encodeInto`, 190 ns a call, has begun (measured). */
 const SHORT = 24;
 
-/** Bytes of a write beside which a system call costs little. */
-const BULK = 4 << 10;
-
 /** Bytes of a write from which on it may go through the descriptor. */
 const DIRECT = 64 << 10;
+
+/** Blocks of `DIRECT` bytes that are kept account of together: 64 MiB. */
+const REGION = 1 << 10;
 
 /** Bytes of a write beside which two system calls cost nothing. */
 const HUGE = 256 << 10;
@@ -94,7 +94,7 @@ const HUGE = 256 << 10;
 /** Bytes that a processor's caches may hold: copies of more go past them. */
 const CACHES = 32 << 20;
 
-/** Small writes after which a run of them is long, and how often the size of the file is then asked for. */
+/** Writes after which a run of them is long, and how often the size of the file is then asked for. */
 const LONG_RUN = 256;
 const LONG_RUN_STEP = 64;
 
@@ -169,9 +169,9 @@ export class MmapFile implements Disposable {
   /** The end of what may be written without a further look; -1 when every write wants one. */
   #writeLimit = -1;
 
-  /** The blocks of `DIRECT` bytes that large writes have gone to. */
-  #written: Set<number> | null = null;
-  /** Small writes past the end since the event loop last had its turn. */
+  /** For each block of `DIRECT` bytes, in regions of `REGION`, whether a large write has gone to it. */
+  #written: Uint8Array[] = [];
+  /** Writes through the descriptor, of less than `HUGE`, since the event loop last had its turn. */
   #run = 0;
   /** Bytes appended since the size of the file was last learnt. */
   #appended = 0;
@@ -2135,11 +2135,16 @@ export class MmapFile implements Disposable {
   #isFresh(p: Uint8Array, position: number, end: number): boolean {
     const { length } = p;
     if (length < DIRECT || !this.#mapping.sharesPages) return false;
-    const written = this.#written ??= new Set();
     let isFresh = false;
-    for (let at = position - position % DIRECT; at < end; at += DIRECT) {
-      if (written.has(at)) continue;
-      written.add(at);
+    for (
+      let block = Math.floor(position / DIRECT);
+      block * DIRECT < end;
+      block++
+    ) {
+      const region = this.#written[Math.floor(block / REGION)] ??=
+        new Uint8Array(REGION);
+      if (region[block % REGION] !== 0) continue;
+      region[block % REGION] = 1;
       isFresh = true;
     }
     return isFresh && !this.#mapping.holds(p.buffer);
@@ -2147,17 +2152,16 @@ export class MmapFile implements Disposable {
 
   /**
    * Throws if the file no longer reaches as far as it did: a write past its end would fill the gap
-   * with zeros. To ask costs a quarter of a small write, so in a long run of those, to which the
-   * event loop is not let in between, it is asked before some only. Before a large one there is
-   * the time to wait for a truncation that has begun.
+   * with zeros. To ask costs a quarter of a small write and a twentieth of one of 64 KiB, so in a
+   * long run of those, to which the event loop is not let in between, it is asked before some only.
+   * Before a larger one there is the time to wait for a truncation that has begun.
    */
   #checkEnd(length: number): void {
-    if (length < BULK) {
+    if (length < HUGE) {
       if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
-      if (this.#run > LONG_RUN && this.#run % LONG_RUN_STEP !== 0) return;
-    } else if (length >= HUGE) {
-      this.#mapping.awaitTruncation?.();
-    }
+      const step = Math.min(LONG_RUN_STEP, Math.floor(HUGE / length));
+      if (this.#run > LONG_RUN && this.#run % step !== 0) return;
+    } else this.#mapping.awaitTruncation?.();
     this.#checkSize("write");
   }
 
@@ -2226,7 +2230,7 @@ export class MmapFile implements Disposable {
   }
 
   #unmap(): void {
-    this.#written = null;
+    this.#written.length = 0;
     try {
       this.#mapping.unmap();
     } finally {
