@@ -1873,19 +1873,51 @@ export class MmapFile implements Disposable {
   }
 
   #copyTo(p: Uint8Array, position: number, length: number): void {
+    if (length >= CACHES) return this.#copyLargeTo(p, position, length);
     if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
     try {
-      const source = new Uint8Array(
-        this.#buffer,
-        this.#start + position,
-        length,
-      );
-      if (length < CACHES) p.set(source);
-      else this.#copyLarge(p, source);
+      p.set(new Uint8Array(this.#buffer, this.#start + position, length));
     } catch (error) {
       throw this.#explain("read", error);
     }
     if (this.#faults[0] !== 0) throw this.#cut("read");
+  }
+
+  #copyLargeTo(p: Uint8Array, position: number, length: number): void {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    try {
+      const at = this.#start + position;
+      this.#copyLarge(p, new Uint8Array(this.#buffer, at, length));
+    } catch (error) {
+      throw this.#explain("read", error);
+    }
+    if (this.#faults[0] !== 0) throw this.#cut("read");
+  }
+
+  #copyFrom(p: Uint8Array, position: number): void {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    try {
+      this.#bytes.set(p, this.#start + position);
+    } catch (error) {
+      throw this.#explain("write", error);
+    }
+    if (this.#faults[0] !== 0) throw this.#cut("write");
+  }
+
+  /** Copies to memory any number of bytes, and says so where that has to be known. */
+  #change(p: Uint8Array, position: number): void {
+    if (p.length < CACHES) this.#copyFrom(p, position);
+    else this.#copyLargeFrom(p, position);
+    this.#mapping.wrote?.(position, p.length);
+  }
+
+  #copyLargeFrom(p: Uint8Array, position: number): void {
+    try {
+      this.#copyLarge(this.#bytes.subarray(this.#start + position), p);
+    } catch (error) {
+      throw this.#explain("write", error);
+    }
+    if (this.#faults[0] !== 0) throw this.#cut("write");
   }
 
   #copyLarge(target: Uint8Array, source: Uint8Array): void {
@@ -1894,24 +1926,6 @@ export class MmapFile implements Disposable {
       mapping.holds(source.buffer);
     if (mapping.copyLarge === undefined || mayOverlap) target.set(source);
     else mapping.copyLarge(target, source);
-  }
-
-  /** Copies to memory, and says so where that has to be known. */
-  #change(p: Uint8Array, position: number): void {
-    this.#copyFrom(p, position);
-    this.#mapping.wrote?.(position, p.length);
-  }
-
-  #copyFrom(p: Uint8Array, position: number): void {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
-    try {
-      const at = this.#start + position;
-      if (p.length < CACHES) this.#bytes.set(p, at);
-      else this.#copyLarge(this.#bytes.subarray(at), p);
-    } catch (error) {
-      throw this.#explain("write", error);
-    }
-    if (this.#faults[0] !== 0) throw this.#cut("write");
   }
 
   *#chunks(size: number): Generator<Uint8Array<ArrayBuffer>> {
@@ -2098,7 +2112,7 @@ export class MmapFile implements Disposable {
     const length = p.length;
     const end = position + length;
     if (length === 0) return;
-    if (position < this.#size) this.#take();
+    if (position < this.#size && end > this.#memoryLimit()) this.#take();
     if (end <= this.#memoryLimit() && !this.#isFresh(p, position, end)) {
       return this.#change(p, position);
     }
@@ -2203,6 +2217,7 @@ export class MmapFile implements Disposable {
 
   /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */
   #cover(): void {
+    if (this.#bytes.length - this.#start >= this.#size) return;
     this.#take();
     if (this.#bytes.length - this.#start < this.#size) this.#map();
   }
