@@ -29,6 +29,26 @@ export type FileOps = Pick<
   | "close"
 >;
 
+/** What a file may be used for. */
+export interface Access {
+  /** Whether reads are allowed. */
+  readonly read: boolean;
+  /** Whether writes reach the file. */
+  readonly write: boolean;
+  /** Whether writes go to the end of the file, whatever the cursor says. */
+  readonly append: boolean;
+  /** Whether a write over the end extends the file. */
+  readonly grow: boolean;
+  /** Whether writes stay in memory. */
+  readonly copyOnWrite: boolean;
+  /** Where in the file position 0 lies. */
+  readonly offset: number;
+  /** How many bytes from there on there are to see; Infinity for all. */
+  readonly length: number;
+  /** Whether an offset or a length was given. */
+  readonly isWindow: boolean;
+}
+
 /** How a file is to be mapped. */
 export interface MappingOptions {
   /** The file as the user named it, for messages. */

@@ -14,7 +14,7 @@ import {
   TruncatedError,
 } from "./errors.ts";
 import { nextTurn } from "./event_loop.ts";
-import type { FileOps, Mapping } from "./mapping.ts";
+import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
@@ -26,22 +26,6 @@ import type {
   Writer,
   WriterSync,
 } from "./types.ts";
-
-/** What a file may be used for, decided at open. */
-export interface Access {
-  /** Whether reads are allowed. */
-  readonly read: boolean;
-  /** Whether writes are allowed, to the file or, copy-on-write, to memory. */
-  readonly write: boolean;
-  /** Whether writes go to the end of the file, whatever the cursor says. */
-  readonly append: boolean;
-  /** Whether a write over the end extends the file. */
-  readonly grow: boolean;
-  /** Whether writes stay in memory. */
-  readonly copyOnWrite: boolean;
-  /** The part of the file that is mapped, if not all: its first byte, and its length or Infinity. */
-  readonly window?: { readonly offset: number; readonly length: number };
-}
 
 /**
  * A constructor of typed arrays over a given buffer, such as `Int32Array`: what {@linkcode MmapFile.view} takes.
@@ -1649,7 +1633,7 @@ export class MmapFile implements Disposable {
    */
   flushSync(offset = 0, length: number = this.size - offset): void {
     this.#checkRange("flush", offset, length);
-    if (!this.#access.write || this.#access.copyOnWrite) return;
+    if (!this.#access.write) return;
     this.#mapping.flushSync(offset, length);
     if (!this.#mapping.syncFindsMemory) this.#file.syncDataSync();
     this.#checkSize("flush");
@@ -1809,10 +1793,10 @@ export class MmapFile implements Disposable {
    */
   close(): void {
     if (this.#closed) throw this.#closedError("close");
-    const { write, copyOnWrite } = this.#access;
+    const { write } = this.#access;
     try {
       if (this.#appended > 0) this.#settle();
-      if (write && !copyOnWrite && !this.#truncated) this.#checkSize("close");
+      if (write && !this.#truncated) this.#checkSize("close");
     } finally {
       this.#closed = true;
       try {
@@ -2183,7 +2167,7 @@ export class MmapFile implements Disposable {
     this.#checkWritable("truncate");
     this.#checkOffset("truncate", length);
     if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
-    if (this.#access.window !== undefined) {
+    if (this.#access.isWindow) {
       throw new TypeError(
         `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
       );
@@ -2205,7 +2189,7 @@ export class MmapFile implements Disposable {
   #mapAsItIs(): void {
     const size = Math.min(
       this.#mapping.fileSize(),
-      this.#access.window?.length ?? Infinity,
+      this.#access.length,
     );
     const isStale = this.#truncated || this.#faults[0] !== 0 ||
       this.#mapping.moved || size < this.#size;
@@ -2267,11 +2251,12 @@ export class MmapFile implements Disposable {
 
   #setSize(size: number): void {
     this.#size = size;
-    const { read, write, append } = this.#access;
+    const { read, write, append, copyOnWrite } = this.#access;
     const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
     const isUntold = this.#mapping.wrote === undefined;
-    this.#writeLimit = write && !append && isUntold ? limit : -1;
+    const isWritten = (write && !append) || copyOnWrite;
+    this.#writeLimit = isWritten && isUntold ? limit : -1;
   }
 
   /** The end of the bytes that are in memory; -1 when none may be used. */
@@ -2304,7 +2289,7 @@ export class MmapFile implements Disposable {
     length: number = this.size - offset,
   ): Promise<void> {
     this.#checkRange("flush", offset, length);
-    if (!this.#access.write || this.#access.copyOnWrite) return;
+    if (!this.#access.write) return;
     await this.#mapping.flush(offset, length);
     if (!this.#mapping.syncFindsMemory) {
       await this.#opened("flush").syncData();
@@ -2358,7 +2343,8 @@ export class MmapFile implements Disposable {
 
   #checkWritable(action: string, p?: Uint8Array): void {
     this.#opened(action);
-    if (!this.#access.write) throw this.#readOnlyError(action);
+    const { write, copyOnWrite } = this.#access;
+    if (!write && !copyOnWrite) throw this.#readOnlyError(action);
     this.#checkWhole(action);
     if (p !== undefined && !(p instanceof Uint8Array)) {
       throw this.#notBytes(action);
@@ -2393,7 +2379,7 @@ export class MmapFile implements Disposable {
   }
 
   #checkStat(info: Deno.FileInfo): void {
-    const end = (this.#access.window?.offset ?? 0) + this.#size;
+    const end = this.#access.offset + this.#size;
     if (info.size < end) throw this.#cut("stat");
   }
 

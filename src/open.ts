@@ -6,7 +6,7 @@
 
 import { ffiDenied } from "./errors.ts";
 import { fallback } from "./fallback.ts";
-import type { Backend, FileOps, Mapping, MappingOptions } from "./mapping.ts";
+import type { Backend, FileOps, Mapping } from "./mapping.ts";
 import { MmapFile } from "./mmap_file.ts";
 import { checkOptions, type OpenRequest } from "./options.ts";
 import { posix } from "./posix.ts";
@@ -74,7 +74,7 @@ export async function open(
       const reserved = !request.sparse && await backend.reserve(file, length);
       if (!reserved) await file.truncate(length);
     }
-    const mapping = backend.mapping(file, mappingOptions(request));
+    const mapping = backend.mapping(file, request);
     const mapped = mapFile(backend, file, mapping, request, length);
     if (request.prefetch) await mapping.prefetch(0, mapped.size);
     return mapped;
@@ -120,7 +120,7 @@ export function openSync(
       const reserved = !request.sparse && backend.reserveSync(file, length);
       if (!reserved) file.truncateSync(length);
     }
-    const mapping = backend.mapping(file, mappingOptions(request));
+    const mapping = backend.mapping(file, request);
     const mapped = mapFile(backend, file, mapping, request, length);
     if (request.prefetch) mapping.prefetchSync(0, mapped.size);
     return mapped;
@@ -288,20 +288,6 @@ function isDangling(path: string | URL): boolean {
   }
 }
 
-function mappingOptions(request: OpenRequest): MappingOptions {
-  const { name, write, append, copyOnWrite, grow, window, advice, guard } =
-    request;
-  return {
-    name,
-    write: write || append,
-    copyOnWrite,
-    grow,
-    offset: window?.offset ?? 0,
-    advice,
-    guard,
-  };
-}
-
 function mapFile<File extends FileOps>(
   backend: Backend<File>,
   file: File,
@@ -309,24 +295,15 @@ function mapFile<File extends FileOps>(
   request: OpenRequest,
   length: number,
 ): MmapFile {
-  const { name, read, write, append, copyOnWrite, grow, window } = request;
-  const offset = window?.offset ?? 0;
-  const size = window?.length ?? length - offset;
+  const { name, offset } = request;
+  const size = request.length === Infinity ? length - offset : request.length;
   if (size < 0 || offset + size > length) {
     throw new RangeError(
       `Cannot open '${name}': its ${length} bytes do not hold ` +
         `the window from ${offset} to ${offset + Math.max(0, size)}`,
     );
   }
-  const access = {
-    read,
-    write: write || append || copyOnWrite,
-    append,
-    grow,
-    copyOnWrite,
-    window: window && { offset, length: window.length ?? Infinity },
-  };
-  return new MmapFile(name, backend.name, file, mapping, access, size);
+  return new MmapFile(name, backend.name, file, mapping, request, size);
 }
 
 /** Gives back what a failed open has taken: the file, and its name if it is new. */

@@ -4,43 +4,33 @@
  * @module
  */
 
+import type { Access, MappingOptions } from "./mapping.ts";
 import type { Advice, MmapOpenOptions } from "./types.ts";
 
 /** What is to be opened, with every default filled in. */
-export interface OpenRequest {
+export interface OpenRequest extends MappingOptions, Access {
   readonly path: string | URL;
-  /** The path as messages show it. */
-  readonly name: string;
   /** What Deno would be asked for. */
   readonly file: Deno.OpenOptions;
-  readonly read: boolean;
-  readonly write: boolean;
-  readonly append: boolean;
-  readonly grow: boolean;
-  readonly copyOnWrite: boolean;
   readonly size: number;
   readonly sparse: boolean;
-  readonly window?: { readonly offset: number; readonly length?: number };
-  readonly advice: Advice;
   readonly prefetch: boolean;
-  readonly guard: boolean;
   readonly backend: "auto" | "fallback";
 }
 
 /** The options that rules are about, each with a bit of its own. */
 const BIT = {
-  read: 1 << 0,
-  write: 1 << 1,
-  append: 1 << 2,
-  truncate: 1 << 3,
-  create: 1 << 4,
-  createNew: 1 << 5,
-  size: 1 << 6,
-  sparse: 1 << 7,
-  grow: 1 << 8,
-  offset: 1 << 9,
-  length: 1 << 10,
-  copyOnWrite: 1 << 11,
+  write: 1 << 0,
+  append: 1 << 1,
+  truncate: 1 << 2,
+  create: 1 << 3,
+  createNew: 1 << 4,
+  size: 1 << 5,
+  sparse: 1 << 6,
+  grow: 1 << 7,
+  offset: 1 << 8,
+  length: 1 << 9,
+  copyOnWrite: 1 << 10,
 } as const;
 
 type OptionName = keyof typeof BIT;
@@ -92,87 +82,87 @@ export function checkOptions(
   options: MmapOpenOptions,
 ): OpenRequest {
   const name = String(path);
-  const refuse = (reason: string) =>
-    new TypeError(`Cannot open '${name}': ${reason}`);
-
-  checkBytes(name, "size", options.size);
-  checkBytes(name, "offset", options.offset);
-  checkBytes(name, "length", options.length);
-  const given = givenBits(options);
-  // Most files are opened with nothing that a rule is about.
-  if ((given & ~(BIT.read | BIT.write)) !== 0) {
-    const reason = broken(given) ?? noSize(given, options);
-    if (reason !== undefined) throw refuse(reason);
-  }
-
+  // Each is looked at once: V8 takes long for that where a program has options of many shapes.
   const {
     write = false,
     append = false,
-    copyOnWrite = false,
     read = !write && !append,
+    truncate,
+    create,
+    createNew,
+    mode,
+    size,
+    sparse = false,
+    grow,
+    offset,
+    length,
+    copyOnWrite = false,
     advice = "normal",
+    prefetch = false,
+    guard = true,
     backend = "auto",
   } = options;
+  checkBytes(name, "size", size);
+  checkBytes(name, "offset", offset);
+  checkBytes(name, "length", length);
+  // `false` says as much as nothing.
+  const given = (write ? BIT.write : 0) |
+    (append ? BIT.append : 0) |
+    (truncate ? BIT.truncate : 0) |
+    (create ? BIT.create : 0) |
+    (createNew ? BIT.createNew : 0) |
+    (size !== undefined ? BIT.size : 0) |
+    (sparse ? BIT.sparse : 0) |
+    (grow ? BIT.grow : 0) |
+    (offset !== undefined ? BIT.offset : 0) |
+    (length !== undefined ? BIT.length : 0) |
+    (copyOnWrite ? BIT.copyOnWrite : 0);
+  // Most files are opened with nothing that a rule is about.
+  if ((given & ~BIT.write) !== 0) {
+    const reason = broken(given) ?? noSize(given, size);
+    if (reason !== undefined) throw refusal(name, reason);
+  }
   if (copyOnWrite && !read) {
-    throw refuse("options 'copyOnWrite' and 'read: false' are at odds");
+    throw refusal(name, "options 'copyOnWrite' and 'read: false' are at odds");
   }
   if (!read && !write && !append) {
-    throw refuse("option 'read: false' needs 'write' or 'append'");
+    throw refusal(name, "option 'read: false' needs 'write' or 'append'");
   }
   if (!isAdvice(advice)) {
-    throw refuse(
+    throw refusal(
+      name,
       `option 'advice' is "${advice}", not "normal", "sequential" or "random"`,
     );
   }
   if (backend !== "auto" && backend !== "fallback") {
-    throw refuse(`option 'backend' is "${backend}", not "auto" or "fallback"`);
+    throw refusal(
+      name,
+      `option 'backend' is "${backend}", not "auto" or "fallback"`,
+    );
   }
-
-  const hasWindow = options.offset !== undefined ||
-    options.length !== undefined;
   return {
     path,
     name,
-    file: {
-      read,
-      write,
-      append,
-      create: options.create,
-      createNew: options.createNew,
-      truncate: options.truncate,
-      mode: options.mode,
-    },
+    file: { read, write, append, create, createNew, truncate, mode },
     read,
-    write,
+    write: write || append,
     append,
     copyOnWrite,
-    grow: options.grow === true || append,
-    size: options.size ?? 0,
-    sparse: options.sparse ?? false,
-    window: hasWindow
-      ? { offset: options.offset ?? 0, length: options.length }
-      : undefined,
+    grow: grow === true || append,
+    size: size ?? 0,
+    sparse,
+    offset: offset ?? 0,
+    length: length ?? Infinity,
+    isWindow: offset !== undefined || length !== undefined,
     advice,
-    prefetch: options.prefetch ?? false,
-    guard: options.guard ?? true,
+    prefetch,
+    guard,
     backend,
   };
 }
 
-/** A bit for each option that says something: `false` says as much as nothing. */
-function givenBits(options: MmapOpenOptions): number {
-  return (options.read ? BIT.read : 0) |
-    (options.write ? BIT.write : 0) |
-    (options.append ? BIT.append : 0) |
-    (options.truncate ? BIT.truncate : 0) |
-    (options.create ? BIT.create : 0) |
-    (options.createNew ? BIT.createNew : 0) |
-    (options.size !== undefined ? BIT.size : 0) |
-    (options.sparse ? BIT.sparse : 0) |
-    (options.grow ? BIT.grow : 0) |
-    (options.offset !== undefined ? BIT.offset : 0) |
-    (options.length !== undefined ? BIT.length : 0) |
-    (options.copyOnWrite ? BIT.copyOnWrite : 0);
+function refusal(name: string, reason: string): Error {
+  return new TypeError(`Cannot open '${name}': ${reason}`);
 }
 
 /** The first rule that the options break, in words. */
@@ -193,8 +183,8 @@ function broken(given: number): string | undefined {
 }
 
 /** A file of fixed size must be given one when it is made. */
-function noSize(given: number, options: MmapOpenOptions): string | undefined {
-  if (options.size !== 0 || (given & (BIT.grow | BIT.append)) !== 0) return;
+function noSize(given: number, size?: number): string | undefined {
+  if (size !== 0 || (given & (BIT.grow | BIT.append)) !== 0) return;
   const create = (given & BIT.create) !== 0
     ? "create"
     : (given & BIT.createNew) !== 0
