@@ -11,11 +11,7 @@ import { GB, KB, MB, PIECE, type Row, rowsOfSizes } from "./rows.ts";
 export const ROWS: readonly Row[] = [
   ...rowsOfSizes("Read", [20, 6, 3.5, 3.5, 3.2, 1.25, 1.25, 1.25], readFile),
   ...rowsOfSizes("ReadAt", [15, 6.5, 4.8, 4.8, 4.8, 1.6, 1.6, 1.6], readFileAt),
-  ...rowsOfSizes(
-    "ReadAt parallel",
-    Array(8).fill(5),
-    (size) => readParallel(size, 2),
-  )
+  ...rowsOfSizes("ReadAt parallel", Array(8).fill(5), readParallel)
     .map((row) => ({ ...row, count: 20_000 })),
   firstTouchRow("100 MB", 100 * MB),
   firstTouchRow("1 GB", GB),
@@ -62,36 +58,42 @@ function readFileAt(size: number): Row["prepare"] {
   };
 }
 
-/** The first 4 KiB of a file, by so many workers at once, each `count` times. */
-export function readParallel(
-  size: number,
-  workerCount: number,
-): Row["prepare"] {
+/** The first 4 KiB of a file, by two workers at once, each `count` times. */
+function readParallel(size: number): Row["prepare"] {
   return (side, folder) => {
-    const path = makeFile(folder, size);
-    const workers = Array.from({ length: workerCount }, () => {
-      const worker = new Worker(
-        new URL("./parallel_worker.ts", import.meta.url),
-        { type: "module" },
-      );
-      worker.postMessage({ side: side.name, path } satisfies Job);
-      return worker;
-    });
+    const workers = startReaders(side.name, makeFile(folder, size));
     return {
       async run(count) {
-        const sums = await Promise.all(workers.map((worker) => {
-          const { promise, resolve } = Promise.withResolvers<number>();
-          worker.onmessage = ({ data }: MessageEvent<number>) => resolve(data);
-          worker.postMessage(count satisfies Job);
-          return promise;
-        }));
+        const sums = await Promise.all(
+          workers.map((worker) => readIn(worker, count)),
+        );
         return sums.reduce((total, sum) => total + sum);
       },
-      close() {
-        for (const worker of workers) worker.postMessage(null satisfies Job);
-      },
+      close: () => endReaders(workers),
     };
   };
+}
+
+/** Two workers that have a file open. */
+export function startReaders(side: string, path: string): Worker[] {
+  return [1, 2].map(() => {
+    const url = new URL("./parallel_worker.ts", import.meta.url);
+    const worker = new Worker(url, { type: "module" });
+    worker.postMessage({ side, path } satisfies Job);
+    return worker;
+  });
+}
+
+/** Has a worker read its file's first 4 KiB `count` times. */
+export function readIn(worker: Worker, count: number): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  worker.onmessage = ({ data }: MessageEvent<number>) => resolve(data);
+  worker.postMessage(count satisfies Job);
+  return promise;
+}
+
+export function endReaders(workers: Worker[]): void {
+  for (const worker of workers) worker.postMessage(null satisfies Job);
 }
 
 /** A file read once after it was opened: its pages are in the cache, but not in the mapping. */
