@@ -22,6 +22,9 @@ import { FS_FILE, MMAP_FILE } from "./sides.ts";
 
 const PAIRS = 11;
 
+/** Reads that take a worker some 30 ms. */
+const READS = 400_000;
+
 const PROJECT = new URL("..", import.meta.url);
 const RESULTS = new URL("./results/", import.meta.url);
 const README = new URL("README.md", PROJECT);
@@ -154,9 +157,6 @@ async function runBench(): Promise<Bench> {
   }
   throw new Error("deno bench failed");
 }
-
-/** Reads that take a worker some 30 ms. */
-const READS = 400_000;
 
 /**
  * How many times as fast two workers that read at once are as the slower of them alone: where in
