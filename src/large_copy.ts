@@ -76,7 +76,7 @@ function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
   const length = byteLength.call(source);
   if (length < SHORTEST || length > byteLength.call(target)) return false;
   try {
-    routine ??= install();
+    if (routine === undefined) routine = install();
     routine?.call(target, source, BigInt(length));
     return routine !== null;
   } catch (error) {
