@@ -21,7 +21,9 @@ console.log(std.source + (std.isOffline ? ", interop tests skipped" : ""));
 
 const child = new Deno.Command(Deno.execPath(), {
   args: [
-    ...["test", "-A", "--parallel", "--doc", ...std.args, ...Deno.args],
+    ...["test", "-A", "--parallel", "--doc", "--v8-flags=--expose-gc"],
+    ...std.args,
+    ...Deno.args,
     ...(Deno.args.some((arg) => existsSync(arg)) ? [] : EVERYTHING),
   ],
   cwd: PROJECT,

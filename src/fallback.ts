@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { DenoFile, openHandles, openHandlesSync } from "./deno_file.ts";
 import { SystemError, TruncatedError } from "./errors.ts";
 import { nextTurn } from "./event_loop.ts";
-import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
+import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 
 /** Files read into memory. */
 export const fallback: Backend<DenoFile> = {
@@ -37,6 +37,7 @@ class FileCopy implements Mapping {
   /** Here a fault is a read that found the file shorter than it was. */
   readonly faults: Int32Array = new Int32Array(1);
   readonly guarded = false;
+  readonly mapsAtOpen = true;
   readonly syncFindsMemory = false;
   readonly sharesPages = false;
 
@@ -53,6 +54,14 @@ class FileCopy implements Mapping {
     this.#file = file;
     this.#options = options;
     this.#isWrittenBack = options.write && !options.copyOnWrite;
+  }
+
+  get length(): number {
+    return this.#room;
+  }
+
+  get hasFaulted(): boolean {
+    return this.faults[0] !== 0;
   }
 
   get moved(): boolean {
@@ -73,13 +82,13 @@ class FileCopy implements Mapping {
     this.#fill(size);
   }
 
-  expose(size: number): ArrayBuffer {
+  expose(size: number): Exposed {
     if (this.buffer === UNMAPPED) this.map(size);
     // No two buffers can share memory: the one there is gets the length that is wanted.
     else if (this.#room !== size) this.#resize(this.start + size);
     this.#fill(size);
     if (this.#isWrittenBack) this.#keep(size);
-    return this.buffer;
+    return this;
   }
 
   holds(buffer: ArrayBufferLike): boolean {

@@ -91,6 +91,8 @@ const LIVE = 1 << NAMES.LIVE_BIT;
 const HELD = 1 << 29;
 const TABLE_SIZE = 1 << 20;
 const SLOTS = (TABLE_SIZE - HEADER) / SLOT;
+/** With fewer ranges than these, none is looked for that has ended. */
+const SMALLEST_SWEEP = 256;
 
 const SIGBUS = 7; // include/uapi/asm-generic/signal.h
 const SMALLEST_PAGE = 4096n;
@@ -424,11 +426,16 @@ let pageSize = 0;
 const released: number[] = [];
 /** Where to look for a free slot when it has released none. */
 let next = 0;
+/** Slots in use from which on the ranges are looked through for those whose memory is gone. */
+let sweepAt = SMALLEST_SWEEP;
 
 /**
  * Puts the pages of `[address, address + length)` under the guard. `address` is as
- * `mmap` gave it; the last page is guarded whole. Null where there is no guard: another
+ * `mmap` returned it; the last page is guarded whole. Null where there is no guard: another
  * system, executable memory refused, the table full.
+ *
+ * The engine unmaps its memory without notice, so ranges end in three ways: by `release`, when a
+ * new range overlaps them, and when the table is swept of ranges that are not mapped any more.
  */
 export function guardRange(
   address: bigint,
@@ -436,17 +443,28 @@ export function guardRange(
 ): GuardedRange | null {
   if (table === undefined) table = install();
   if (table === null) return null;
-  const slot = hold(table.words);
-  if (slot === -1) return null;
   const { words, longs } = table;
-  const at = HEADER + slot * SLOT;
   const end = address + BigInt(Math.ceil(length / pageSize) * pageSize);
+  // The handler takes the first slot that matches: an old one would get the faults of the new.
+  endOverlapped(words, Number(address), Number(end));
+  const slot = hold(words);
+  if (slot === -1) return null;
+  const at = HEADER + slot * SLOT;
   longs[(at + START) / 8] = address;
   longs[(at + END) / 8] = end;
   longs[(at + ZEROS) / 8] = end;
   words[(at + FAULTS) / 4] = 0;
   Atomics.add(words, (at + STATE) / 4, LIVE);
   return new Slot(table, slot);
+}
+
+/** Whether the handler is still the one that the system calls: another library may have replaced it. */
+export function isInstalled(): boolean {
+  const listing = LISTINGS[Deno.build.arch];
+  if (!table || listing === undefined) return false;
+  const current = new BigUint64Array(ACTION_SIZE / 8);
+  libc().sigaction!(SIGBUS, null, current);
+  return isGuard(current[0], machineCode(listing));
 }
 
 class Slot implements GuardedRange {
@@ -466,17 +484,59 @@ class Slot implements GuardedRange {
 
   release(): void {
     if (this.#slot === -1) return;
-    const state = (HEADER + this.#slot * SLOT + STATE) / 4;
-    Atomics.sub(this.#words, state, LIVE);
-    while (Atomics.load(this.#words, state) !== HELD); // a handler at work: microseconds
-    Atomics.sub(this.#words, state, HELD);
-    released.push(this.#slot);
+    endRange(this.#words, this.#slot);
     this.#slot = -1;
   }
 }
 
+/** Frees a slot, unless another isolate does so at this moment. */
+function endRange(words: Int32Array, slot: number): void {
+  const state = (HEADER + slot * SLOT + STATE) / 4;
+  if ((Atomics.and(words, state, ~LIVE) & LIVE) === 0) return;
+  while (Atomics.load(words, state) !== HELD); // a handler at work: microseconds
+  Atomics.sub(words, state, HELD);
+  released.push(slot);
+}
+
+/** Ends the ranges that overlap newly mapped memory: theirs has been unmapped. */
+function endOverlapped(words: Int32Array, start: number, end: number): void {
+  const used = Atomics.load(words, USED / 4);
+  for (let slot = 0; slot < used; slot++) {
+    const at = HEADER + slot * SLOT;
+    if ((words[(at + STATE) / 4] & LIVE) === 0) continue;
+    if (
+      addressAt(words, at + START) < end && addressAt(words, at + END) > start
+    ) endRange(words, slot);
+  }
+}
+
+/** Ends the ranges whose memory has been unmapped; returns how many are left. */
+function sweep(words: Int32Array): number {
+  const { mincore } = libc();
+  const residency = new Uint8Array(1);
+  let live = 0;
+  const used = Atomics.load(words, USED / 4);
+  for (let slot = 0; slot < used; slot++) {
+    const at = HEADER + slot * SLOT;
+    if ((words[(at + STATE) / 4] & LIVE) === 0) continue;
+    const start = BigInt(addressAt(words, at + START));
+    // mincore(2): ENOMEM if the address is not mapped. It fails for no other reason here.
+    if (mincore!(start, BigInt(pageSize), residency) === 0) live++;
+    else endRange(words, slot);
+  }
+  return live;
+}
+
+/** An address of the table as a number: user space has 47 or 48 bits. */
+function addressAt(words: Int32Array, at: number): number {
+  return (words[at / 4 + 1] >>> 0) * 2 ** 32 + (words[at / 4] >>> 0);
+}
+
 /** Takes a free slot; -1 when there is none. */
 function hold(words: Int32Array): number {
+  if (released.length === 0 && Atomics.load(words, USED / 4) >= sweepAt) {
+    sweepAt = Math.max(SMALLEST_SWEEP, 2 * sweep(words));
+  }
   // Another isolate may have taken what this one released.
   for (let slot; (slot = released.pop()) !== undefined;) {
     if (tryHold(words, slot)) return slot;

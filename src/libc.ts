@@ -100,6 +100,7 @@ export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
+export const MAP_FIXED = 0x10;
 export const MAP_FAILED = 0xffff_ffff_ffff_ffffn; // (void *) -1
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
@@ -132,9 +133,10 @@ const SYMBOLS = {
   munmap: { parameters: ["usize", "usize"], result: "i32" },
   // int msync(void *addr, size_t length, int flags);
   msync: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  // A "buffer" and not an address: Deno then keeps the memory until the call has returned.
   msyncAsync: {
     name: "msync",
-    parameters: ["usize", "usize", "i32"],
+    parameters: ["buffer", "usize", "i32"],
     result: "i32",
     nonblocking: true,
   },
@@ -142,16 +144,42 @@ const SYMBOLS = {
   madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
   madviseAsync: {
     name: "madvise",
-    parameters: ["usize", "usize", "i32"],
+    parameters: ["buffer", "usize", "i32"],
     result: "i32",
     nonblocking: true,
   },
+  // int mincore(void *addr, size_t length, unsigned char *vec);
+  mincore: {
+    parameters: ["usize", "usize", "buffer"],
+    result: "i32",
+    optional: true,
+  },
   // off_t lseek(int fd, off_t offset, int whence);
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
+  preadAsync: {
+    name: "pread",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "i64",
+    nonblocking: true,
+  },
   // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
+  pwriteAsync: {
+    name: "pwrite",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "i64",
+    nonblocking: true,
+  },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  writeAsync: {
+    name: "write",
+    parameters: ["i32", "buffer", "usize"],
+    result: "i64",
+    nonblocking: true,
+  },
   // int ftruncate(int fd, off_t length);
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   // int fsync(int fd);

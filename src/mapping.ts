@@ -65,6 +65,15 @@ export interface MappingOptions {
   readonly advice: Advice;
   /** Whether truncation by others is to be survived. */
   readonly guard: boolean;
+  /** Whether the memory that users get is shared between workers. */
+  readonly shared: boolean;
+}
+
+/** Memory for views. */
+export interface Exposed {
+  readonly buffer: ArrayBufferLike;
+  /** Where in `buffer` position 0 lies: negative if the memory begins behind it. */
+  readonly start: number;
 }
 
 /** One file in memory. Positions are relative to `MappingOptions.offset`. */
@@ -73,13 +82,19 @@ export interface Mapping {
    * The mapped memory: empty when nothing is mapped. Replaced by `map`, emptied by `unmap`. May be
    * made only when it is asked for; until then `faults` says nothing of it.
    */
-  readonly buffer: ArrayBuffer;
+  readonly buffer: ArrayBufferLike;
   /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
   readonly moved: boolean;
   /** Where in `buffer` position 0 lies. */
   readonly start: number;
-  /** Element 0 counts the faults survived in this mapping; always 0 where no guard stands. */
+  /** Bytes of `buffer` from position 0 on that show the file, or will when it has as many. */
+  readonly length: number;
+  /** Element 0 counts the faults survived in `buffer`; always 0 where there is no guard. */
   readonly faults: Int32Array;
+  /** Whether a fault was survived in any of the memory, `buffer` or what `expose` has returned. */
+  readonly hasFaulted: boolean;
+  /** Whether there is memory as soon as the file is open, and not from its first use on. */
+  readonly mapsAtOpen: boolean;
   /** Whether a guard stands over this mapping. */
   readonly guarded: boolean;
   /** Whether the memory and the descriptor write to the same pages, each seeing the other's at once. */
@@ -94,26 +109,43 @@ export interface Mapping {
   /** Maps the first `size` bytes, which the file must have, in place of what was mapped. */
   map(size: number): void;
   /**
-   * A buffer over the first `size` bytes and not one more, for views that users get: what reads
-   * or clones a whole buffer must not run past the end of the file. There is one at a time; to
-   * make one of another size empties the last.
+   * Memory for views of a range, of a file of `size` bytes: what reads or clones the whole buffer must
+   * not run past the end of the file. May replace `buffer`.
    */
-  expose(size: number): ArrayBuffer;
-  /** Whether a buffer is this memory, or a part of it. */
+  expose(size: number, position: number, length: number): Exposed;
+  /** Whether a buffer is memory of this file. */
   holds(buffer: ArrayBufferLike): boolean;
-  /** Empties every view and gives the memory back; what the user has moved away is left alone. */
+  /** Empties every view, and unmaps what nothing else can be using. */
   unmap(): void;
+  /** As `unmap`, just before the file is truncated to `size` bytes. Memory that is shared stays as far as that. */
+  shrink?(size: number): void;
+  /** As `unmap`, when memory no longer shows a file of `size` bytes. Memory that is shared does again. */
+  reset?(size: number): void;
+  /** Shows the file's pages again where a fault has put zeros; views stay. */
+  restore?(size: number): void;
 
   /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
   fileSize(): number;
   /** Returns once a truncation that is under way is over, where there is a way to wait for it. */
   awaitTruncation?(): void;
+  /** Reads through the descriptor, as much as there is. */
+  read?(target: Uint8Array, position: number): number;
   /** Writes all of `source` through the descriptor, past the end too. */
   write(source: Uint8Array, position: number): void;
   /** Writes all of `source` at the end of the file, wherever that is now. */
   append(source: Uint8Array): void;
   /** Where what was appended last ends. */
   appendedTo(): number;
+
+  /**
+   * Reads through the descriptor, off the event loop and even if the file is closed in between. Returns
+   * the number of bytes: fewer at the end of the file, or if `target` was resized.
+   */
+  readAsync?(target: Uint8Array, position: number): Promise<number>;
+  /** Writes all of `source` in one call to the system, past the end too; otherwise as `readAsync`. */
+  writeAsync?(source: Uint8Array, position: number): Promise<number>;
+  /** As `writeAsync`, at the end of the file. */
+  appendAsync?(source: Uint8Array): Promise<number>;
 
   /** Has changed pages written to the disk. */
   flushSync(position: number, length: number): void;

@@ -14,11 +14,25 @@ import {
   TruncatedError,
 } from "./errors.ts";
 import { nextTurn } from "./event_loop.ts";
+import {
+  bufferOf,
+  byteLengthOf,
+  copyOf,
+  isUint8Array,
+  plainView,
+  setBytes,
+} from "./intrinsics.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
-import { moveFrom, moveFromSync, moveTo, moveToSync } from "./transfer.ts";
+import {
+  moveFrom,
+  moveFromSync,
+  moveTo,
+  moveToSync,
+  type Outgoing,
+} from "./transfer.ts";
 import type {
   Advice,
   Reader,
@@ -50,13 +64,16 @@ import type {
  * Deno.removeSync(path);
  * ```
  */
-export interface TypedArrayConstructor<T> {
+export interface TypedArrayConstructor<
+  T,
+  Buffer extends ArrayBufferLike = ArrayBuffer,
+> {
   /** Such as "Int32Array". */
   readonly name: string;
   /** Bytes of one element. */
   readonly BYTES_PER_ELEMENT: number;
   /** Makes an array of `length` elements over `buffer`. */
-  new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+  new (buffer: Buffer, byteOffset: number, length: number): T;
 }
 
 const NOTHING = new Uint8Array(new ArrayBuffer(0));
@@ -116,7 +133,8 @@ const PIECE = 8 << 20;
  * Deno.removeSync(path);
  * ```
  */
-export class MmapFile implements Disposable {
+export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
+  implements Disposable {
   /** The path as it was given to `open`; of a URL its text. */
   readonly name: string;
   /**
@@ -141,9 +159,11 @@ export class MmapFile implements Disposable {
   readonly #access: Access;
 
   // The hot path's own copies of what the mapping knows.
-  #bytes: Uint8Array<ArrayBuffer> = NOTHING;
-  #buffer: ArrayBuffer = NOTHING.buffer;
+  #bytes: Uint8Array = NOTHING;
+  #buffer: ArrayBufferLike = NOTHING.buffer;
   #start = 0;
+  /** Bytes of the memory that show the file. */
+  #mapped = 0;
   #faults: Int32Array;
 
   #size = 0;
@@ -161,6 +181,8 @@ export class MmapFile implements Disposable {
   #appended = 0;
   #closed = false;
   #truncated = false;
+  /** Writes under way in other threads: until they are over others go through the descriptor too, after them. */
+  #pendingWrites = 0;
   /** The large async operation under way, which later async ones wait for, as Deno's do. */
   #turn: Promise<unknown> | null = null;
 
@@ -186,8 +208,8 @@ export class MmapFile implements Disposable {
     this.#mapping = mapping;
     this.#access = access;
     this.#faults = mapping.faults;
-    mapping.map(size);
     this.#setSize(size);
+    if (mapping.mapsAtOpen) this.#cover();
   }
 
   /**
@@ -250,6 +272,7 @@ export class MmapFile implements Disposable {
    * ```
    */
   get guarded(): boolean {
+    if (!this.#closed && !this.#truncated) this.#cover();
     return this.#mapping.guarded;
   }
 
@@ -281,8 +304,10 @@ export class MmapFile implements Disposable {
    */
   readSync(p: Uint8Array): number | null {
     const position = this.#position;
-    const length = p.length;
-    if (position + length > this.#readLimit) return this.#readFurther(p);
+    const length = lengthOf(p);
+    if (length < 0 || position + length > this.#readLimit) {
+      return this.#readFurther(p);
+    }
     this.#copyTo(p, position, length);
     this.#position = position + length;
     return length;
@@ -311,14 +336,9 @@ export class MmapFile implements Disposable {
    * ```
    */
   async read(p: Uint8Array): Promise<number | null> {
-    if (this.#turn === null && p.length <= LARGE) return this.readSync(p);
-    return await this.#inTurn(async () => {
-      this.#opened("read");
-      const position = this.#position;
-      const read = await this.#readInPieces(p, position);
-      this.#position = position + (read ?? 0);
-      return read;
-    });
+    if (this.#turn === null && lengthOf(p) <= LARGE) return this.readSync(p);
+    this.#opened("read");
+    return await this.#inTurn(() => this.#readNext(p));
   }
 
   /**
@@ -347,15 +367,11 @@ export class MmapFile implements Disposable {
    * ```
    */
   readAtSync(p: Uint8Array, offset: number): number | null {
-    let length = p.length;
+    const length = lengthOf(p);
     if (
-      !(offset + length <= this.#readLimit) || !Number.isSafeInteger(offset) ||
-      offset < 0
-    ) {
-      this.#checkOffset("read", offset);
-      length = this.#readableLength(offset, length);
-      if (length === 0) return p.length === 0 ? 0 : null;
-    }
+      length < 0 || !Number.isSafeInteger(offset) || offset < 0 ||
+      offset + length > this.#readLimit
+    ) return this.#readAtFurther(p, offset);
     this.#copyTo(p, offset, length);
     return length;
   }
@@ -384,11 +400,12 @@ export class MmapFile implements Disposable {
    * ```
    */
   async readAt(p: Uint8Array, offset: number): Promise<number | null> {
-    if (this.#turn === null && p.length <= LARGE) {
+    if (this.#turn === null && lengthOf(p) <= LARGE) {
       return this.readAtSync(p, offset);
     }
     this.#checkOffset("read", offset);
-    return await this.#inTurn(() => this.#readInPieces(p, offset));
+    this.#opened("read");
+    return await this.#inTurn(() => this.#readLarge(p, offset));
   }
 
   /**
@@ -421,13 +438,14 @@ export class MmapFile implements Disposable {
    */
   writeSync(p: Uint8Array): number {
     const position = this.#position;
-    const end = position + p.length;
-    if (end > this.#writeLimit || p.length >= DIRECT) {
+    const length = lengthOf(p);
+    const end = position + length;
+    if (length < 0 || length >= DIRECT || end > this.#writeLimit) {
       return this.#writeFurther(p);
     }
     this.#copyFrom(p, position);
     this.#position = end;
-    return p.length;
+    return length;
   }
 
   /**
@@ -452,10 +470,9 @@ export class MmapFile implements Disposable {
    * ```
    */
   async write(p: Uint8Array): Promise<number> {
-    if (this.#turn === null && p.length <= LARGE) return this.writeSync(p);
-    return await this.#inTurn(() =>
-      this.#inPieces(p, (piece) => this.writeSync(piece))
-    );
+    if (this.#turn === null && lengthOf(p) <= LARGE) return this.writeSync(p);
+    this.#opened("write");
+    return await this.#inTurn(() => this.#writeNext(p));
   }
 
   /**
@@ -485,14 +502,17 @@ export class MmapFile implements Disposable {
    * ```
    */
   writeAtSync(p: Uint8Array, offset: number): number {
+    const length = lengthOf(p);
     if (
-      !(offset + p.length <= this.#writeLimit) || p.length >= DIRECT ||
-      !Number.isSafeInteger(offset) || offset < 0
+      length < 0 || length >= DIRECT ||
+      !Number.isSafeInteger(offset) || offset < 0 ||
+      offset + length > this.#writeLimit
     ) {
       this.#checkOffset("write", offset);
-      this.#writeOver(p, offset);
-    } else this.#copyFrom(p, offset);
-    return p.length;
+      return this.#writeOver(this.#bytesOf("write", p), offset);
+    }
+    this.#copyFrom(p, offset);
+    return length;
   }
 
   /**
@@ -520,16 +540,12 @@ export class MmapFile implements Disposable {
    * ```
    */
   async writeAt(p: Uint8Array, offset: number): Promise<number> {
-    if (this.#turn === null && p.length <= LARGE) {
+    if (this.#turn === null && lengthOf(p) <= LARGE) {
       return this.writeAtSync(p, offset);
     }
     this.#checkOffset("write", offset);
-    return await this.#inTurn(() =>
-      this.#inPieces(
-        p,
-        (piece, done) => this.writeAtSync(piece, offset + done),
-      )
-    );
+    this.#opened("write");
+    return await this.#inTurn(() => this.#writeLarge(p, offset));
   }
 
   /**
@@ -559,12 +575,11 @@ export class MmapFile implements Disposable {
    * ```
    */
   writeStringSync(s: string): number {
+    if (typeof s !== "string") throw this.#notString();
     const position = this.#position;
     // No UTF-16 unit needs more in UTF-8.
     const room = 3 * s.length;
-    if (typeof s !== "string" || position + room > this.#writeLimit) {
-      return this.#writeStringFurther(s);
-    }
+    if (position + room > this.#writeLimit) return this.#writeStringFurther(s);
     const written = this.#encode(s, position, room).written;
     this.#position = position + written;
     return written;
@@ -593,21 +608,12 @@ export class MmapFile implements Disposable {
    * ```
    */
   async writeString(s: string): Promise<number> {
-    if (this.#turn === null && !(s.length > LARGE)) {
+    if (typeof s !== "string") throw this.#notString();
+    if (this.#turn === null && s.length <= LARGE) {
       return this.writeStringSync(s);
     }
-    return await this.#inTurn(async () => {
-      let done = 0;
-      try {
-        for (const piece of pieces(s)) {
-          if (done > 0) await nextTurn();
-          done += this.writeStringSync(piece);
-        }
-      } catch (error) {
-        throw addBytesWritten(error, done);
-      }
-      return done;
-    });
+    this.#opened("write");
+    return await this.#inTurn(() => this.#writeLargeString(s));
   }
 
   /**
@@ -642,15 +648,19 @@ export class MmapFile implements Disposable {
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
     this.#checkWritable("write");
     if (!(r instanceof MmapFile)) return await moveFrom(r, this);
-    r.#opened("read");
-    const rest = r.#outgoing(this, r.#position);
+    r.#checkReadable("read");
+    const length = Math.max(0, r.size - r.#position);
+    if (this.#turn === null && length <= LARGE) return this.readFromSync(r);
+    // Memory that stays mapped while it is written, even if its file is closed.
+    const rest = r.bytes(r.size - length);
     let written = 0;
     try {
-      written = await this.write(rest);
-      return r.#unharmed(written);
+      written = await this.write(r === this ? copyOf(rest) : rest);
+      if (!r.#closed) r.#checkWhole("read");
+      return written;
     } catch (error) {
       written ||= bytesWritten(error);
-      throw r.#stopped(error, 0);
+      throw r.#outgoingError(error, 0);
     } finally {
       if (r !== this) r.#position += written;
     }
@@ -682,15 +692,18 @@ export class MmapFile implements Disposable {
   readFromSync(r: ReaderSync): number {
     this.#checkWritable("write");
     if (!(r instanceof MmapFile)) return moveFromSync(r, this);
-    r.#opened("read");
-    const rest = r.#outgoing(this, r.#position);
+    r.#checkReadable("read");
+    r.#cover();
+    const position = Math.min(r.#position, r.#size);
+    const rest = r.#bytes.subarray(r.#start + position, r.#start + r.#size);
     let written = 0;
     try {
-      written = this.writeSync(rest);
-      return r.#unharmed(written);
+      written = this.writeSync(r === this ? copyOf(rest) : rest);
+      r.#checkWhole("read");
+      return written;
     } catch (error) {
       written ||= bytesWritten(error);
-      throw r.#stopped(error, 0);
+      throw r.#outgoingError(error, 0);
     } finally {
       if (r !== this) r.#position += written;
     }
@@ -724,14 +737,13 @@ export class MmapFile implements Disposable {
    * ```
    */
   async writeTo(w: Writer | WritableStream<Uint8Array>): Promise<number> {
-    const bytes = this.#outgoing(w, 0);
-    const { length } = bytes;
+    const source = this.#outgoing(w);
     let moved = 0;
     try {
-      await moveTo(bytes, w, (count) => moved += this.#unharmed(count));
-      return this.#unharmed(moved);
+      await moveTo(source, w, (count) => moved += count);
+      return moved;
     } catch (error) {
-      throw this.#stopped(error, moved, length > 0 && bytes.length === 0);
+      throw this.#outgoingError(error, moved);
     }
   }
 
@@ -758,14 +770,13 @@ export class MmapFile implements Disposable {
    * ```
    */
   writeToSync(w: WriterSync): number {
-    const bytes = this.#outgoing(w, 0);
-    const { length } = bytes;
+    const source = this.#outgoing(w);
     let moved = 0;
     try {
-      moveToSync(bytes, w, (count) => moved += this.#unharmed(count));
-      return this.#unharmed(moved);
+      moveToSync(source, w, (count) => moved += count);
+      return moved;
     } catch (error) {
-      throw this.#stopped(error, moved, length > 0 && bytes.length === 0);
+      throw this.#outgoingError(error, moved);
     }
   }
 
@@ -800,12 +811,13 @@ export class MmapFile implements Disposable {
       : whence === 2
       ? this.#size
       : -1;
-    const distance = typeof offset === "bigint" ? Number(offset) : offset;
+    const distance = typeof offset === "bigint"
+      ? Number(offset)
+      : typeof offset === "number"
+      ? offset
+      : NaN;
     const position = base + distance;
-    if (
-      typeof distance !== "number" || base < 0 ||
-      !Number.isSafeInteger(position) || position < 0
-    ) {
+    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
       throw this.#seekError(offset, whence);
     }
     return this.#position = position;
@@ -866,7 +878,7 @@ export class MmapFile implements Disposable {
    * ```
    */
   truncateSync(len = 0): void {
-    this.#beforeTruncate(len);
+    len = this.#beforeTruncate(len);
     try {
       this.#file.truncateSync(len);
     } catch (error) {
@@ -897,7 +909,7 @@ export class MmapFile implements Disposable {
    */
   async truncate(len = 0): Promise<void> {
     await this.#inTurn(async () => {
-      this.#beforeTruncate(len);
+      len = this.#beforeTruncate(len);
       try {
         await this.#file.truncate(len);
       } catch (error) {
@@ -1074,7 +1086,8 @@ export class MmapFile implements Disposable {
    * ```
    */
   utimeSync(atime: number | Date, mtime: number | Date): void {
-    this.#opened("set the times of").utimeSync(atime, mtime);
+    const times = plainTimes(atime, mtime);
+    this.#opened("set the times of").utimeSync(...times);
   }
 
   /**
@@ -1094,7 +1107,8 @@ export class MmapFile implements Disposable {
    * ```
    */
   async utime(atime: number | Date, mtime: number | Date): Promise<void> {
-    await this.#opened("set the times of").utime(atime, mtime);
+    const times = plainTimes(atime, mtime);
+    await this.#opened("set the times of").utime(...times);
   }
 
   /**
@@ -1379,10 +1393,48 @@ export class MmapFile implements Disposable {
   bytes(
     offset = 0,
     length: number = this.size - offset,
-  ): Uint8Array<ArrayBuffer> {
+  ): Uint8Array<Buffer> {
     this.#checkRange("view", offset, length);
-    const buffer = this.#expose();
-    return new Uint8Array(buffer, this.#start + offset, length);
+    const { buffer, start } = this.#expose(offset, length);
+    return new Uint8Array(buffer, start + offset, length);
+  }
+
+  /**
+   * Returns a private copy of a range of the file: later changes by others do not show in it, and it is
+   * checked to be the file's own bytes, not zeros in place of what was truncated.
+   *
+   * @param offset First byte; 0 by default.
+   * @param length Bytes; by default up to the end of the file.
+   * @returns The bytes.
+   * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has cut the file.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 16);
+   * const before = file.copy(0, 4);
+   * file.bytes().fill(1);
+   * assert.deepEqual([...before], [0, 0, 0, 0]);
+   * ```
+   */
+  copy(
+    offset = 0,
+    length: number = this.size - offset,
+  ): Uint8Array<ArrayBuffer> {
+    this.#checkReadable("copy");
+    this.#checkRange("copy", offset, length);
+    this.#cover();
+    // Made with its bytes, the array need not be filled with zeros first.
+    const copy = copyOf(
+      new Uint8Array(this.#buffer, this.#start + offset, length),
+    );
+    if (this.#faults[0] !== 0) this.#readFaulted(copy, offset);
+    return copy;
   }
 
   /**
@@ -1410,7 +1462,7 @@ export class MmapFile implements Disposable {
    * ```
    */
   view<T>(
-    type: TypedArrayConstructor<T>,
+    type: TypedArrayConstructor<T, Buffer>,
     offset?: number,
     length?: number,
   ): T;
@@ -1434,23 +1486,22 @@ export class MmapFile implements Disposable {
     type: DataViewConstructor,
     offset?: number,
     length?: number,
-  ): DataView<ArrayBuffer>;
+  ): DataView<Buffer>;
   view<T>(
-    type: TypedArrayConstructor<T> | DataViewConstructor,
+    type: TypedArrayConstructor<T, Buffer> | DataViewConstructor,
     offset = 0,
     length?: number,
-  ): T | DataView<ArrayBuffer> {
+  ): T | DataView<Buffer> {
     const width = "BYTES_PER_ELEMENT" in type ? type.BYTES_PER_ELEMENT : 1;
     const elements = length ?? Math.floor((this.size - offset) / width);
     this.#checkRange("view", offset, elements * width);
-    const byteOffset = this.#start + offset;
-    if (byteOffset % width !== 0) {
+    if ((this.#access.offset + offset) % width !== 0) {
       throw new RangeError(
         `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
-    const buffer = this.#expose();
-    return new type(buffer, byteOffset, elements);
+    const { buffer, start } = this.#expose(offset, elements * width);
+    return new type(buffer, start + offset, elements);
   }
 
   /**
@@ -1478,7 +1529,7 @@ export class MmapFile implements Disposable {
    * Deno.removeSync(path);
    * ```
    */
-  chunks(size: number = 64 << 10): Generator<Uint8Array<ArrayBuffer>> {
+  chunks(size: number = 64 << 10): Generator<Uint8Array<Buffer>> {
     this.#checkReadable("read");
     this.#checkOffset("read", size);
     if (size === 0) {
@@ -1515,7 +1566,7 @@ export class MmapFile implements Disposable {
    */
   lines(
     options?: LinesOptions,
-  ): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+  ): Generator<Uint8Array<Buffer>, void, undefined> {
     this.#checkReadable("read");
     const check = () => this.#checkWhole("read");
     return lines(this.bytes(), options, check, undefined, this.name);
@@ -1634,6 +1685,7 @@ export class MmapFile implements Disposable {
   flushSync(offset = 0, length: number = this.size - offset): void {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
+    this.#take();
     this.#mapping.flushSync(offset, length);
     if (!this.#mapping.syncFindsMemory) this.#file.syncDataSync();
     this.#checkSize("flush");
@@ -1696,6 +1748,7 @@ export class MmapFile implements Disposable {
     length: number = this.size - offset,
   ): Promise<void> {
     this.#checkRange("prefetch", offset, length);
+    this.#cover();
     await this.#mapping.prefetch(offset, length);
   }
 
@@ -1734,6 +1787,7 @@ export class MmapFile implements Disposable {
       );
     }
     this.#checkRange("advise on", offset, length);
+    this.#cover();
     this.#mapping.advise(advice, offset, length);
   }
 
@@ -1802,7 +1856,8 @@ export class MmapFile implements Disposable {
       try {
         this.#unmap();
       } finally {
-        this.#file.close();
+        if (this.#turn === null) this.#file.close();
+        else this.#closeWhenIdle();
       }
     }
   }
@@ -1858,34 +1913,31 @@ export class MmapFile implements Disposable {
 
   #copyTo(p: Uint8Array, position: number, length: number): void {
     if (length >= CACHES) return this.#copyLargeTo(p, position, length);
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
     try {
-      p.set(new Uint8Array(this.#buffer, this.#start + position, length));
+      setBytes(p, new Uint8Array(this.#buffer, this.#start + position, length));
     } catch (error) {
       throw this.#explain("read", error);
     }
-    if (this.#faults[0] !== 0) throw this.#cut("read");
+    if (this.#faults[0] !== 0) this.#readFaulted(p, position);
   }
 
   #copyLargeTo(p: Uint8Array, position: number, length: number): void {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
     try {
       const at = this.#start + position;
       this.#copyLarge(p, new Uint8Array(this.#buffer, at, length));
     } catch (error) {
       throw this.#explain("read", error);
     }
-    if (this.#faults[0] !== 0) throw this.#cut("read");
+    if (this.#faults[0] !== 0) this.#readFaulted(p, position);
   }
 
   #copyFrom(p: Uint8Array, position: number): void {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
     try {
-      this.#bytes.set(p, this.#start + position);
+      setBytes(this.#bytes, p, this.#start + position);
     } catch (error) {
       throw this.#explain("write", error);
     }
-    if (this.#faults[0] !== 0) throw this.#cut("write");
+    if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
   }
 
   /** Copies to memory any number of bytes, and says so where that has to be known. */
@@ -1901,26 +1953,49 @@ export class MmapFile implements Disposable {
     } catch (error) {
       throw this.#explain("write", error);
     }
-    if (this.#faults[0] !== 0) throw this.#cut("write");
+    if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
   }
 
   #copyLarge(target: Uint8Array, source: Uint8Array): void {
     const mapping = this.#mapping;
-    const mayOverlap = mapping.holds(target.buffer) &&
-      mapping.holds(source.buffer);
-    if (mapping.copyLarge === undefined || mayOverlap) target.set(source);
+    const mayOverlap = mapping.holds(bufferOf(target)) &&
+      mapping.holds(bufferOf(source));
+    if (mapping.copyLarge === undefined || mayOverlap) setBytes(target, source);
     else mapping.copyLarge(target, source);
   }
 
-  *#chunks(size: number): Generator<Uint8Array<ArrayBuffer>> {
-    for (let at = 0; at < this.#size; at += size) {
-      this.#checkWhole("read");
-      yield this.bytes(at, Math.min(size, this.#size - at));
+  /** Memory faulted under a read: the file was truncated, or the disk failed, which the descriptor can tell. */
+  #readFaulted(p: Uint8Array, position: number): void {
+    const mapping = this.#mapping;
+    if (this.#isCut() || mapping.restore === undefined) throw this.#cut("read");
+    mapping.restore(this.#size);
+    this.#adopt();
+    const read = mapping.read?.(plainView(p), position);
+    if (read !== byteLengthOf(p)) throw this.#cut("read");
+  }
+
+  /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
+  #writeFaulted(p: Uint8Array, position: number): void {
+    const { restore } = this.#mapping;
+    if (this.#isCut() || restore === undefined || this.#access.copyOnWrite) {
+      throw this.#cut("write");
+    }
+    restore.call(this.#mapping, this.#size);
+    this.#adopt();
+    this.#mapping.write(plainView(p), position);
+  }
+
+  *#chunks(size: number): Generator<Uint8Array<Buffer>> {
+    let end = this.size;
+    for (let at = 0; at < end; at += size) {
+      this.#checkEndIs(end);
+      end = this.#size;
+      yield this.bytes(at, Math.min(size, end - at));
     }
   }
 
   /** All the bytes there are to search, in memory. */
-  #haystack(): Uint8Array<ArrayBuffer> {
+  #haystack(): Uint8Array {
     this.#checkReadable("search");
     this.#cover();
     return this.#bytes.subarray(this.#start, this.#start + this.#size);
@@ -1930,10 +2005,17 @@ export class MmapFile implements Disposable {
   #readFurther(p: Uint8Array): number | null {
     this.#opened("read");
     const position = this.#position;
-    const length = this.#readableLength(position, p.length);
-    if (length === 0) return p.length === 0 ? 0 : null;
-    this.#copyTo(p, position, length);
-    this.#position = position + length;
+    const read = this.#readAtFurther(p, position);
+    this.#position = position + (read ?? 0);
+    return read;
+  }
+
+  #readAtFurther(p: Uint8Array, offset: number): number | null {
+    this.#checkOffset("read", offset);
+    const bytes = this.#bytesOf("read", p);
+    const length = this.#readableLength(offset, bytes.length);
+    if (length === 0) return bytes.length === 0 ? 0 : null;
+    this.#copyTo(bytes, offset, length);
     return length;
   }
 
@@ -1948,35 +2030,153 @@ export class MmapFile implements Disposable {
     return Math.max(0, Math.min(length, this.#size - position));
   }
 
-  async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
-    const length = this.#readableLength(position, p.length);
-    if (length === 0) return p.length === 0 ? 0 : null;
-    for (let done = 0; done < length; done += PIECE) {
-      const piece = p.subarray(done, Math.min(done + PIECE, length));
-      await this.#mapping.prefetch(position + done, piece.length);
-      if (done > 0) await nextTurn();
-      // Cut meanwhile, by this file's own `truncate`: the rest is past the end.
-      const read = this.readAtSync(piece, position + done);
-      if (read !== piece.length) return done + (read ?? 0);
+  /** A large read at the cursor, which moves at once, so that other calls go on behind it. */
+  async #readNext(p: Uint8Array): Promise<number | null> {
+    if (this.#closed) return await this.#readLarge(p, this.#position);
+    const position = this.#position;
+    const left = Math.max(0, this.size - position);
+    const expected = Math.min(this.#bytesOf("read", p).length, left);
+    this.#position += expected;
+    let read: number | null = 0;
+    try {
+      return read = await this.#readLarge(p, position);
+    } finally {
+      this.#position -= expected - (read ?? 0);
     }
-    return length;
   }
 
-  async #inPieces(
-    p: Uint8Array,
-    write: (piece: Uint8Array, done: number) => number,
+  /** A large read that leaves time to the event loop, and goes on when the file is closed. */
+  async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
+    const bytes = this.#bytesOf("read", p);
+    const { readAsync } = this.#mapping;
+    if (readAsync === undefined || this.#access.copyOnWrite) {
+      return await this.#readInPieces(bytes, position);
+    }
+    if (!this.#closed) this.#checkReadable("read");
+    const left = Math.max(0, this.#size - position);
+    const length = Math.min(bytes.length, left);
+    if (length === 0) return bytes.length === 0 ? 0 : null;
+    const target = bytes.subarray(0, length);
+    return await readAsync.call(this.#mapping, target, position);
+  }
+
+  async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
+    const length = this.#readableLength(position, p.length);
+    if (length === 0) return p.length === 0 ? 0 : null;
+    let done = 0;
+    // The array may be resized in between: what is read has to be there at the end.
+    while (done < Math.min(length, p.length)) {
+      if (done > 0) await nextTurn();
+      const piece = p.subarray(done, Math.min(done + PIECE, length));
+      if (piece.length === 0) break;
+      await this.#mapping.prefetch(position + done, piece.length);
+      // Truncated by this file's own `truncate` since: the rest is past the end.
+      const read = this.readAtSync(piece, position + done);
+      done += read ?? 0;
+      if (read !== piece.length) break;
+    }
+    return Math.min(done, p.length);
+  }
+
+  /** A large write at the cursor, which moves at once, so that other calls go on behind it. */
+  async #writeNext(p: Uint8Array): Promise<number> {
+    const bytes = this.#bytesOf("write", p);
+    if (this.#access.append) return await this.#appendLarge(bytes);
+    const position = this.#position;
+    const { length } = bytes;
+    this.#position += length;
+    let written = 0;
+    try {
+      return written = await this.#writeLarge(bytes, position);
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      this.#position -= length - written;
+    }
+  }
+
+  /** A large write that leaves time to the event loop, and goes on when the file is closed. */
+  async #writeLarge(p: Uint8Array, position: number): Promise<number> {
+    let bytes = this.#bytesOf("write", p);
+    const { append, copyOnWrite, grow } = this.#access;
+    const { writeAsync } = this.#mapping;
+    if (!this.#closed) this.#checkWritable("write");
+    if (
+      append || copyOnWrite || !this.#mapping.sharesPages ||
+      writeAsync === undefined
+    ) {
+      return await this.#inPieces(
+        bytes,
+        (piece, done) => this.#writePiece(piece, position + done),
+      );
+    }
+    const { length } = bytes;
+    const fits = grow
+      ? length
+      : Math.max(0, Math.min(length, this.#size - position));
+    // The kernel does not look out for bytes that are copied onto themselves.
+    if (this.#mapping.holds(bufferOf(bytes))) bytes = copyOf(bytes);
+    if (!this.#closed) this.#checkEnd(fits);
+    const written = await this.#whileWriting(
+      () => writeAsync.call(this.#mapping, bytes.subarray(0, fits), position),
+      position,
+    );
+    if (fits < length) throw this.#overEnd(written);
+    return written;
+  }
+
+  async #appendLarge(bytes: Uint8Array): Promise<number> {
+    const { appendAsync } = this.#mapping;
+    if (!this.#closed) this.#checkWritable("write");
+    if (appendAsync === undefined) {
+      return await this.#inPieces(bytes, (piece) => {
+        if (this.#closed) this.#mapping.append(piece);
+        else this.#append(piece);
+        return piece.length;
+      });
+    }
+    let written = 0;
+    try {
+      return written = await this.#whileWriting(() =>
+        appendAsync.call(this.#mapping, bytes)
+      );
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      if (!this.#closed) this.#appended += written;
+    }
+  }
+
+  /** Sends other writes through the descriptor as long as one is under way there. */
+  async #whileWriting(
+    write: () => Promise<number>,
+    position?: number,
   ): Promise<number> {
-    this.#checkWritable("write", p);
-    // A view of this very file would be overtaken by its own first pieces.
-    if (this.#mapping.holds(p.buffer)) p = p.slice();
-    const length = p.length;
+    this.#pendingWrites++;
+    this.#setSize(this.#size);
+    let written = 0;
+    try {
+      return written = await write();
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      this.#pendingWrites--;
+      const isFixed = position === undefined || this.#closed;
+      const end = isFixed ? 0 : position + written;
+      this.#setSize(Math.max(this.#size, end));
+    }
+  }
+
+  async #writeLargeString(s: string): Promise<number> {
+    if (this.#access.grow) return await this.#writeNext(encoder.encode(s));
     let done = 0;
     try {
-      while (done < length) {
+      for (const piece of pieces(s)) {
         if (done > 0) await nextTurn();
-        this.#opened("write");
-        done += write(p.subarray(done, done + PIECE), done);
+        done += this.writeStringSync(piece);
       }
     } catch (error) {
       throw addBytesWritten(error, done);
@@ -1984,13 +2184,52 @@ export class MmapFile implements Disposable {
     return done;
   }
 
+  async #inPieces(
+    p: Uint8Array,
+    write: (piece: Uint8Array, done: number) => number,
+  ): Promise<number> {
+    // A view of this very file would be overtaken by its own first pieces.
+    if (this.#mapping.holds(bufferOf(p))) p = copyOf(p);
+    const { length } = p;
+    let done = 0;
+    try {
+      // The array may be resized in between.
+      while (done < Math.min(length, p.length)) {
+        if (done > 0) await nextTurn();
+        const piece = p.subarray(done, Math.min(done + PIECE, length));
+        if (piece.length === 0) break;
+        done += write(piece, done);
+      }
+    } catch (error) {
+      throw addBytesWritten(error, done);
+    }
+    return done;
+  }
+
+  /** A part of a large write. Its file may have been closed since that began; the descriptor is open until it ends. */
+  #writePiece(p: Uint8Array, position: number): number {
+    if (!this.#closed || this.#access.copyOnWrite) {
+      return this.#writeOver(p, position);
+    }
+    const { length } = p;
+    const fits = this.#access.grow
+      ? length
+      : Math.max(0, Math.min(length, this.#size - position));
+    this.#mapping.write(p.subarray(0, fits), position);
+    if (fits < length) throw this.#overEnd(fits);
+    return length;
+  }
+
   /** A write at the cursor that is not simply within the memory. */
   #writeFurther(p: Uint8Array): number {
-    const length = p.length;
-    if (this.#access.append) this.#append(p);
+    const bytes = this.#bytesOf("write", p);
+    const { length } = bytes;
+    if (this.#access.append) this.#append(bytes);
     else {
+      // Resolves an append, which moves the cursor.
+      this.#opened("write");
       try {
-        this.#writeOver(p, this.#position);
+        this.#writeOver(bytes, this.#position);
       } catch (error) {
         this.#position += bytesWritten(error);
         throw error;
@@ -2003,9 +2242,6 @@ export class MmapFile implements Disposable {
   /** A string at the cursor that may not fit within the memory. */
   #writeStringFurther(s: string): number {
     this.#checkWritable("write");
-    if (typeof s !== "string") {
-      throw new TypeError(`Cannot write '${this.name}': expected a string`);
-    }
     if (this.#access.grow) return this.writeSync(encoder.encode(s));
     this.#cover();
     const position = this.#position;
@@ -2036,38 +2272,59 @@ export class MmapFile implements Disposable {
         throw this.#explain("write", error);
       }
     }
-    if (this.#faults[0] !== 0) throw this.#cut("write");
+    if (this.#faults[0] !== 0) {
+      const { read, written } = result;
+      const encoded = encoder.encode(s.slice(0, read));
+      this.#writeFaulted(encoded.subarray(0, written), position);
+    }
     return result;
   }
 
-  /** The bytes from a position on, for a target that may be this very file. */
-  #outgoing(target: unknown, position: number): Uint8Array<ArrayBuffer> {
+  /** The file as it is now, for a target that takes its time and may change the file in between. */
+  #outgoing(target: unknown): Outgoing {
     this.#checkReadable("read");
-    const bytes = this.bytes(Math.min(position, this.size));
-    // Copied onto themselves piece by piece, they would overtake each other.
-    return target === this ? bytes.slice() : bytes;
+    const end = this.size;
+    // Copied onto themselves piece by piece, the bytes would overtake each other.
+    const own = target === this ? this.copy() : undefined;
+    const from = <T>(at: number, work: () => T): T => {
+      try {
+        return work();
+      } catch (error) {
+        throw Object.assign(error as Error, { bytesWritten: at });
+      }
+    };
+    return {
+      length: end,
+      view: (at) =>
+        own?.subarray(at) ?? from(at, () => this.bytes(at, end - at)),
+      copy: (at, length) => from(at, () => this.copy(at, length)),
+      check: (at, view) =>
+        from(at, () => {
+          this.#checkEndIs(end);
+          if (view?.length === 0) throw this.#unmappedError();
+        }),
+    };
   }
 
-  /** The count of bytes just passed on, if what was read of them was the file's. */
-  #unharmed(count: number): number {
-    this.#checkWhole("read");
-    return count;
+  /** Throws unless the file still reaches as far as it did when an operation began. */
+  #checkEndIs(end: number): void {
+    this.#checkReadable("read");
+    if (end <= this.size) return;
+    throw new RangeError(
+      `Cannot read '${this.name}': it was truncated from ${end} to ${this.#size} bytes during the operation`,
+    );
   }
 
   /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was cut. */
-  #stopped(error: unknown, moved: number, isGone = false): unknown {
-    if (isGone) {
-      return Object.assign(this.#goneError("read"), { bytesWritten: moved });
-    }
-    if (!this.#closed && (isMemoryFault(error) || this.#isCut())) {
+  #outgoingError(error: unknown, moved: number): unknown {
+    if (!this.#closed && (isMemoryFault(error) || this.#isDamaged())) {
       return Object.assign(this.#cut("read"), { bytesWritten: moved });
     }
-    return bytesWritten(error) > 0 ? addBytesWritten(error, moved) : error;
+    return error;
   }
 
   #append(p: Uint8Array): void {
-    if (this.#appended === 0) this.#checkWritable("write", p);
-    else if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    if (this.#appended === 0) this.#checkWritable("write");
     if (p.length === 0) return;
     // Where the end is now, others may decide too: it is asked for when it is needed.
     this.#readLimit = -1;
@@ -2091,38 +2348,48 @@ export class MmapFile implements Disposable {
   }
 
   /** A write at a position, over the end of the memory or of the file. */
-  #writeOver(p: Uint8Array, position: number): void {
-    this.#checkWritable("write", p);
-    const length = p.length;
+  #writeOver(p: Uint8Array, position: number): number {
+    this.#checkWritable("write");
+    const { length } = p;
     const end = position + length;
-    if (length === 0) return;
-    if (position < this.#size && end > this.#memoryLimit()) this.#take();
-    if (end <= this.#memoryLimit() && !this.#isFresh(p, position, end)) {
-      return this.#change(p, position);
-    }
+    if (length === 0) return 0;
     const { append, copyOnWrite, grow } = this.#access;
+    const mayUseMemory = this.#pendingWrites === 0;
+    if (mayUseMemory && position < this.#size && end > this.#memoryLimit()) {
+      if (end <= this.#size && !this.#isFresh(p, position, end)) this.#cover();
+      else this.#take();
+    }
+    if (
+      mayUseMemory && end <= this.#memoryLimit() &&
+      !this.#isFresh(p, position, end)
+    ) {
+      this.#change(p, position);
+      return length;
+    }
     if (!append && !copyOnWrite && (grow || end <= this.#size)) {
       this.#checkEnd(length);
+      let written = length;
       try {
         // The kernel does not look out for bytes that are copied onto themselves.
         this.#mapping.write(
-          this.#mapping.holds(p.buffer) ? p.slice() : p,
+          this.#mapping.holds(bufferOf(p)) ? copyOf(p) : p,
           position,
         );
       } catch (error) {
-        const written = bytesWritten(error);
+        written = bytesWritten(error);
+        throw error;
+      } finally {
         if (written > 0) {
           this.#setSize(Math.max(this.#size, position + written));
         }
-        throw error;
       }
-      this.#setSize(Math.max(this.#size, end));
-      return;
+      this.#touch(position, end);
+      return length;
     }
     this.#cover();
     const fits = Math.max(0, Math.min(length, this.#size - position));
     if (fits > 0) this.#change(p.subarray(0, fits), position);
-    if (fits === length) return;
+    if (fits === length) return length;
     throw this.#overEnd(fits);
   }
 
@@ -2131,21 +2398,25 @@ export class MmapFile implements Disposable {
    * descriptor, which does not have to find a page for each fault, and memory at all later ones.
    */
   #isFresh(p: Uint8Array, position: number, end: number): boolean {
-    const { length } = p;
-    if (length < DIRECT || !this.#mapping.sharesPages) return false;
-    let isFresh = false;
-    for (
-      let block = Math.floor(position / DIRECT);
-      block * DIRECT < end;
-      block++
-    ) {
+    if (p.length < DIRECT || !this.#mapping.sharesPages) return false;
+    if (this.#mapping.holds(bufferOf(p))) return false;
+    const first = Math.floor(position / DIRECT);
+    for (let block = first; block * DIRECT < end; block++) {
+      const region = this.#written[Math.floor(block / REGION)];
+      if (region === undefined || region[block % REGION] === 0) return true;
+    }
+    return false;
+  }
+
+  /** Notes that a range was written. */
+  #touch(position: number, end: number): void {
+    if (end - position < DIRECT) return;
+    const first = Math.floor(position / DIRECT);
+    for (let block = first; block * DIRECT < end; block++) {
       const region = this.#written[Math.floor(block / REGION)] ??=
         new Uint8Array(REGION);
-      if (region[block % REGION] !== 0) continue;
       region[block % REGION] = 1;
-      isFresh = true;
     }
-    return isFresh && !this.#mapping.holds(p.buffer);
   }
 
   /**
@@ -2163,7 +2434,8 @@ export class MmapFile implements Disposable {
     this.#checkSize("write");
   }
 
-  #beforeTruncate(length: number): void {
+  /** Checks the length, and gives up the memory that the file is about to lose. */
+  #beforeTruncate(length: number): number {
     this.#checkWritable("truncate");
     this.#checkOffset("truncate", length);
     if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
@@ -2173,17 +2445,21 @@ export class MmapFile implements Disposable {
       );
     }
     this.#checkSize("truncate");
-    if (length >= this.#size) return;
-    // Let go before the bytes are gone: nothing may look at them any more.
-    this.#unmap();
-    this.#setSize(length);
+    // -0 is a whole number too, and would be the size.
+    length += 0;
+    if (length >= this.#size) return length;
+    // Before the bytes are gone: nothing may touch them any more.
+    this.#written.length = 0;
+    if (this.#mapping.shrink === undefined) this.#mapping.unmap();
+    else this.#mapping.shrink(length);
+    this.#size = length;
+    this.#adopt();
+    return length;
   }
 
-  /** Maps the file at the size that it has been given: who read it meanwhile has mapped another. */
   #resize(size: number): void {
-    const mapped = this.#bytes.length - this.#start;
-    this.#setSize(size);
-    if (mapped < size || (mapped > size && !this.#access.grow)) this.#map();
+    this.#size = size;
+    this.#adopt();
   }
 
   #mapAsItIs(): void {
@@ -2191,27 +2467,34 @@ export class MmapFile implements Disposable {
       this.#mapping.fileSize(),
       this.#access.length,
     );
-    const isStale = this.#truncated || this.#faults[0] !== 0 ||
+    const isStale = this.#truncated || this.#mapping.hasFaulted ||
       this.#mapping.moved || size < this.#size;
-    if (isStale) this.#unmap();
     this.#truncated = false;
-    this.#setSize(size);
-    if (isStale || size > this.#bytes.length - this.#start) this.#map();
+    this.#size = size;
+    if (isStale) {
+      this.#written.length = 0;
+      if (this.#mapping.reset === undefined) this.#mapping.unmap();
+      else this.#mapping.reset(size);
+    }
+    this.#adopt();
+    if (this.#mapping.mapsAtOpen) this.#cover();
   }
 
   /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */
   #cover(): void {
-    if (this.#bytes.length - this.#start >= this.#size) return;
+    if (this.#mapped >= this.#size) return;
     this.#take();
-    if (this.#bytes.length - this.#start < this.#size) this.#map();
+    if (this.#mapped < this.#size) this.#map();
   }
 
   #take(): void {
-    if (this.#mapping.buffer !== this.#buffer) this.#adopt();
+    const { buffer, length } = this.#mapping;
+    if (buffer !== this.#buffer || length !== this.#mapped) this.#adopt();
   }
 
   /** Maps the file at its size. Where that fails memory may have moved all the same. */
   #map(): void {
+    if (this.#closed) throw this.#closedError("map");
     try {
       this.#mapping.map(this.#size);
     } finally {
@@ -2219,10 +2502,12 @@ export class MmapFile implements Disposable {
     }
   }
 
-  /** Memory for users, for which a copy of a file may have to be moved. */
-  #expose(): ArrayBuffer {
+  /** Memory for views, which may take the place of what was mapped so far. */
+  #expose(offset: number, length: number): { buffer: Buffer; start: number } {
     try {
-      return this.#mapping.expose(this.#size);
+      const exposed = this.#mapping.expose(this.#size, offset, length);
+      // The option `shared` decides of which type the buffers are, and `open` has the type.
+      return exposed as { buffer: Buffer; start: number };
     } finally {
       this.#take();
     }
@@ -2239,9 +2524,10 @@ export class MmapFile implements Disposable {
 
   /** Takes over what the mapping says of its memory. */
   #adopt(): void {
-    const { buffer, start } = this.#mapping;
-    this.#faults = this.#mapping.faults;
+    const { buffer, start, length, faults } = this.#mapping;
+    this.#faults = faults;
     this.#start = start;
+    this.#mapped = length;
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
       this.#bytes = buffer.byteLength === 0 ? NOTHING : new Uint8Array(buffer);
@@ -2256,14 +2542,15 @@ export class MmapFile implements Disposable {
     this.#readLimit = read ? limit : -1;
     const isUntold = this.#mapping.wrote === undefined;
     const isWritten = (write && !append) || copyOnWrite;
-    this.#writeLimit = isWritten && isUntold ? limit : -1;
+    const isDirect = isWritten && isUntold && this.#pendingWrites === 0;
+    this.#writeLimit = isDirect ? limit : -1;
   }
 
   /** The end of the bytes that are in memory; -1 when none may be used. */
   #memoryLimit(): number {
     return this.#closed || this.#truncated
       ? -1
-      : Math.min(this.#size, this.#bytes.length - this.#start);
+      : Math.min(this.#size, this.#mapped);
   }
 
   #syncNow(sync: (file: FileOps) => void): void {
@@ -2297,6 +2584,12 @@ export class MmapFile implements Disposable {
     if (!this.#closed) this.#checkSize("flush");
   }
 
+  /** Closes the descriptor when the operations that were begun before `close` are over, as Deno does. */
+  async #closeWhenIdle(): Promise<void> {
+    while (this.#turn !== null) await this.#turn;
+    this.#file.close();
+  }
+
   /** Does the work at once, or behind the large operation under way. */
   async #inOrder<T>(work: () => T | Promise<T>): Promise<T> {
     return await (this.#turn === null ? work() : this.#inTurn(work));
@@ -2326,7 +2619,7 @@ export class MmapFile implements Disposable {
   #checkWhole(action: string): void {
     this.#opened(action);
     if (this.#truncated) throw this.#truncatedError(action);
-    if (this.#faults[0] !== 0) throw this.#cut(action);
+    if (this.#mapping.hasFaulted) throw this.#cut(action);
     if (this.#mapping.moved) throw this.#movedError(action);
   }
 
@@ -2341,14 +2634,20 @@ export class MmapFile implements Disposable {
     this.#checkWhole(action);
   }
 
-  #checkWritable(action: string, p?: Uint8Array): void {
+  #checkWritable(action: string): void {
     this.#opened(action);
     const { write, copyOnWrite } = this.#access;
     if (!write && !copyOnWrite) throw this.#readOnlyError(action);
     this.#checkWhole(action);
-    if (p !== undefined && !(p instanceof Uint8Array)) {
-      throw this.#notBytes(action);
-    }
+  }
+
+  /** What was passed as bytes, as an array that can be trusted. */
+  #bytesOf(action: string, p: unknown): Uint8Array {
+    if (isUint8Array(p)) return plainView(p);
+    this.#opened(action);
+    throw new TypeError(
+      `Cannot ${action} '${this.name}': expected a Uint8Array`,
+    );
   }
 
   #checkOffset(action: string, offset: number): void {
@@ -2375,7 +2674,6 @@ export class MmapFile implements Disposable {
         `Cannot ${action} '${this.name}': ${length} bytes from ${offset} on go past its end at ${this.#size}`,
       );
     }
-    this.#cover();
   }
 
   #checkStat(info: Deno.FileInfo): void {
@@ -2385,12 +2683,16 @@ export class MmapFile implements Disposable {
 
   /** Throws if someone else has cut the file. */
   #checkSize(action: string): void {
-    if (this.#isCut()) throw this.#cut(action);
+    if (this.#isDamaged()) throw this.#cut(action);
+  }
+
+  /** Whether memory does not show the file any more. */
+  #isDamaged(): boolean {
+    return this.#mapping.hasFaulted || this.#isCut();
   }
 
   #isCut(): boolean {
-    if (this.#size === 0) return false;
-    return this.#faults[0] !== 0 || this.#mapping.fileSize() < this.#size;
+    return this.#size > 0 && this.#mapping.fileSize() < this.#size;
   }
 
   /** Notes that the file was cut, which holds until `refresh`. */
@@ -2439,18 +2741,14 @@ export class MmapFile implements Disposable {
     );
   }
 
-  /** The error for a view that is empty because its memory has been given back. */
-  #goneError(action: string): Error {
-    if (this.#closed) return this.#closedError(action);
+  #unmappedError(): Error {
     return new TypeError(
-      `Cannot ${action} '${this.name}': it was mapped anew meanwhile; begin again`,
+      `Cannot read '${this.name}': its memory was unmapped during the operation; retry`,
     );
   }
 
-  #notBytes(action: string): Error {
-    return new TypeError(
-      `Cannot ${action} '${this.name}': expected a Uint8Array`,
-    );
+  #notString(): Error {
+    return new TypeError(`Cannot write '${this.name}': expected a string`);
   }
 
   #seekError(offset: unknown, whence: unknown): Error {
@@ -2484,15 +2782,29 @@ function setASCII(bytes: Uint8Array, at: number, s: string): boolean {
   return true;
 }
 
-/** A long string in pieces of which each is worth a turn, and none ends within a character. */
+/** A long string in pieces of which each is worth a turn, and none ends within a surrogate pair. */
 function* pieces(s: string): Generator<string> {
   for (let at = 0; at < s.length;) {
     let end = at + LARGE;
-    const last = s.charCodeAt(end - 1);
-    if (last >= 0xd800 && last < 0xdc00) end++;
+    // Only a whole pair has a code point beyond the 16 bits of a unit.
+    if (s.codePointAt(end - 1)! > 0xffff) end++;
     yield s.slice(at, end);
     at = end;
   }
+}
+
+/** Bytes of an array, whatever it says of itself; -1 for what is not an array of bytes. */
+function lengthOf(p: unknown): number {
+  return isUint8Array(p) ? byteLengthOf(p) : -1;
+}
+
+type Times = [atime: number | Date, mtime: number | Date];
+
+/** Times that run no code of the caller's when they are looked at. */
+function plainTimes(atime: number | Date, mtime: number | Date): Times {
+  const plain = (time: number | Date) =>
+    typeof time === "number" ? time : new Date(time.getTime());
+  return [plain(atime), plain(mtime)];
 }
 
 /** Whether a write(2) found its memory gone, which holds even if the file has grown again since. */

@@ -60,10 +60,19 @@ import { windows } from "./windows.ts";
  * await Deno.remove(path);
  * ```
  */
+export function open(
+  path: string | URL,
+  options: MmapOpenOptions & { shared: true },
+): Promise<MmapFile<SharedArrayBuffer>>;
+/** Opens a file whose memory is not shared between workers. */
+export function open(
+  path: string | URL,
+  options?: MmapOpenOptions,
+): Promise<MmapFile>;
 export async function open(
   path: string | URL,
   options: MmapOpenOptions = {},
-): Promise<MmapFile> {
+): Promise<MmapFile<ArrayBufferLike>> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
   const { file, created } = await openFile(backend, request);
@@ -108,8 +117,17 @@ export async function open(
  */
 export function openSync(
   path: string | URL,
+  options: MmapOpenOptions & { shared: true },
+): MmapFile<SharedArrayBuffer>;
+/** Opens a file whose memory is not shared between workers, synchronously. */
+export function openSync(
+  path: string | URL,
+  options?: MmapOpenOptions,
+): MmapFile;
+export function openSync(
+  path: string | URL,
   options: MmapOpenOptions = {},
-): MmapFile {
+): MmapFile<ArrayBufferLike> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
   const { file, created } = openFileSync(backend, request);
@@ -207,9 +225,21 @@ function backendFor(request: OpenRequest): Backend<FileOps> {
     );
   }
   const backend = request.backend === "fallback" ? fallback : MAPPED;
+  if (request.shared && (backend !== posix || request.copyOnWrite)) {
+    throw sharedNotSupported(request.name, request.copyOnWrite);
+  }
   if (backend !== fallback && !mayCallLibrary()) throw ffiDenied(request.name);
   backend.prepare();
   return backend;
+}
+
+function sharedNotSupported(name: string, copyOnWrite: boolean): Error {
+  return new Deno.errors.NotSupported(
+    `Cannot open '${name}': option 'shared' ` +
+      (copyOnWrite
+        ? "cannot be combined with 'copyOnWrite'"
+        : "needs mmap(2): it is not supported on Windows, nor by the fallback"),
+  );
 }
 
 let isFFIGranted = false;
@@ -294,7 +324,7 @@ function mapFile<File extends FileOps>(
   mapping: Mapping,
   request: OpenRequest,
   length: number,
-): MmapFile {
+): MmapFile<ArrayBufferLike> {
   const { name, offset } = request;
   const size = request.length === Infinity ? length - offset : request.length;
   if (size < 0 || offset + size > length) {

@@ -100,6 +100,7 @@ export function checkOptions(
     advice = "normal",
     prefetch = false,
     guard = true,
+    shared = false,
     backend = "auto",
   } = options;
   checkBytes(name, "size", size);
@@ -157,6 +158,7 @@ export function checkOptions(
     advice,
     prefetch,
     guard,
+    shared,
     backend,
   };
 }

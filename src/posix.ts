@@ -4,9 +4,8 @@
  * @module
  */
 
-import { closeSync } from "node:fs";
 import { constants as osConstants } from "node:os";
-import { type GuardedRange, guardRange } from "./guard.ts";
+import { isInstalled } from "./guard.ts";
 import {
   errno,
   lastError,
@@ -15,20 +14,23 @@ import {
   MADV_RANDOM,
   MADV_SEQUENTIAL,
   MADV_WILLNEED,
-  MAP_FAILED,
-  MAP_PRIVATE,
-  MAP_SHARED,
   memmem,
   pageSize,
   platform,
-  PROT_READ,
-  PROT_WRITE,
   SEEK_CUR,
   SEEK_END,
   systemError,
 } from "./libc.ts";
 import { copyLarge } from "./large_copy.ts";
-import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
+import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
+import {
+  MAX_OWNED,
+  NO_FAULTS,
+  OwnedPages,
+  type Pages,
+  type PageSource,
+  PlainPages,
+} from "./memory.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
 import type { Memmem } from "./search.ts";
 import type { Advice } from "./types.ts";
@@ -42,113 +44,131 @@ export const posix: Backend<PosixFile> | undefined = platform && {
   regularSize: (file) => file.regularSize(),
   reserveSync: (file, size) => file.reserveSync(size),
   reserve: (file, size) => file.reserve(size),
-  mapping: (file, options) => new PosixMapping(file.fd, options),
+  mapping: (file, options) => new PosixMapping(file, options),
 };
-
-/** What is to be given back when the memory is let go, or found forgotten. */
-interface Lease {
-  readonly fd: number;
-  readonly address: bigint;
-  readonly length: bigint;
-  /** Stands from the first buffer on: without one nothing touches the memory. */
-  guard: GuardedRange | null;
-  /** The buffers over the memory that somebody may still reach. */
-  buffers: number;
-}
 
 class PosixMapping implements Mapping {
   start = 0;
+  readonly mapsAtOpen = false;
   readonly sharesPages: boolean;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
   readonly syncFindsMemory: boolean = platform!.fsyncWritesMemory;
 
+  readonly #file: PosixFile;
   readonly #fd: number;
   readonly #options: MappingOptions;
-  #lease: Lease | null = null;
-  /** Held while the memory has no buffer. */
-  #watch: Watch | null = null;
-  #buffer: ArrayBuffer = UNMAPPED;
-  #exposed: ArrayBuffer = UNMAPPED;
+  /** What is copied from and to; null while nothing is mapped. */
+  #pages: Pages | null = null;
+  /** Other pages of which users may have views. */
+  #handedOut: Pages[] = [];
   /** The descriptor's own offset, -1 while it is not known. */
   #descriptorAt = -1;
   #length = 0;
   #bigLength = 0n;
 
-  constructor(fd: number, options: MappingOptions) {
-    this.#fd = fd;
+  constructor(file: PosixFile, options: MappingOptions) {
+    this.#file = file;
+    this.#fd = file.fd;
     this.#options = options;
     this.sharesPages = options.write && platform!.unifiedCache;
   }
 
-  get buffer(): ArrayBuffer {
-    const lease = this.#lease;
-    if (this.#buffer === UNMAPPED && lease !== null && lease.length !== 0n) {
-      const length = Number(lease.length);
-      this.#buffer = this.#wrap(lease, length);
-      if (!this.#options.grow) this.#exposed = this.#buffer;
-      if (this.#options.guard) lease.guard = guardRange(lease.address, length);
-    }
-    return this.#buffer;
+  get buffer(): ArrayBufferLike {
+    return this.#pages?.buffer ?? UNMAPPED;
   }
 
   get faults(): Int32Array {
-    return this.#lease?.guard?.faults ?? NO_FAULTS;
+    return this.#pages?.faults ?? NO_FAULTS;
+  }
+
+  get length(): number {
+    return (this.#pages?.length ?? 0) - this.start;
+  }
+
+  get hasFaulted(): boolean {
+    return this.faults[0] !== 0 ||
+      this.#handedOut.some(({ faults }) => faults[0] !== 0);
   }
 
   get guarded(): boolean {
-    return this.buffer !== UNMAPPED && this.faults !== NO_FAULTS;
+    return this.faults !== NO_FAULTS && isInstalled();
   }
 
   get moved(): boolean {
-    return this.#exposed.detached;
+    return this.#pages !== null && isDetached(this.#pages.buffer);
   }
 
   map(size: number): void {
-    const { offset } = this.#options;
-    // mmap(2) wants an offset in whole pages; the window begins somewhere in the first.
-    const start = offset === 0 || size === 0 ? 0 : offset % pageSize();
-    const lease = size === 0 ? this.#nothing() : this.#pages(start, size);
-    this.unmap();
-    this.#lease = lease;
-    this.#watch = watch(lease);
-    this.start = start;
-    const { advice } = this.#options;
-    if (advice !== "normal") this.advise(advice, 0, size);
+    const pages = this.#pages;
+    const end = this.#startOf(size) + size;
+    if (size === 0 || pages?.extend(end)) return;
+    const { copyOnWrite, shared, grow } = this.#options;
+    // Private changes are in one mapping alone, so that has to be the one that is handed out.
+    const isForUsers = copyOnWrite || shared || pages?.isHandedOut === true;
+    this.#replace(
+      isForUsers
+        ? this.#forUsers(size)
+        // Addresses past the end of the file cost nothing, and are there when it grows.
+        : this.#plain(end + (grow ? size + GROWTH_ROOM : 0)),
+      size,
+    );
   }
 
-  expose(size: number): ArrayBuffer {
-    if (this.#lease === null) this.map(size);
-    const { buffer } = this;
-    const length = this.start + size;
-    if (this.#exposed.byteLength !== length || this.#exposed === UNMAPPED) {
-      const exposed = this.#wrap(this.#lease!, length);
-      if (this.#exposed !== buffer) detach(this.#exposed);
-      this.#exposed = exposed;
+  expose(size: number, position: number, length: number): Exposed {
+    const { offset } = this.#options;
+    if (size === 0) return { buffer: this.#nothing(), start: 0 };
+    const pages = this.#pages;
+    const end = this.#startOf(size) + size;
+    if (pages?.isHandedOut && pages.extend(end)) return this.#exposed(pages);
+    const first = offset + position;
+    for (const pages of this.#handedOut) {
+      if (
+        pages.offset <= first && first + length <= pages.offset + pages.length
+      ) return this.#exposed(pages);
     }
-    return this.#exposed;
+    const part = this.#part(size, first, length);
+    if (part !== undefined) return this.#exposed(part);
+    const whole = this.#forUsers(size);
+    this.#replace(whole, size);
+    return this.#exposed(whole);
   }
 
   holds(buffer: ArrayBufferLike): boolean {
-    return buffer === this.#buffer || buffer === this.#exposed;
+    return buffer === this.#pages?.buffer ||
+      this.#handedOut.some((pages) => pages.buffer === buffer);
+  }
+
+  shrink(size: number): void {
+    const end = this.#options.offset + size;
+    const all = [...this.#handedOut, this.#pages];
+    for (const pages of all) pages?.clear(Math.max(0, end - pages.offset));
+    if (!this.#options.shared) this.unmap();
+  }
+
+  reset(size: number): void {
+    const pages = this.#pages;
+    const isShared = this.#options.shared && pages instanceof OwnedPages;
+    if (isShared && pages.remap(this.#startOf(size) + size)) return;
+    this.unmap();
+  }
+
+  restore(size: number): void {
+    const end = this.#options.offset + size;
+    for (const pages of [...this.#handedOut, this.#pages]) {
+      const length = pages && Math.min(pages.length, end - pages.offset);
+      if (length && !pages.remap(length)) {
+        throw lastError("map", this.#options.name, "mmap");
+      }
+    }
   }
 
   unmap(): void {
-    const lease = this.#lease;
-    if (lease === null) return;
-    const { moved } = this;
-    const buffer = this.#buffer;
-    const exposed = this.#exposed;
-    this.#lease = null;
-    this.#buffer = this.#exposed = UNMAPPED;
-    this.#unwatch();
-    if (lease.buffers > 0) forgotten.unregister(lease);
-    // SAFETY: a detached buffer has views of length 0 only, so nothing reaches the memory any more;
-    // but what the user has moved away is theirs, and the memory stays.
-    if (buffer !== exposed) detach(buffer);
-    if (moved) return;
-    detach(exposed);
-    giveBack(lease);
+    const all = [...this.#handedOut, this.#pages];
+    this.#handedOut = [];
+    this.#pages = this.#file.unusedPages = null;
+    this.start = 0;
+    for (const pages of all) pages?.release();
   }
 
   fileSize(): number {
@@ -159,17 +179,25 @@ class PosixMapping implements Mapping {
   }
 
   awaitTruncation(): void {
-    // A write of nothing takes the lock that a truncation holds. The size is told without it.
+    // A write of nothing takes the inode lock that a truncation holds. lseek(2) does not.
     libc().pwrite(this.#fd, NOTHING, 0n, 0n);
+  }
+
+  read(target: Uint8Array, position: number): number {
+    const at = BigInt(this.#options.offset + position);
+    const { pread } = libc();
+    const read = Number(pread(this.#fd, target, lengthOf(target), at));
+    if (read < 0) throw lastError("read", this.#options.name, "pread");
+    return read;
   }
 
   write(source: Uint8Array, position: number): void {
     const { pwrite, write } = libc();
-    const end = this.#options.offset + position + source.length;
+    const first = this.#options.offset + position;
     let rest = source;
     for (;;) {
       const { length } = rest;
-      const at = end - length;
+      const at = first + (source.length - length);
       // One record behind the other needs no offset, nor the time to make a BigInt of it.
       const isNext = at === this.#descriptorAt;
       const written = Number(
@@ -199,138 +227,242 @@ class PosixMapping implements Mapping {
     return Number(libc().lseek(this.#fd, 0n, SEEK_CUR));
   }
 
+  readAsync(target: Uint8Array, position: number): Promise<number> {
+    const { pread, preadAsync } = libc();
+    const at = this.#options.offset + position;
+    return this.#transfer(
+      "read",
+      target,
+      (rest, done) =>
+        preadAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+      (rest, done) => pread(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+    );
+  }
+
+  writeAsync(source: Uint8Array, position: number): Promise<number> {
+    const { pwrite, pwriteAsync } = libc();
+    const at = this.#options.offset + position;
+    return this.#transfer(
+      "write",
+      source,
+      (rest, done) =>
+        pwriteAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+      (rest, done) => pwrite(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+    );
+  }
+
+  appendAsync(source: Uint8Array): Promise<number> {
+    const { write, writeAsync } = libc();
+    return this.#transfer(
+      "write",
+      source,
+      (rest) => writeAsync(this.#fd, rest, lengthOf(rest)),
+      (rest) => write(this.#fd, rest, lengthOf(rest)),
+    );
+  }
+
   flushSync(position: number, length: number): void {
-    if (this.#lease === null || !this.#options.write) return;
-    const [address, bytes] = this.#pagesOf(this.#lease, position, length);
-    if (libc().msync(address, bytes, platform!.MS_SYNC) !== 0) {
+    if (!this.#options.write) return;
+    const range = this.#pagesOf(position, length);
+    if (range === undefined) return this.#file.syncDataSync();
+    const [pages, at, bytes] = range;
+    const { msync } = libc();
+    const address = pages.address + BigInt(at);
+    if (msync(address, BigInt(bytes), platform!.MS_SYNC) !== 0) {
       throw lastError("flush", this.#options.name, "msync");
     }
   }
 
   async flush(position: number, length: number): Promise<void> {
-    const lease = this.#lease;
-    if (lease === null || !this.#options.write) return;
-    const [address, bytes] = this.#pagesOf(lease, position, length);
+    if (!this.#options.write) return;
+    const range = this.#pagesOf(position, length);
+    if (range === undefined) return await this.#file.syncData();
+    const [pages, at, bytes] = range;
+    const memory = new Uint8Array(pages.buffer, at, bytes);
     const { msyncAsync } = libc();
-    if (await msyncAsync(address, bytes, platform!.MS_SYNC) === 0) return;
-    // Unmapped meanwhile: the pages are the file's own, and the next sync writes them.
-    if (this.#lease !== lease) return;
+    const result = await pages.whileMapped(() =>
+      msyncAsync(memory, BigInt(bytes), platform!.MS_SYNC)
+    );
+    if (result === 0) return;
     // A nonblocking call cannot report errno. The same call, made again, can, but for a failed
     // write to the disk, which the system reports once.
-    this.flushSync(position, length);
+    if (this.#pages === pages) this.flushSync(position, length);
     throw systemError(E.EIO, "flush", this.#options.name, "msync");
   }
 
   prefetchSync(position: number, length: number): void {
-    if (this.#lease === null) return;
-    const [address, bytes] = this.#pagesOf(this.#lease, position, length);
+    const range = this.#pagesOf(position, length);
+    if (range === undefined) return;
+    const [pages, at, bytes] = range;
+    const address = pages.address + BigInt(at);
     const { madvise } = libc();
     const { MADV_POPULATE_READ } = platform!;
     if (
       MADV_POPULATE_READ === 0 ||
-      madvise(address, bytes, MADV_POPULATE_READ) !== 0
-    ) madvise(address, bytes, MADV_WILLNEED);
+      madvise(address, BigInt(bytes), MADV_POPULATE_READ) !== 0
+    ) madvise(address, BigInt(bytes), MADV_WILLNEED);
   }
 
   async prefetch(position: number, length: number): Promise<void> {
-    const lease = this.#lease;
-    const { madviseAsync } = libc();
     const end = position + length;
-    // In pieces, so that a close need not wait for the whole, and stops the rest.
-    for (
-      let at = position;
-      at < end && lease !== null && this.#lease === lease;
-      at += PREFETCH_PIECE
-    ) {
-      const [address, bytes] = this.#pagesOf(
-        lease,
-        at,
-        Math.min(PREFETCH_PIECE, end - at),
-      );
-      const { MADV_POPULATE_READ } = platform!;
-      if (
-        MADV_POPULATE_READ === 0 ||
-        await madviseAsync(address, bytes, MADV_POPULATE_READ) !== 0
-      ) await madviseAsync(address, bytes, MADV_WILLNEED);
+    // In pieces: a close stops the rest.
+    for (let at = position; at < end; at += PREFETCH_PIECE) {
+      const range = this.#pagesOf(at, Math.min(PREFETCH_PIECE, end - at));
+      if (range === undefined) return;
+      await this.#populate(...range);
     }
   }
 
   advise(advice: Advice, position: number, length: number): void {
-    if (this.#lease === null) return;
-    const [address, bytes] = this.#pagesOf(this.#lease, position, length);
-    libc().madvise(address, bytes, ADVICE[advice]);
+    const range = this.#pagesOf(position, length);
+    if (range === undefined) return;
+    const [pages, at, bytes] = range;
+    const address = pages.address + BigInt(at);
+    libc().madvise(address, BigInt(bytes), ADVICE[advice]);
   }
 
-  /** A buffer over the first `length` bytes of what is leased. From now on who has it has the memory. */
-  #wrap(lease: Lease, length: number): ArrayBuffer {
-    const buffer = length === 0 ? new ArrayBuffer(0) : Deno.UnsafePointerView
-      // SAFETY: the memory stays until `unmap`, which detaches every buffer over it first, or until
-      // the last of them is garbage.
-      .getArrayBuffer(Deno.UnsafePointer.create(lease.address)!, length);
-    lease.buffers++;
-    forgotten.register(buffer, lease, lease);
-    this.#unwatch();
-    return buffer;
+  /**
+   * Reads or writes by as few nonblocking calls as the system needs: one, most of the time. Returns the
+   * number of bytes; fewer at the end of the file, or if the array's buffer was resized in between.
+   */
+  async #transfer(
+    action: "read" | "write",
+    array: Uint8Array,
+    call: (rest: Uint8Array, done: number) => Promise<bigint>,
+    again: (rest: Uint8Array, done: number) => bigint,
+  ): Promise<number> {
+    const { length } = array;
+    return await this.#file.whileOpen(async () => {
+      let done = 0;
+      while (done < Math.min(length, array.length)) {
+        let count = Number(await call(array.subarray(done, length), done));
+        if (count < 0 && done < array.length) {
+          // A nonblocking call cannot report errno: the same call, made again, can.
+          count = Number(again(array.subarray(done, length), done));
+          const number = count < 0 ? errno() : 0;
+          if (number === E.EINTR) continue;
+          if (number !== 0) {
+            const { name } = this.#options;
+            throw systemError(number, action, name, action, done);
+          }
+        }
+        if (count <= 0) break;
+        done += count;
+      }
+      return Math.min(done, array.length);
+    });
   }
 
-  #unwatch(): void {
-    if (this.#watch === null) return;
-    this.#watch.watched.lease = null;
-    idle.push(this.#watch);
-    this.#watch = null;
+  #populate(pages: Pages, at: number, bytes: number): Promise<void> {
+    const memory = new Uint8Array(pages.buffer, at, bytes);
+    const { madviseAsync } = libc();
+    const { MADV_POPULATE_READ } = platform!;
+    return pages.whileMapped(async () => {
+      if (
+        MADV_POPULATE_READ === 0 ||
+        await madviseAsync(memory, BigInt(bytes), MADV_POPULATE_READ) !== 0
+      ) await madviseAsync(memory, BigInt(bytes), MADV_WILLNEED);
+    });
   }
 
-  /** An empty file has no pages, and mmap(2) refuses a length of 0. */
-  #nothing(): Lease {
-    return { fd: this.#fd, address: 0n, length: 0n, guard: null, buffers: 0 };
+  #source(): PageSource {
+    const { name, write, copyOnWrite, guard } = this.#options;
+    return { fd: this.#fd, name, write, copyOnWrite, guard };
   }
 
-  #pages(start: number, size: number): Lease {
-    const { offset, grow } = this.#options;
-    // Addresses past the end of the file cost nothing, and are there when it grows.
-    const room = grow ? size + GROWTH_ROOM : 0;
-    const byteLength = start + size + room;
-    const length = BigInt(byteLength);
-    const address = this.#mmap(length, BigInt(offset - start));
+  #exposed(pages: Pages): Exposed {
     return {
-      fd: this.#fd,
-      address,
-      length,
-      guard: null,
-      buffers: 0,
+      buffer: pages.buffer,
+      start: this.#options.offset - pages.offset,
     };
   }
 
-  #mmap(length: bigint, offset: bigint): bigint {
-    const { mmap } = libc();
-    const { write, copyOnWrite } = this.#options;
-    const { MAP_NORESERVE, privateFollowsFile } = platform!;
-    // A private mapping takes a stray write without harm to the file, and until then shows what
-    // others write to it. Where it would be a snapshot only a mapping without write access will do.
-    const isPrivate = copyOnWrite || (!write && privateFollowsFile);
-    let address = mmap(
-      0n,
-      length,
-      write || isPrivate ? PROT_READ | PROT_WRITE : PROT_READ,
-      isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED,
-      this.#fd,
-      offset,
-    );
-    if (address === MAP_FAILED && !write && !copyOnWrite) {
-      // Under strict overcommit memory that could be written is counted as if it were.
-      address = mmap(0n, length, PROT_READ, MAP_SHARED, this.#fd, offset);
-    }
-    if (address === MAP_FAILED) {
-      throw lastError("map", this.#options.name, "mmap");
-    }
-    return address;
+  /** Memory that only this module uses. */
+  #plain(length: number): PlainPages {
+    const pages = new PlainPages(this.#source(), this.#firstPage(), length);
+    this.#file.unusedPages = pages;
+    return pages;
   }
 
-  /** The whole pages that hold a range: msync(2) and madvise(2) want an address at a page's start. */
-  #pagesOf(lease: Lease, position: number, length: number): [bigint, bigint] {
+  /** Memory that users get, of the whole file. */
+  #forUsers(size: number): Pages {
+    const { name, grow, shared } = this.#options;
+    const length = this.#startOf(size) + size;
+    const hasGrown = grow && this.#pages?.isHandedOut === true;
+    const capacity = hasGrown ? length + size + GROWTH_ROOM : length;
+    const first = this.#firstPage();
+    const owned = OwnedPages.map(
+      this.#source(),
+      first,
+      length,
+      capacity,
+      shared,
+    );
+    if (owned !== undefined) return owned;
+    if (shared) throw noSharedMemory(name, length);
+    // Exactly as long as the file: who clones the buffer must not run past its end.
+    const pages = new PlainPages(this.#source(), first, length);
+    pages.handOut();
+    return pages;
+  }
+
+  /**
+   * Memory of a small part of a large file, so that a program that wants no more of it does not pay
+   * for all: V8 counts every buffer as memory, and collects garbage when there seems to be much.
+   */
+  #part(size: number, first: number, length: number): Pages | undefined {
+    const { copyOnWrite, shared } = this.#options;
+    const isOther = this.#handedOut.length > 0 || this.#pages?.isHandedOut;
+    if (copyOnWrite || shared || isOther) return undefined;
+    if (size < SMALLEST_DIVIDED || length > size / SMALL_PART) return undefined;
+    const start = first - first % pageSize();
+    const bytes = first + length - start;
+    const part = OwnedPages.map(this.#source(), start, bytes, bytes, false);
+    if (part !== undefined) this.#handedOut.push(part);
+    return part;
+  }
+
+  /** Copies use other pages from now on. */
+  #replace(pages: Pages, size: number): void {
+    const before = this.#pages;
+    this.#pages = pages;
+    if (pages.isHandedOut) this.#file.unusedPages = null;
+    this.start = this.#startOf(size);
+    if (before?.isHandedOut) this.#handedOut.push(before);
+    else before?.release();
+    const { advice } = this.#options;
+    if (advice !== "normal") this.advise(advice, 0, size);
+  }
+
+  /** mmap(2) wants an offset in whole pages: the window begins somewhere in the first. */
+  #startOf(size: number): number {
+    const { offset } = this.#options;
+    return offset === 0 || size === 0 ? 0 : offset % pageSize();
+  }
+
+  #firstPage(): number {
+    const { offset } = this.#options;
+    return offset === 0 ? 0 : offset - offset % pageSize();
+  }
+
+  /** A buffer for the views of an empty file, which has no pages. */
+  #nothing(): ArrayBufferLike {
+    return this.#options.shared ? new SharedArrayBuffer(0) : UNMAPPED;
+  }
+
+  /**
+   * The whole pages that hold a range, as the place and the number of bytes in memory: msync(2) and
+   * madvise(2) want an address at a page's start. `undefined` unless all of it is mapped.
+   */
+  #pagesOf(
+    position: number,
+    length: number,
+  ): [pages: Pages, at: number, bytes: number] | undefined {
+    const pages = this.#pages;
     const first = this.start + position;
     const lead = first % pageSize();
-    return [lease.address + BigInt(first - lead), BigInt(length + lead)];
+    if (pages === null || first + length > pages.length) return undefined;
+    return [pages, first - lead, length + lead];
   }
 
   /** A length as FFI wants it: records are often of one length, and a BigInt takes time to make. */
@@ -358,12 +490,15 @@ class PosixMapping implements Mapping {
 }
 
 const E = osConstants.errno;
-const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
 const NOTHING = new Uint8Array(0);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;
+
+/** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
+const SMALLEST_DIVIDED = 1 << 20;
+const SMALL_PART = 4;
 
 /** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
 const PREFETCH_PIECE = 16 << 20;
@@ -374,56 +509,18 @@ const ADVICE: Record<Advice, number> = {
   random: MADV_RANDOM,
 };
 
-/**
- * Memory that nobody can reach any more: the file was dropped without a close, and so was every
- * view. The buffers decide, not the file, so that a kept view keeps its memory.
- */
-const forgotten = new FinalizationRegistry<Lease>((lease) => {
-  if (--lease.buffers === 0) letGo(lease);
-});
-
-/** Stands for memory that has no buffer yet: garbage when the file is. */
-interface Watch {
-  readonly watched: Watched;
+/** The error for shared memory that cannot be had: views of any other cannot be posted to workers. */
+function noSharedMemory(name: string, length: number): Error {
+  return new Deno.errors.NotSupported(
+    `Cannot map '${name}': option 'shared' needs a WebAssembly.Memory of ${length} bytes, ` +
+      `which this system does not provide; the largest has ${MAX_OWNED}`,
+  );
 }
 
-interface Watched {
-  lease: Lease | null;
+function isDetached(buffer: ArrayBufferLike): boolean {
+  return buffer instanceof ArrayBuffer && buffer.detached;
 }
 
-const lost = new FinalizationRegistry<Watched>(({ lease }) => {
-  if (lease !== null) letGo(lease);
-});
-
-/** Watches that are used again: to register one and take it back takes 0.3 µs of an open and close. */
-const idle: Watch[] = [];
-
-function watch(lease: Lease): Watch {
-  const watch = idle.pop() ?? newWatch();
-  watch.watched.lease = lease;
-  return watch;
-}
-
-function newWatch(): Watch {
-  const watch = { watched: { lease: null } };
-  lost.register(watch, watch.watched);
-  return watch;
-}
-
-/** Gives back all that a file has which nobody can reach any more. */
-function letGo(lease: Lease): void {
-  giveBack(lease);
-  closeSync(lease.fd);
-}
-
-/** Leaves every view of a buffer empty. */
-function detach(buffer: ArrayBuffer): void {
-  if (buffer !== UNMAPPED && !buffer.detached) buffer.transfer(0);
-}
-
-function giveBack(lease: Lease): void {
-  if (lease.length === 0n) return;
-  // First, or the slot would stand over what is mapped here next.
-  lease.guard?.release();
-  libc().munmap(lease.address, lease.length);
+function lengthOf(array: Uint8Array): bigint {
+  return BigInt(array.length);
 }

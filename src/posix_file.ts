@@ -78,10 +78,30 @@ export function openPosix(
 export class PosixFile implements FileOps {
   readonly fd: number;
   readonly #name: string;
+  #token: Token | null;
+  /** Calls under way in other threads. */
+  #uses = 0;
+  #isClosed = false;
 
   constructor(fd: number, name: string) {
     this.fd = fd;
     this.#name = name;
+    this.#token = tokenFor(fd);
+  }
+
+  /** What is to be unmapped when the file is garbage-collected: memory of which nobody else knows. */
+  set unusedPages(pages: { release(): void } | null) {
+    if (this.#token !== null) this.#token.resources.pages = pages;
+  }
+
+  /** Keeps the descriptor open until a call in another thread is over, even if the file is closed. */
+  async whileOpen<T>(call: () => Promise<T>): Promise<T> {
+    this.#uses++;
+    try {
+      return await call();
+    } finally {
+      if (--this.#uses === 0 && this.#isClosed) closeSync(this.fd);
+    }
   }
 
   /** Length in bytes, once it is certain that this is a regular file. */
@@ -241,7 +261,10 @@ export class PosixFile implements FileOps {
   }
 
   close(): void {
-    closeSync(this.fd);
+    this.#isClosed = true;
+    if (this.#token !== null) takeBack(this.#token);
+    this.#token = null;
+    if (this.#uses === 0) closeSync(this.fd);
   }
 
   /** Refuses what cannot fit: fallocate(2) would fill the disk, to everyone's harm, before it fails. */
@@ -287,13 +310,52 @@ export class PosixFile implements FileOps {
     syscall: string,
     call: (done: (error: Error | null) => void) => void,
   ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      call((error) => {
-        if (error) reject(nodeError(action, this.#name, syscall, error));
-        else resolve();
-      });
-    });
+    return this.whileOpen(() =>
+      new Promise((resolve, reject) => {
+        call((error) => {
+          if (error) reject(nodeError(action, this.#name, syscall, error));
+          else resolve();
+        });
+      })
+    );
   }
+}
+
+/** What is to be released when a file is garbage-collected without having been closed. */
+interface Resources {
+  fd: number;
+  pages: { release(): void } | null;
+}
+
+/** Garbage when its file is: nothing else refers to it. */
+interface Token {
+  readonly resources: Resources;
+}
+
+const finalizers = new FinalizationRegistry<Resources>(({ fd, pages }) => {
+  pages?.release();
+  if (fd !== -1) closeSync(fd);
+});
+
+/** Tokens that are used again: to register one and take it back takes 0.3 µs of an open and close. */
+const unusedTokens: Token[] = [];
+
+function tokenFor(fd: number): Token {
+  const token = unusedTokens.pop() ?? newToken();
+  token.resources.fd = fd;
+  return token;
+}
+
+function newToken(): Token {
+  const token: Token = { resources: { fd: -1, pages: null } };
+  finalizers.register(token, token.resources);
+  return token;
+}
+
+function takeBack(token: Token): void {
+  token.resources.fd = -1;
+  token.resources.pages = null;
+  unusedTokens.push(token);
 }
 
 // Linux: include/uapi/linux/stat.h and fcntl.h. One layout of struct statx serves every architecture.

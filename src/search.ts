@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isUint8Array, plainView } from "./intrinsics.ts";
+
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
 export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
 
@@ -72,12 +74,16 @@ export function toNeedle(
       `Cannot search '${name}': ${needle} is not a byte, an integer from 0 to 255`,
     );
   }
-  const bytes = typeof needle === "string" ? encoder.encode(needle) : needle;
-  if (!(bytes instanceof Uint8Array)) {
+  if (typeof needle === "string") {
+    const bytes = encoder.encode(needle);
+    return bytes.length === 1 ? bytes[0] : bytes;
+  }
+  if (!isUint8Array(needle)) {
     throw new TypeError(
       `Cannot search '${name}': the needle is not a Uint8Array, a string or a number`,
     );
   }
+  const bytes = plainView(needle);
   return bytes.length === 1 ? bytes[0] : bytes;
 }
 
@@ -146,13 +152,13 @@ export function lastIndexOf(
  * @throws {RangeError} If the range is not within the bytes.
  * @throws {TypeError} From `next()`, if the memory has been released before the end was reached.
  */
-export function lines(
-  haystack: Uint8Array<ArrayBuffer>,
+export function lines<Buffer extends ArrayBufferLike>(
+  haystack: Uint8Array<Buffer>,
   options: LinesOptions = {},
   check?: () => void,
   window = WINDOW,
   name = NAME,
-): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+): Generator<Uint8Array<Buffer>, void, undefined> {
   // Not a generator itself, which would not look at its arguments before the first `next()`.
   const { offset = 0, length = haystack.length - offset } = options;
   if (
@@ -337,22 +343,22 @@ function maximalSuffix(
 
 const CR = 0x0d;
 
-function* walk(
-  haystack: Uint8Array<ArrayBuffer>,
+function* walk<Buffer extends ArrayBufferLike>(
+  haystack: Uint8Array<Buffer>,
   offset: number,
   stop: number,
   check: (() => void) | undefined,
   window: number,
-): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+): Generator<Uint8Array<Buffer>, void, undefined> {
   const { buffer, byteOffset } = haystack;
   // Positions are those in the buffer, whose words are aligned.
   const end = byteOffset + stop;
   let line = byteOffset + offset;
   /** The window over the buffer, and where it begins. */
   let at = line - line % 4;
-  let words = new Int32Array(0);
+  let words: Int32Array = new Int32Array(0);
   /** The same window, one byte longer in front where there is one: a CR may be there. */
-  let bytes = new Uint8Array(0);
+  let bytes: Uint8Array = new Uint8Array(0);
   let front = 0;
   while (line < end) {
     if (haystack.length === 0) released(check);
@@ -408,10 +414,10 @@ function newlineMarks(word: number): number {
 
 /** `length` bytes as words, or a little more. The last bytes of a buffer that does not end with a word are copied. */
 function wordsAt(
-  buffer: ArrayBuffer,
+  buffer: ArrayBufferLike,
   at: number,
   length: number,
-): Int32Array<ArrayBuffer> {
+): Int32Array {
   const whole = Math.floor((buffer.byteLength - at) / 4);
   if (whole > 0) {
     return new Int32Array(buffer, at, Math.min(whole, Math.ceil(length / 4)));

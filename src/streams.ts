@@ -6,6 +6,7 @@
 
 import { addBytesWritten } from "./errors.ts";
 import { eventLoop } from "./event_loop.ts";
+import { bytesUnder } from "./intrinsics.ts";
 import type { MmapFile } from "./mmap_file.ts";
 
 /**
@@ -141,10 +142,10 @@ const NOTHING = new Uint8Array(0);
  * await Deno.remove(path);
  * ```
  */
-export function toReadableStream(
-  file: MmapFile,
+export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
+  file: MmapFile<Buffer>,
   options: ToReadableStreamOptions = {},
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+): ReadableStream<Uint8Array<ArrayBuffer | Buffer>> {
   checkOpen("read", file);
   const { offset = 0, length = file.size - offset } = options;
   const { chunkSize = CHUNK_SIZE, autoClose = false, zeroCopy = false } =
@@ -161,10 +162,10 @@ export function toReadableStream(
 
   let at = offset;
   const end = offset + length;
-  const source: Source = {
+  const source: Source<Buffer> = {
     left: () => end - at,
     copy(size) {
-      const copy = copyOf(file, at, size);
+      const copy = file.copy(at, size);
       at += size;
       return copy;
     },
@@ -224,7 +225,7 @@ export function toReadableStream(
  * ```
  */
 export function toWritableStream(
-  file: MmapFile,
+  file: MmapFile<ArrayBufferLike>,
   options: ToWritableStreamOptions = {},
 ): WritableStream<Uint8Array<ArrayBufferLike>> {
   const { offset = 0, autoClose = false } = options;
@@ -244,13 +245,13 @@ export function toWritableStream(
 
 /** The rest of the file as a byte stream that closes the file at its end, on cancel and on error. */
 export function readableOf(
-  file: MmapFile,
+  file: MmapFile<ArrayBufferLike>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   return byteStream(file, {
     left: () => file.size - file.seekSync(0, Deno.SeekMode.Current),
     copy(size) {
       const at = file.seekSync(0, Deno.SeekMode.Current);
-      const copy = copyOf(file, at, size);
+      const copy = file.copy(at, size);
       file.seekSync(size, Deno.SeekMode.Current);
       return copy;
     },
@@ -262,7 +263,7 @@ export function readableOf(
 
 /** The file as a stream to write to, which closes the file at its end, on abort and on error. */
 export function writableOf(
-  file: MmapFile,
+  file: MmapFile<ArrayBufferLike>,
 ): WritableStream<Uint8Array<ArrayBufferLike>> {
   return sink(file, true, async (p) => void await file.write(p));
 }
@@ -281,25 +282,13 @@ interface ByteSource {
   fail(): void;
 }
 
-interface Source extends ByteSource {
+interface Source<Buffer extends ArrayBufferLike> extends ByteSource {
   /** The next `size` bytes themselves. */
-  view(size: number): Uint8Array<ArrayBuffer>;
-}
-
-/** A copy of a range that is made with its memory, which need not be filled with zeros first. */
-function copyOf(
-  file: MmapFile,
-  at: number,
-  size: number,
-): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(file.bytes(at, size));
-  // Throws if the file may not be read, or was not there any more when it was.
-  file.readAtSync(new Uint8Array(1), at + size - 1);
-  return copy;
+  view(size: number): Uint8Array<Buffer>;
 }
 
 function byteStream(
-  file: MmapFile,
+  file: MmapFile<ArrayBufferLike>,
   source: ByteSource,
   chunkSize: number,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -339,18 +328,24 @@ function byteStream(
   });
 }
 
-function viewStream(
-  file: MmapFile,
-  source: Source,
+function viewStream<Buffer extends ArrayBufferLike>(
+  file: MmapFile<Buffer>,
+  source: Source<Buffer>,
   chunkSize: number,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+): ReadableStream<Uint8Array<Buffer>> {
+  let first: Uint8Array<Buffer> | undefined;
+  return new ReadableStream<Uint8Array<Buffer>>({
     async pull(controller) {
       try {
         await eventLoop();
         checkOpen("read", file);
         const view = source.view(Math.min(chunkSize, source.left()));
-        if (view.length > 0) return controller.enqueue(view);
+        // Whoever reads the stream may not have looked at the chunks yet.
+        if (first?.length === 0) throw unmapped(file);
+        if (view.length > 0) {
+          first ??= view;
+          return controller.enqueue(view);
+        }
         source.end();
         controller.close();
       } catch (error) {
@@ -364,7 +359,7 @@ function viewStream(
 }
 
 function sink(
-  file: MmapFile,
+  file: MmapFile<ArrayBufferLike>,
   autoClose: boolean,
   write: (p: Uint8Array) => Promise<void>,
 ): WritableStream<Uint8Array<ArrayBufferLike>> {
@@ -390,24 +385,25 @@ function sink(
 
 /** What a stream for bytes is given: any kind of view, and a buffer too, as Deno's take them. */
 function bytesOf(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk;
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  if (ArrayBuffer.isView(chunk)) {
-    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  }
+  const bytes = bytesUnder(chunk);
+  if (bytes !== undefined) return bytes;
   throw new TypeError(
     "Expected ArrayBuffer or ArrayBufferView for write chunk",
   );
 }
 
-function checkOpen(action: string, file: MmapFile): void {
+function checkOpen(action: string, file: MmapFile<ArrayBufferLike>): void {
   if (!file.closed) return;
   throw new Deno.errors.BadResource(
     `Cannot ${action} '${file.name}': The stream's underlying resource was closed or consumed`,
   );
 }
 
-function checkRange(file: MmapFile, offset: number, length: number): void {
+function checkRange(
+  file: MmapFile<ArrayBufferLike>,
+  offset: number,
+  length: number,
+): void {
   if (
     Number.isSafeInteger(offset) && offset >= 0 &&
     Number.isSafeInteger(length) && length >= 0 &&
@@ -418,11 +414,11 @@ function checkRange(file: MmapFile, offset: number, length: number): void {
   );
 }
 
-function closeOnce(file: MmapFile): void {
+function closeOnce(file: MmapFile<ArrayBufferLike>): void {
   if (!file.closed) file.close();
 }
 
-function closeQuietly(file: MmapFile): void {
+function closeQuietly(file: MmapFile<ArrayBufferLike>): void {
   try {
     closeOnce(file);
   } catch {
@@ -430,7 +426,13 @@ function closeQuietly(file: MmapFile): void {
   }
 }
 
-function gotShorter(file: MmapFile, end: number): Error {
+function unmapped(file: MmapFile<ArrayBufferLike>): Error {
+  return new TypeError(
+    `Cannot read '${file.name}': its memory was unmapped, and the chunks of the stream are empty`,
+  );
+}
+
+function gotShorter(file: MmapFile<ArrayBufferLike>, end: number): Error {
   return new RangeError(
     `Cannot read '${file.name}': the stream goes to byte ${end}, the file now to ${file.size}`,
   );

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { addBytesWritten } from "./errors.ts";
+import { addBytesWritten, bytesWritten } from "./errors.ts";
 import { eventLoop } from "./event_loop.ts";
 import type { Reader, ReaderSync, Writer, WriterSync } from "./types.ts";
 
@@ -41,53 +41,52 @@ export async function moveFrom(
     for await (const chunk of source) await move(chunk);
     return moved;
   }
-  const buffer = new Uint8Array(BUFFER_SIZE);
-  const progress = new Progress();
+  const filling = new Filling(new Uint8Array(BUFFER_SIZE));
   for (;;) {
-    const read = await source.read(buffer);
-    if (read === null) return moved;
-    if (progress.check(read)) await move(buffer.subarray(0, read));
+    const chunk = filling.filled(await source.read(filling.buffer));
+    if (chunk === null) return moved;
+    if (chunk.length > 0) await move(chunk);
   }
 }
 
 /** As `moveFrom`, synchronously. */
 export function moveFromSync(source: ReaderSync, writer: WriterSync): number {
-  // A new buffer takes 40 times as long as the 1 KB that may be all there is. Taken, so that a
-  // reader that moves bytes itself does not fill it too.
-  const buffer = spare ?? new Uint8Array(BUFFER_SIZE);
+  // Taken, so that a reader that moves bytes itself does not fill it too.
+  const filling = new Filling(spare ?? new Uint8Array(BUFFER_SIZE));
   spare = undefined;
+  let moved = 0;
   try {
-    return moveThrough(buffer, source, writer);
+    for (;;) {
+      const chunk = filling.filled(source.readSync(filling.buffer));
+      if (chunk === null) return moved;
+      if (chunk.length === 0) continue;
+      try {
+        moved += writer.writeSync(chunk);
+      } catch (error) {
+        throw addBytesWritten(error, moved);
+      }
+    }
   } finally {
-    if (buffer.length > 0) spare = buffer;
+    spare = filling.recycled();
   }
 }
 
+/** A buffer for the next call: to make one takes longer than to read the 1 KB that may be all there is. */
 let spare: Uint8Array<ArrayBuffer> | undefined;
 
-function moveThrough(
-  buffer: Uint8Array,
-  source: ReaderSync,
-  writer: WriterSync,
-): number {
-  const progress = new Progress();
-  let moved = 0;
-  for (;;) {
-    const read = source.readSync(buffer);
-    if (read === null) return moved;
-    if (!progress.check(read)) continue;
-    try {
-      moved += writer.writeSync(buffer.subarray(0, read));
-    } catch (error) {
-      throw addBytesWritten(error, moved);
-    }
-  }
+/** A file whose bytes are passed on. */
+export interface Outgoing {
+  /** Bytes of it. */
+  readonly length: number;
+  /** The bytes themselves, from `at` on. */
+  view(at: number): Uint8Array;
+  /** A copy of `length` bytes. */
+  copy(at: number, length: number): Uint8Array;
+  /** Throws if the file, or a view of it from `at` on, was not what it had been while it was passed on. */
+  check(at: number, view?: Uint8Array): void;
 }
 
-/**
- * Told how many bytes the target has just taken, and, with 0, before copies of the bytes are passed
- * on. Throws if they cannot be trusted any more.
- */
+/** Told how many bytes the target has just taken. */
 type OnMoved = (count: number) => void;
 
 /**
@@ -97,72 +96,125 @@ type OnMoved = (count: number) => void;
  * do both, so it gets copies.
  */
 export async function moveTo(
-  bytes: Uint8Array,
+  source: Outgoing,
   target: Writer | WritableStream<Uint8Array>,
   onMoved: OnMoved,
 ): Promise<void> {
-  if (isWritable(target)) return await moveToStream(bytes, target, onMoved);
-  for (let rest = bytes; rest.length > 0;) {
-    const { length } = rest;
-    const written = checkWritten(await target.write(rest), length);
+  if (isWritable(target)) return await moveToStream(source, target, onMoved);
+  const { length } = source;
+  for (let at = 0; at < length;) {
+    const rest = source.view(at);
+    let taken: number;
+    try {
+      taken = await target.write(rest);
+    } catch (error) {
+      throw partOf(error, at);
+    }
+    const written = checkWritten(taken, length - at);
+    source.check(at, rest);
     onMoved(written);
-    rest = rest.subarray(written);
+    at += written;
   }
 }
 
 /** As `moveTo`, synchronously. */
 export function moveToSync(
-  bytes: Uint8Array,
+  source: Outgoing,
   target: WriterSync,
   onMoved: OnMoved,
 ): void {
-  for (let rest = bytes; rest.length > 0;) {
-    const { length } = rest;
-    const written = checkWritten(target.writeSync(rest), length);
+  const { length } = source;
+  for (let at = 0; at < length;) {
+    const rest = source.view(at);
+    let taken: number;
+    try {
+      taken = target.writeSync(rest);
+    } catch (error) {
+      throw partOf(error, at);
+    }
+    const written = checkWritten(taken, length - at);
+    source.check(at, rest);
     onMoved(written);
-    rest = rest.subarray(written);
+    at += written;
   }
 }
 
+/** The target's own error as it is; if it counts what it took, with what it took before. */
+function partOf(error: unknown, before: number): unknown {
+  return bytesWritten(error) > 0 ? addBytesWritten(error, before) : error;
+}
+
 async function moveToStream(
-  bytes: Uint8Array,
+  source: Outgoing,
   target: WritableStream<Uint8Array>,
   onMoved: OnMoved,
 ): Promise<void> {
   const writer = target.getWriter();
   try {
-    for (let at = 0; at < bytes.length; at += CHUNK_SIZE) {
+    const { length } = source;
+    for (let at = 0; at < length; at += CHUNK_SIZE) {
       await eventLoop();
-      const chunk = bytes.slice(at, at + CHUNK_SIZE);
-      onMoved(0);
+      source.check(at);
+      const chunk = source.copy(at, Math.min(CHUNK_SIZE, length - at));
+      const size = chunk.length;
       await writer.write(chunk);
-      onMoved(chunk.length);
+      onMoved(size);
     }
   } finally {
     writer.releaseLock();
   }
 }
 
-/** Tells a reader that has nothing just now from one that never will, and never says so. */
-class Progress {
+/** What a reader is given to fill. */
+class Filling {
+  readonly buffer: Uint8Array<ArrayBuffer>;
+  /** Bytes that were filled. */
+  #used = 0;
+  /** Reads in a row that returned nothing. */
   #empty = 0;
 
-  /** Whether anything was read. */
-  check(read: number): boolean {
+  constructor(buffer: Uint8Array<ArrayBuffer>) {
+    this.buffer = buffer;
+  }
+
+  /** The bytes that were read; `null` at the end. */
+  filled(read: number | null): Uint8Array | null {
+    if (read === null) return null;
+    const { length } = this.buffer;
+    if (!Number.isInteger(read) || read < 0 || read > length) {
+      throw new Deno.errors.InvalidData(
+        `Cannot read on: the reader says that it read ${
+          String(read)
+        } bytes into ${length}`,
+      );
+    }
     if (read > 0) this.#empty = 0;
+    // Tells a reader that has nothing just now from one that never will, and never says so.
     else if (++this.#empty === EMPTY_READS) {
       throw new Error(
         `Cannot read on: the reader gave 0 bytes ${EMPTY_READS} times in a row, and no end`,
       );
     }
-    return read > 0;
+    this.#used = Math.max(this.#used, read);
+    return this.buffer.subarray(0, read);
+  }
+
+  /** The memory for another reader: one that has kept the buffer does not see what is read next. */
+  recycled(): Uint8Array<ArrayBuffer> | undefined {
+    if (this.buffer.length !== BUFFER_SIZE) return undefined;
+    this.buffer.fill(0, 0, this.#used);
+    return new Uint8Array(this.buffer.buffer.transfer());
   }
 }
 
 function checkWritten(written: number, given: number): number {
-  if (written > 0 && written <= given) return written;
+  if (Number.isInteger(written) && written > 0 && written <= given) {
+    return written;
+  }
   throw new Deno.errors.WriteZero(
-    `Cannot write on: the writer says that it took ${written} of ${given} bytes`,
+    `Cannot write on: the writer says that it took ${
+      String(written)
+    } of ${given} bytes`,
   );
 }
 

@@ -358,6 +358,11 @@ export interface MmapOpenOptions extends Deno.OpenOptions {
   prefetch?: boolean;
   /** Survive the file's truncation by others (Linux); `true` by default. See {@linkcode TruncatedError}. */
   guard?: boolean;
+  /**
+   * Let the memory be a `SharedArrayBuffer`, so that views can be posted to workers. Not on Windows, not
+   * with `copyOnWrite`, and up to 16 GiB. Views stay valid when the file grows; `close` cannot empty them.
+   */
+  shared?: boolean;
   /** How to have the file in memory: "fallback" reads it in place of mapping it, which needs no `--allow-ffi`. */
   backend?: "auto" | "fallback";
 }

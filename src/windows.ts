@@ -32,7 +32,7 @@ import {
   PAGE_READWRITE,
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
-import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
+import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 
 /** Files mapped by kernel32. */
 export const windows: Backend<WindowsFile> = {
@@ -83,7 +83,9 @@ class WindowsMapping implements Mapping {
   buffer: ArrayBuffer = UNMAPPED;
   start = 0;
   readonly faults: Int32Array = NO_FAULTS;
+  readonly hasFaulted = false;
   readonly guarded = false;
+  readonly mapsAtOpen = true;
   readonly syncFindsMemory = false;
   /** Not to be relied on: over a network it is not so. */
   readonly sharesPages = false;
@@ -95,6 +97,10 @@ class WindowsMapping implements Mapping {
   constructor(file: WindowsFile, options: MappingOptions) {
     this.#file = file;
     this.#options = options;
+  }
+
+  get length(): number {
+    return this.buffer.byteLength - this.start;
   }
 
   get moved(): boolean {
@@ -119,10 +125,10 @@ class WindowsMapping implements Mapping {
     this.start = start;
   }
 
-  expose(size: number): ArrayBuffer {
+  expose(size: number): Exposed {
     // A view has the length that the file had: no room is kept behind it, which would lengthen the file.
-    if (this.buffer.byteLength - this.start !== size) this.map(size);
-    return this.buffer;
+    if (this.length !== size) this.map(size);
+    return this;
   }
 
   holds(buffer: ArrayBufferLike): boolean {

@@ -5,7 +5,7 @@
 
 import * as library from "../mod.ts";
 import type { MmapFile, MmapOpenOptions } from "../mod.ts";
-import { isWindows, type Reason } from "./reason.ts";
+import { ENGINE_OWNS_MEMORY, isWindows, type Reason } from "./reason.ts";
 
 export * from "../mod.ts";
 
@@ -20,6 +20,8 @@ export const isCopy: boolean = asked === "fallback";
 /** Whether others can cut a file that is open here: Windows refuses it to all while there is a mapping. */
 export const mayBeCut: boolean = !isWindows || isCopy;
 
+/** Why the buffer under a view cannot be transferred. */
+export const NOT_TRANSFERABLE: Reason = !isCopy && ENGINE_OWNS_MEMORY;
 export const NOT_CUT: Reason = !mayBeCut &&
   "Windows lets nobody cut a file that is mapped";
 export const NO_BLOCKS: Reason = isCopy && "no call of Deno's reserves blocks";

@@ -28,13 +28,13 @@ import {
   ZipReader,
   ZipWriter,
 } from "@zip.js/zip.js";
-import { heldOpen, pattern, TempDir } from "./temp.ts";
+import { assertNothingIsOpen, pattern, TempDir } from "./temp.ts";
 
 function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   Deno.test(name, async () => {
     using dir = new TempDir();
     await fn(dir);
-    assertEquals(heldOpen(dir), []);
+    await assertNothingIsOpen(dir);
   });
 }
 

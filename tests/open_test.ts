@@ -29,10 +29,10 @@ import {
   unless,
 } from "./reason.ts";
 import {
+  assertNothingIsOpen,
   decode,
   encode,
   equal,
-  heldOpen,
   noDiskOf,
   outcomeOf,
   pattern,
@@ -79,7 +79,7 @@ function test(
       fn: async () => {
         using dir = new TempDir();
         await fn(dir, forms);
-        if (isLinux) assertEquals(heldOpen(dir), [], "Left open");
+        if (isLinux) await assertNothingIsOpen(dir);
       },
     });
   }
@@ -95,7 +95,7 @@ function testOnSmallDisk(
   test(name, async (_, forms) => {
     using disk = new SmallDisk(bytes);
     await fn(disk, forms);
-    assertEquals(heldOpen(disk), [], "Left open");
+    await assertNothingIsOpen(disk);
   }, noDiskOf(bytes) || reason);
 }
 

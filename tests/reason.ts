@@ -58,6 +58,8 @@ export const NO_LINKS: Reason = isWindows &&
   "Windows lets only some make links, and Wine does not follow them";
 export const NO_STRAY_WRITES: Reason = !["linux", "freebsd"].includes(os) &&
   "a write to read-only memory ends the process here, as the README says";
+export const ENGINE_OWNS_MEMORY: Reason = !isWindows &&
+  "the engine owns the memory here, and refuses to transfer it";
 export const ONLY_WINDOWS: Reason = !isWindows && "of Windows alone";
 export const WINE_LOCKS: Reason = isWine &&
   "Wine cannot give a lock back, nor hold one between processes";

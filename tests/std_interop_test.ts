@@ -15,7 +15,13 @@ import type * as ours from "@mmapfile/mmapfile";
 import * as io from "@std/io";
 import * as streams from "@std/streams";
 import { type Reason, unless } from "./reason.ts";
-import { encode, equal, heldOpen, pattern, TempDir } from "./temp.ts";
+import {
+  assertNothingIsOpen,
+  encode,
+  equal,
+  pattern,
+  TempDir,
+} from "./temp.ts";
 
 const MIB = 1 << 20;
 
@@ -96,7 +102,7 @@ test("@std/io toReadableStream() and toWritableStream() make streams of files, a
   await io.toReadableStream(source).pipeTo(io.toWritableStream(target));
   assertEquals([source.closed, target.closed], [true, true]);
   assertEquals(Deno.readFileSync(target.name), pattern(300_000));
-  assertEquals(heldOpen(dir), []);
+  await assertNothingIsOpen(dir);
 });
 
 test("@std/io Buffer goes into a file and a file into a Buffer", async (dir) => {

@@ -1,7 +1,9 @@
 /** Files and disks for one test, gone when it ends, and what is left open of them. */
 
 import { Buffer } from "node:buffer";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { collectUntil } from "./children/memory.ts";
 import { type Reason, unless } from "./reason.ts";
 
 /** A directory for one test, removed with all that is in it. */
@@ -166,6 +168,19 @@ export function heldOpen(dir: { join(): string }): string[] {
     }
   }
   return held;
+}
+
+/**
+ * No descriptor of a file there is open, and no memory mapped, once the engine has freed what was
+ * handed out.
+ */
+export async function assertNothingIsOpen(
+  dir: { join(): string },
+): Promise<void> {
+  const isDescriptor = (line: string) => line.startsWith("fd");
+  assertEquals(heldOpen(dir).filter(isDescriptor), [], "Left open");
+  await collectUntil(() => heldOpen(dir).length === 0);
+  assertEquals(heldOpen(dir), [], "Left mapped");
 }
 
 /** What a call came to: its value, or the error that it threw or rejected with. */

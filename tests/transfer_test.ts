@@ -18,11 +18,13 @@ import {
   TruncatedError,
 } from "@mmapfile/mmapfile";
 import { commandOf } from "./child.ts";
+import { NOT_TRANSFERABLE } from "./backend.ts";
+import type { Reason } from "./reason.ts";
 import {
+  assertNothingIsOpen,
   decode,
   encode,
   equal,
-  heldOpen,
   outcomeOf,
   pattern,
   patternAt,
@@ -71,11 +73,13 @@ const CALLS: [string, Call][] = [
 function testBoth(
   name: string,
   fn: (dir: TempDir, call: Call) => Promise<void>,
+  reason: Reason = false,
 ): void {
   for (const [suffix, call] of CALLS) {
     test(
       name.replaceAll(/\{(\w+)\}/g, `MmapFile.$1${suffix}()`),
       (dir) => fn(dir, call),
+      reason,
     );
   }
 }
@@ -581,7 +585,7 @@ testBoth(
         }),
       ClosedError,
     );
-    assertEquals(heldOpen(dir), []);
+    await assertNothingIsOpen(dir);
   },
 );
 
@@ -808,6 +812,7 @@ testBoth(
       );
     }
   },
+  NOT_TRANSFERABLE,
 );
 
 testBoth(

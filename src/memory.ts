@@ -1,0 +1,454 @@
+/**
+ * Pages of a file in memory: who owns the memory, and when its addresses may be used again.
+ *
+ * Memory that only this module copies from and to is a plain mapping, unmapped at once. Memory that
+ * is handed out may still be in use when its file is closed: by a view, a worker, a native operation
+ * of Deno's. So the engine owns it: the pages are mapped over those of a `WebAssembly.Memory`, and
+ * the engine unmaps them when nothing can reach them any more. Where it cannot own them, they are
+ * unmapped, and their addresses are kept from being used again for a while.
+ *
+ * @module
+ */
+
+import { type GuardedRange, guardRange } from "./guard.ts";
+import {
+  lastError,
+  libc,
+  MAP_FAILED,
+  MAP_FIXED,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  pageSize,
+  platform,
+  PROT_READ,
+  PROT_WRITE,
+} from "./libc.ts";
+
+/** The file that is mapped, and how. */
+export interface PageSource {
+  readonly fd: number;
+  /** The file as the user named it, for messages. */
+  readonly name: string;
+  /** Whether writes through memory reach the file. */
+  readonly write: boolean;
+  /** Whether writes through memory stay in this process. */
+  readonly copyOnWrite: boolean;
+  /** Whether truncation by others is to be survived. */
+  readonly guard: boolean;
+}
+
+/** A range of a file in memory. Its first byte lies at the start of a page. */
+export interface Pages {
+  /** All of the memory. What it has beyond `length` does not show the file. */
+  readonly buffer: ArrayBufferLike;
+  readonly address: bigint;
+  /** Where in the file the memory begins. */
+  readonly offset: number;
+  /** Bytes of memory that show the file. */
+  readonly length: number;
+  /** Whether users may have views of it. */
+  readonly isHandedOut: boolean;
+  /** Element 0 counts the page faults survived; always 0 where there is no guard. */
+  readonly faults: Int32Array;
+  /** Lets the first `length` bytes show the file; false if the memory has no room for that. */
+  extend(length: number): boolean;
+  /** Empties every view, where the engine can. Pages that were handed out stay mapped while they are in use. */
+  release(): void;
+  /** Maps the first `length` bytes of the file again, in place of zeros too; false if the system refuses. */
+  remap(length: number): boolean;
+  /** Puts zeros in place of the pages beyond the first `length` bytes, which the file is about to lose. */
+  clear(length: number): void;
+  /** Keeps the memory mapped until a native call is over. */
+  whileMapped<T>(call: () => Promise<T>): Promise<T>;
+}
+
+/** Bytes of a page of WebAssembly. */
+const WASM_PAGE = 64 << 10;
+
+/** Pages that a memory with 32-bit addresses can have: 4 GiB. */
+const MAX_PAGES_32 = 1 << 16;
+
+/** Pages that V8 gives a memory with 64-bit addresses: 16 GiB. */
+const MAX_PAGES_64 = 1 << 18;
+
+/** Bytes of the largest memory that the engine can own. */
+export const MAX_OWNED = MAX_PAGES_64 * WASM_PAGE;
+
+/** How many address ranges, and how many bytes of them, are kept from reuse at most. */
+const MAX_KEPT_RANGES = 1024;
+const MAX_KEPT_BYTES = 2 ** 44;
+
+/** The faults of memory that no guard protects. */
+export const NO_FAULTS: Int32Array = new Int32Array(1);
+
+/** Memory of V8's under the pages of a file. */
+export class OwnedPages implements Pages {
+  readonly offset: number;
+  readonly address: bigint;
+  readonly isHandedOut = true;
+  readonly #memory: WebAssembly.Memory;
+  readonly #source: PageSource;
+  readonly #isShared: boolean;
+  #buffer: ArrayBufferLike;
+  #length = 0;
+  #guard: GuardedRange | null = null;
+
+  /**
+   * Maps `length` bytes of a file, with room for `capacity`. `undefined` where the engine has no
+   * memory of that size, or the system refuses to map the file there.
+   */
+  static map(
+    source: PageSource,
+    offset: number,
+    length: number,
+    capacity: number,
+    isShared: boolean,
+  ): OwnedPages | undefined {
+    const memory = newMemory(capacity, isShared) ??
+      newMemory(length, isShared);
+    if (memory === undefined) return undefined;
+    const pages = new OwnedPages(memory, source, offset, isShared);
+    if (!pages.extend(length)) return undefined;
+    pages.#protect();
+    return pages;
+  }
+
+  private constructor(
+    memory: WebAssembly.Memory,
+    source: PageSource,
+    offset: number,
+    isShared: boolean,
+  ) {
+    this.#memory = memory;
+    this.#buffer = memory.buffer;
+    this.#source = source;
+    this.#isShared = isShared;
+    this.offset = offset;
+    this.address = Deno.UnsafePointer.value(
+      Deno.UnsafePointer.of(new Uint8Array(this.#buffer)),
+    );
+  }
+
+  get buffer(): ArrayBufferLike {
+    return this.#buffer;
+  }
+
+  get byteLength(): number {
+    return this.#buffer.byteLength;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get faults(): Int32Array {
+    return this.#guard?.faults ?? NO_FAULTS;
+  }
+
+  extend(length: number): boolean {
+    if (length > this.#buffer.byteLength && !this.#grow(length)) return false;
+    const page = pageSize();
+    // The last page shows the file whole, so that it need not be mapped again while the file fills it.
+    const first = Math.ceil(this.#length / page) * page;
+    if (first < length && !this.#placeFile(first, length - first)) return false;
+    this.#length = length;
+    return true;
+  }
+
+  clear(length: number): void {
+    const page = pageSize();
+    const first = Math.ceil(length / page) * page;
+    const end = Math.ceil(this.#length / page) * page;
+    if (first < end) placeZeros(this, first, end - first);
+    this.#length = Math.min(this.#length, length);
+  }
+
+  remap(length: number): boolean {
+    this.clear(length);
+    this.#guard?.release();
+    this.#length = 0;
+    const isMapped = this.extend(length);
+    this.#protect();
+    return isMapped;
+  }
+
+  /** Deno itself keeps the memory of a buffer that a native call is given. */
+  whileMapped<T>(call: () => Promise<T>): Promise<T> {
+    return call();
+  }
+
+  release(): void {
+    // Views of shared memory cannot be emptied: other threads may be using them.
+    if (!this.#isShared) grow(this.#memory, 0);
+  }
+
+  #grow(length: number): boolean {
+    // A memory that is not shared would empty its views.
+    if (!this.#isShared) return false;
+    const missing = length - this.#buffer.byteLength;
+    try {
+      grow(this.#memory, Math.ceil(missing / WASM_PAGE));
+    } catch {
+      return false;
+    }
+    this.#buffer = this.#memory.buffer;
+    this.#guard?.release();
+    this.#protect();
+    return true;
+  }
+
+  #placeFile(at: number, length: number): boolean {
+    const { fd } = this.#source;
+    const { protection, flags } = modeOf(this.#source);
+    // SAFETY: pages that are handed out are not replaced by others: `extend` goes on where the file's
+    // pages end, and `remap` maps the same pages of the same file.
+    return place(this, at, length, protection, flags, fd, this.offset + at);
+  }
+
+  #protect(): void {
+    if (!this.#source.guard) return;
+    // Never released: the memory may be in use after its file is closed, and V8 does not tell when it
+    // unmaps it. The guard finds that out.
+    this.#guard = guardRange(this.address, this.#buffer.byteLength);
+  }
+}
+
+/** A mapping that the engine knows nothing of. */
+export class PlainPages implements Pages {
+  readonly offset: number;
+  readonly address: bigint;
+  readonly buffer: ArrayBuffer;
+  readonly length: number;
+  readonly #source: PageSource;
+  #guard: GuardedRange | null;
+  #isHandedOut = false;
+  #isReleased = false;
+  /** Native calls of this module's that use the memory. */
+  #uses = 0;
+
+  /** Maps `length` bytes from `offset` on, a multiple of a page; they may reach past the end of the file. */
+  constructor(source: PageSource, offset: number, length: number) {
+    this.#source = source;
+    this.offset = offset;
+    this.length = length;
+    this.address = map(source, offset, length);
+    // SAFETY: the memory stays mapped until `release`, which detaches the buffer first, or until the
+    // buffer has been garbage-collected.
+    this.buffer = Deno.UnsafePointerView.getArrayBuffer(
+      Deno.UnsafePointer.create(this.address)!,
+      length,
+    );
+    this.#guard = source.guard ? guardRange(this.address, length) : null;
+  }
+
+  get isHandedOut(): boolean {
+    return this.#isHandedOut;
+  }
+
+  get faults(): Int32Array {
+    return this.#guard?.faults ?? NO_FAULTS;
+  }
+
+  /** Users get views: after the memory was unmapped, its addresses are kept from reuse. */
+  handOut(): void {
+    if (this.#isHandedOut) return;
+    this.#isHandedOut = true;
+    const { address, length } = this;
+    unreachable.register(this.buffer, { address, length }, this);
+  }
+
+  extend(length: number): boolean {
+    return length <= this.length;
+  }
+
+  remap(): boolean {
+    const { address, length } = this;
+    const page = pageSize();
+    const byteLength = Math.ceil(length / page) * page;
+    const { protection, flags } = modeOf(this.#source);
+    this.#guard?.release();
+    // SAFETY: the same pages of the same file as before.
+    const isMapped = place(
+      { address, byteLength },
+      0,
+      length,
+      protection,
+      flags,
+      this.#source.fd,
+      this.offset,
+    );
+    this.#guard = this.#source.guard ? guardRange(address, length) : null;
+    return isMapped;
+  }
+
+  clear(): void {}
+
+  async whileMapped<T>(call: () => Promise<T>): Promise<T> {
+    this.#uses++;
+    try {
+      return await call();
+    } finally {
+      this.#uses--;
+      if (this.#isReleased) this.#unmapUnused();
+    }
+  }
+
+  release(): void {
+    // The user has transferred the buffer away: the memory is the user's, and stays.
+    if (this.#isReleased || this.buffer.detached) return;
+    this.#isReleased = true;
+    this.buffer.transfer(0);
+    this.#unmapUnused();
+  }
+
+  #unmapUnused(): void {
+    if (this.#uses > 0) return;
+    // First: the slot would cover what is mapped here next.
+    this.#guard?.release();
+    if (this.#isHandedOut) {
+      unreachable.unregister(this);
+      keepFromReuse(this.address, this.length);
+    } else libc().munmap(this.address, BigInt(this.length));
+  }
+}
+
+/** Memory that the engine does not own, and of which every buffer has been garbage-collected. */
+const unreachable = new FinalizationRegistry<
+  { address: bigint; length: number }
+>(({ address, length }) => keepFromReuse(address, length));
+
+/** Address ranges kept from reuse, the oldest first. */
+const kept: { address: bigint; byteLength: number }[] = [];
+let keptBytes = 0;
+
+/**
+ * Puts zeros in place of the file's pages. A native operation that still uses them reads zeros, and
+ * its writes go nowhere; nothing else is mapped here while the range is kept.
+ */
+function keepFromReuse(address: bigint, length: number): void {
+  const page = pageSize();
+  const byteLength = Math.ceil(length / page) * page;
+  const range = { address, byteLength };
+  placeZeros(range, 0, byteLength);
+  kept.push(range);
+  keptBytes += byteLength;
+  while (kept.length > MAX_KEPT_RANGES || keptBytes > MAX_KEPT_BYTES) {
+    const { address, byteLength } = kept.shift()!;
+    keptBytes -= byteLength;
+    libc().munmap(address, BigInt(byteLength));
+  }
+}
+
+/** Whether the engine can own memory of this many bytes. */
+export function canOwn(byteLength: number): boolean {
+  return byteLength <= MAX_OWNED && typeof WebAssembly !== "undefined";
+}
+
+function newMemory(
+  byteLength: number,
+  shared: boolean,
+): WebAssembly.Memory | undefined {
+  if (!canOwn(byteLength)) return undefined;
+  const initial = Math.max(1, Math.ceil(byteLength / WASM_PAGE));
+  try {
+    if (initial <= MAX_PAGES_32) {
+      return new WebAssembly.Memory({ initial, maximum: MAX_PAGES_32, shared });
+    }
+    return new WebAssembly.Memory({
+      address: "i64",
+      initial: BigInt(initial),
+      maximum: BigInt(MAX_PAGES_64),
+      shared,
+      // The library's types know no 64-bit memory.
+    } as unknown as WebAssembly.MemoryDescriptor);
+  } catch {
+    // V8 has tried to free memory first: there are no addresses left, or a limit is set for the process.
+    return undefined;
+  }
+}
+
+/** Adds pages to a memory: 0 to detach its buffer and none else. */
+function grow(memory: WebAssembly.Memory, pages: number): void {
+  try {
+    memory.grow(pages);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // With 64-bit addresses the number has to be a BigInt, which the library's types do not know.
+    memory.grow(BigInt(pages) as unknown as number);
+  }
+}
+
+/** How a file's pages are mapped. */
+function modeOf(source: PageSource): { protection: number; flags: number } {
+  const { write, copyOnWrite } = source;
+  const { MAP_NORESERVE, privateFollowsFile } = platform!;
+  // A private mapping takes a stray write without harm to the file, and until then shows what
+  // others write to it. Where it would be a snapshot only a mapping without write access will do.
+  const isPrivate = copyOnWrite || (!write && privateFollowsFile);
+  return {
+    protection: write || isPrivate ? PROT_READ | PROT_WRITE : PROT_READ,
+    flags: isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED,
+  };
+}
+
+function map(source: PageSource, offset: number, length: number): bigint {
+  const { mmap } = libc();
+  const { fd, name, write, copyOnWrite } = source;
+  const { protection, flags } = modeOf(source);
+  const [size, at] = [BigInt(length), BigInt(offset)];
+  let address = mmap(0n, size, protection, flags, fd, at);
+  if (address === MAP_FAILED && !write && !copyOnWrite) {
+    // Memory that could be written counts as if it were, under strict overcommit and RLIMIT_DATA.
+    address = mmap(0n, size, PROT_READ, MAP_SHARED, fd, at);
+  }
+  if (address === MAP_FAILED) throw lastError("map", name, "mmap");
+  return address;
+}
+
+/** Puts zeros in place of whole pages; false if the system refuses. */
+function placeZeros(range: AddressRange, at: number, length: number): boolean {
+  const { MAP_ANONYMOUS, MAP_NORESERVE } = platform!;
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  return place(range, at, length, PROT_READ | PROT_WRITE, flags, -1, 0);
+}
+
+interface AddressRange {
+  readonly address: bigint;
+  readonly byteLength: number;
+}
+
+/**
+ * Maps over memory that is ours already; false if the system refuses. The only call with MAP_FIXED,
+ * which silently destroys whatever lies at a wrong address.
+ */
+function place(
+  range: AddressRange,
+  at: number,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+): boolean {
+  const page = pageSize();
+  const end = Math.ceil((at + length) / page) * page;
+  if (
+    !(at >= 0 && length > 0 && end <= range.byteLength) ||
+    at % page !== 0 || offset % page !== 0 ||
+    range.address % BigInt(page) !== 0n
+  ) {
+    throw new RangeError(
+      `Cannot map ${length} bytes at ${at}: not whole pages of the ${range.byteLength} bytes of memory`,
+    );
+  }
+  const address = range.address + BigInt(at);
+  // SAFETY: whole pages within the range, as just checked.
+  return libc().mmap(
+    address,
+    BigInt(length),
+    protection,
+    flags | MAP_FIXED,
+    fd,
+    BigInt(offset),
+  ) === address;
+}
