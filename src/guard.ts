@@ -91,6 +91,8 @@ const LIVE = 1 << NAMES.LIVE_BIT;
 const HELD = 1 << 29;
 const TABLE_SIZE = 1 << 20;
 const SLOTS = (TABLE_SIZE - HEADER) / SLOT;
+/** What the upper half of an address counts. */
+const HIGH = 2 ** 32;
 /** With fewer ranges than these, none is looked for that has ended. */
 const SMALLEST_SWEEP = 256;
 
@@ -501,9 +503,18 @@ function endRange(words: Int32Array, slot: number): void {
 /** Ends the ranges that overlap newly mapped memory: theirs has been unmapped. */
 function endOverlapped(words: Int32Array, start: number, end: number): void {
   const used = Atomics.load(words, USED / 4);
-  for (let slot = 0; slot < used; slot++) {
-    const at = HEADER + slot * SLOT;
-    if ((words[(at + STATE) / 4] & LIVE) === 0) continue;
+  // Most ranges differ in the upper halves of their addresses, which are quick to compare.
+  const [startHigh, endHigh] = [
+    Math.floor(start / HIGH),
+    Math.floor(end / HIGH),
+  ];
+  for (let slot = 0, k = HEADER / 4; slot < used; slot++, k += SLOT / 4) {
+    if (
+      words[k + START / 4 + 1] > endHigh ||
+      words[k + END / 4 + 1] < startHigh ||
+      (words[k + STATE / 4] & LIVE) === 0
+    ) continue;
+    const at = k * 4;
     if (
       addressAt(words, at + START) < end && addressAt(words, at + END) > start
     ) endRange(words, slot);
@@ -529,7 +540,7 @@ function sweep(words: Int32Array): number {
 
 /** An address of the table as a number: user space has 47 or 48 bits. */
 function addressAt(words: Int32Array, at: number): number {
-  return (words[at / 4 + 1] >>> 0) * 2 ** 32 + (words[at / 4] >>> 0);
+  return words[at / 4 + 1] * HIGH + (words[at / 4] >>> 0);
 }
 
 /** Takes a free slot; -1 when there is none. */

@@ -74,6 +74,9 @@ const MAX_PAGES_64 = 1 << 18;
 /** Bytes of the largest memory that the engine can own. */
 export const MAX_OWNED = MAX_PAGES_64 * WASM_PAGE;
 
+/** Memories after which the engine is made to collect those that are garbage, of three mappings each. */
+const MEMORIES_TO_COLLECT = 1500;
+
 /** How many address ranges, and how many bytes of them, are kept from reuse at most. */
 const MAX_KEPT_RANGES = 1024;
 const MAX_KEPT_BYTES = 2 ** 44;
@@ -350,6 +353,7 @@ function newMemory(
 ): WebAssembly.Memory | undefined {
   if (!canOwn(byteLength)) return undefined;
   const initial = Math.max(1, Math.ceil(byteLength / WASM_PAGE));
+  if (++memories % MEMORIES_TO_COLLECT === 0) collectGarbage();
   try {
     if (initial <= MAX_PAGES_32) {
       return new WebAssembly.Memory({ initial, maximum: MAX_PAGES_32, shared });
@@ -364,6 +368,21 @@ function newMemory(
   } catch {
     // V8 has tried to free memory first: there are no addresses left, or a limit is set for the process.
     return undefined;
+  }
+}
+
+/** Memories made in this isolate. */
+let memories = 0;
+
+/**
+ * Makes V8 collect garbage. It knows of the bytes of its memories, not of the mappings, of which Linux
+ * lets a process have 65,530; what it does know is when 4 GiB are asked for.
+ */
+function collectGarbage(): void {
+  try {
+    new WebAssembly.Memory({ initial: MAX_PAGES_32 });
+  } catch {
+    // It has collected garbage before it refused, too.
   }
 }
 

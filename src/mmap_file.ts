@@ -338,7 +338,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async read(p: Uint8Array): Promise<number | null> {
     if (this.#turn === null && lengthOf(p) <= LARGE) return this.readSync(p);
     this.#opened("read");
-    return await this.#inTurn(() => this.#readNext(p));
+    const bytes = this.#bytesOf("read", p);
+    return await this.#inTurn(() => this.#readNext(bytes));
   }
 
   /**
@@ -405,7 +406,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
     this.#checkOffset("read", offset);
     this.#opened("read");
-    return await this.#inTurn(() => this.#readLarge(p, offset));
+    const bytes = this.#bytesOf("read", p);
+    return await this.#inTurn(() => this.#readLarge(bytes, offset));
   }
 
   /**
@@ -471,8 +473,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async write(p: Uint8Array): Promise<number> {
     if (this.#turn === null && lengthOf(p) <= LARGE) return this.writeSync(p);
-    this.#opened("write");
-    return await this.#inTurn(() => this.#writeNext(p));
+    const bytes = this.#bytesToWrite(p);
+    return await this.#inTurn(() => this.#writeNext(bytes));
   }
 
   /**
@@ -544,8 +546,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       return this.writeAtSync(p, offset);
     }
     this.#checkOffset("write", offset);
-    this.#opened("write");
-    return await this.#inTurn(() => this.#writeLarge(p, offset));
+    const bytes = this.#bytesToWrite(p);
+    return await this.#inTurn(() => this.#writeLarge(bytes, offset));
   }
 
   /**
@@ -2035,7 +2037,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#closed) return await this.#readLarge(p, this.#position);
     const position = this.#position;
     const left = Math.max(0, this.size - position);
-    const expected = Math.min(this.#bytesOf("read", p).length, left);
+    const expected = Math.min(p.length, left);
     this.#position += expected;
     let read: number | null = 0;
     try {
@@ -2047,17 +2049,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** A large read that leaves time to the event loop, and goes on when the file is closed. */
   async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
-    const bytes = this.#bytesOf("read", p);
     const { readAsync } = this.#mapping;
     if (readAsync === undefined || this.#access.copyOnWrite) {
-      return await this.#readInPieces(bytes, position);
+      return await this.#readInPieces(p, position);
     }
     if (!this.#closed) this.#checkReadable("read");
     const left = Math.max(0, this.#size - position);
-    const length = Math.min(bytes.length, left);
-    if (length === 0) return bytes.length === 0 ? 0 : null;
-    const target = bytes.subarray(0, length);
-    return await readAsync.call(this.#mapping, target, position);
+    const length = Math.min(p.length, left);
+    if (length === 0) return p.length === 0 ? 0 : null;
+    const target = p.subarray(0, length);
+    const read = await readAsync.call(this.#mapping, target, position);
+    if (read < length && !this.#closed) this.#checkSize("read");
+    return read;
   }
 
   async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
@@ -2080,14 +2083,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** A large write at the cursor, which moves at once, so that other calls go on behind it. */
   async #writeNext(p: Uint8Array): Promise<number> {
-    const bytes = this.#bytesOf("write", p);
-    if (this.#access.append) return await this.#appendLarge(bytes);
+    if (this.#access.append) return await this.#appendLarge(p);
     const position = this.#position;
-    const { length } = bytes;
+    const { length } = p;
     this.#position += length;
     let written = 0;
     try {
-      return written = await this.#writeLarge(bytes, position);
+      return written = await this.#writeLarge(p, position);
     } catch (error) {
       written = bytesWritten(error);
       throw error;
@@ -2097,8 +2099,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /** A large write that leaves time to the event loop, and goes on when the file is closed. */
-  async #writeLarge(p: Uint8Array, position: number): Promise<number> {
-    let bytes = this.#bytesOf("write", p);
+  async #writeLarge(bytes: Uint8Array, position: number): Promise<number> {
     const { append, copyOnWrite, grow } = this.#access;
     const { writeAsync } = this.#mapping;
     if (!this.#closed) this.#checkWritable("write");
@@ -2124,6 +2125,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
     if (fits < length) throw this.#overEnd(written);
     return written;
+  }
+
+  /** What a large write is given. If it has to wait, a copy: the array may be detached by then. */
+  #bytesToWrite(p: Uint8Array): Uint8Array {
+    this.#opened("write");
+    const bytes = this.#bytesOf("write", p);
+    return this.#turn === null ? bytes : copyOf(bytes);
   }
 
   async #appendLarge(bytes: Uint8Array): Promise<number> {
@@ -2601,7 +2609,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = promise;
     try {
-      await before;
+      // Begun at once if it can be: the caller may change or detach its array as soon as it has returned.
+      if (before !== null) await before;
       return await work();
     } finally {
       if (this.#turn === promise) this.#turn = null;

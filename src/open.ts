@@ -333,6 +333,8 @@ function mapFile<File extends FileOps>(
         `the window from ${offset} to ${offset + Math.max(0, size)}`,
     );
   }
+  // A file that is made to be memory, and cannot be, is not left behind.
+  if (request.size > 0) mapping.map(size);
   return new MmapFile(name, backend.name, file, mapping, request, size);
 }
 

@@ -349,7 +349,7 @@ class PosixMapping implements Mapping {
         if (count <= 0) break;
         done += count;
       }
-      return Math.min(done, array.length);
+      return action === "read" ? Math.min(done, array.length) : done;
     });
   }
 

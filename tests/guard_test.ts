@@ -150,6 +150,12 @@ test("slots are used again and count apart", () =>
 test("a full table gives no guard until a slot is released", () =>
   assertPrints("full", ["32760", "true", "true"]));
 
+test("a range ends when another is mapped over it", () =>
+  assertPrints("overlap", ["0 1 true"]));
+
+test("slots of ranges that were unmapped without notice are used again", () =>
+  assertPrints("unmapped", ["0 1 true"]));
+
 test("no slot is ever held twice", () =>
   assertPrints("hammer", ["ok,ok,ok,ok", "0 true"]));
 

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "../mod.ts";
+import { NOT_TRANSFERABLE } from "./backend.ts";
 import { deno } from "./child.ts";
 import { isEmulated, type Reason } from "./reason.ts";
 import { outcomeOf, type TempDir, testInDir } from "./temp.ts";
@@ -14,6 +15,8 @@ interface Failure {
   readonly tried: string;
   /** What it tells to do. */
   readonly remedy: string;
+  /** Why it cannot be had here. */
+  readonly reason?: Reason;
 }
 
 /** A failure on an open file. */
@@ -69,6 +72,7 @@ const FAILURES: Failure[] = [
   },
   {
     name: "a buffer that was moved away",
+    reason: NOT_TRANSFERABLE,
     run: of({}, (file) => (file.bytes().buffer.transfer(), file.bytes())),
     tried: "Cannot view",
     remedy: "refresh() maps it again",
@@ -117,7 +121,7 @@ const FAILURES: Failure[] = [
   },
 ];
 
-for (const { name, run, tried, remedy } of FAILURES) {
+for (const { name, run, tried, remedy, reason } of FAILURES) {
   testInDir(`the error for ${name} says what to do`, async (dir) => {
     dir.leavesMapped = true;
     const path = dir.file("12345678");
@@ -127,7 +131,7 @@ for (const { name, run, tried, remedy } of FAILURES) {
     assert(message.startsWith(`${tried} `), message);
     assertStringIncludes(message, `'${path}`);
     assertStringIncludes(message, remedy);
-  });
+  }, reason);
 }
 
 testInDir(

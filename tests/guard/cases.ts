@@ -472,15 +472,42 @@ const cases: Record<string, () => void | Promise<void>> = {
   },
 
   full() {
-    const address = anonymous(PAGE);
+    let address = anonymous(40_000 * PAGE);
+    const guardNext = () => guardRange(address += BigInt(PAGE), PAGE);
     const ranges = [];
-    for (let range; (range = guardRange(address, PAGE)) !== null;) {
-      ranges.push(range);
-    }
+    for (let range; (range = guardNext()) !== null;) ranges.push(range);
     console.log(ranges.length);
     ranges[1234].release();
-    console.log(guardRange(address, PAGE) !== null);
-    console.log(guardRange(address, PAGE) === null);
+    console.log(guardNext() !== null);
+    console.log(guardNext() === null);
+  },
+
+  /** A range whose memory was unmapped behind the guard's back, and a new one over a part of its addresses. */
+  overlap() {
+    const first = guard(4 * PAGE);
+    libc().munmap(first.file.address, BigInt(4 * PAGE));
+    const second = new MappedFile(
+      2 * PAGE,
+      true,
+      first.file.address + BigInt(PAGE),
+    );
+    const range = guardRange(second.address, 2 * PAGE)!;
+    second.cut(0);
+    console.log(second.bytes[PAGE], range.faults[0], usedSlots() <= 2);
+  },
+
+  /** Ranges that nobody releases, and whose memory is unmapped: the table has room for more than it has slots. */
+  unmapped() {
+    for (let round = 0; round < 100; round++) {
+      const address = anonymous(500 * PAGE);
+      for (let page = 0; page < 500; page++) {
+        guardRange(address + BigInt(page * PAGE), PAGE);
+      }
+      libc().munmap(address, BigInt(500 * PAGE));
+    }
+    const { file, bytes, faults } = guard(2 * PAGE);
+    file.cut(0);
+    console.log(bytes[PAGE], faults[0], usedSlots() < 2000);
   },
 
   async hammer() {

@@ -21,12 +21,13 @@ export class MappedFile {
   readonly address: bigint;
   readonly bytes: Uint8Array<ArrayBuffer>;
 
-  constructor(size: number, filled = true) {
+  /** `at` is where it is to be mapped, if the system can. */
+  constructor(size: number, filled = true, at = 0n) {
     const path = Deno.makeTempFileSync({ prefix: "guard-" });
     this.fd = openSync(path, "r+");
     Deno.removeSync(path);
     libc().ftruncate(this.fd, BigInt(size));
-    this.address = map(size, MAP_SHARED, this.fd);
+    this.address = map(size, MAP_SHARED, this.fd, at);
     this.bytes = new Uint8Array(bufferAt(this.address, size));
     if (filled) this.bytes.fill(7);
   }
@@ -48,9 +49,9 @@ export function anonymous(size: number): bigint {
   return map(size, MAP_PRIVATE | platform!.MAP_ANONYMOUS, -1);
 }
 
-function map(size: number, flags: number, fd: number): bigint {
+function map(size: number, flags: number, fd: number, at = 0n): bigint {
   const prot = PROT_READ | PROT_WRITE;
-  const address = libc().mmap(0n, BigInt(size), prot, flags, fd, 0n);
+  const address = libc().mmap(at, BigInt(size), prot, flags, fd, 0n);
   if (BigInt.asIntN(64, address) === -1n) throw new Error("mmap failed");
   return address;
 }

@@ -51,10 +51,10 @@ const tasks = {
 
   /** Holds a few slots at a time, marks them, and finds its own marks again. */
   hammer(id: number) {
-    const address = anonymous(PAGE);
+    const address = anonymous(100 * PAGE);
     for (let round = 0; round < 3000; round++) {
-      const held = Array.from({ length: 1 + round % 100 }, () => {
-        const range = guardRange(address, PAGE)!;
+      const held = Array.from({ length: 1 + round % 100 }, (_, page) => {
+        const range = guardRange(address + BigInt(page * PAGE), PAGE)!;
         if (range.faults[0] !== 0) throw new Error("slot held twice");
         range.faults[0] = id;
         return range;
