@@ -2277,10 +2277,9 @@ export class MmapFile implements Disposable {
   async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
     this.#checkWhole("sync");
     if (this.#access.copyOnWrite) return;
-    if (!this.#mapping.syncFindsMemory) {
+    const isSynced = !this.#mapping.syncFindsMemory &&
       await this.#mapping.flush(0, this.#size);
-    }
-    await sync(this.#opened("sync"));
+    if (!isSynced) await sync(this.#opened("sync"));
     if (!this.#closed) this.#checkSize("sync");
   }
 
@@ -2290,8 +2289,8 @@ export class MmapFile implements Disposable {
   ): Promise<void> {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
-    await this.#mapping.flush(offset, length);
-    if (!this.#mapping.syncFindsMemory) {
+    const isSynced = await this.#mapping.flush(offset, length);
+    if (!this.#mapping.syncFindsMemory && !isSynced) {
       await this.#opened("flush").syncData();
     }
     if (!this.#closed) this.#checkSize("flush");
