@@ -51,7 +51,7 @@ export const windows: Backend<WindowsFile> = {
     });
   },
   regularSize: (file) => file.regularSize(),
-  // NTFS gives a file its clusters with its length.
+  // NTFS allocates a file's clusters when its length is set.
   reserveSync: () => false,
   reserve: () => Promise.resolve(false),
   mapping: (file, options) => new WindowsMapping(file, options),
@@ -195,8 +195,8 @@ class WindowsMapping implements Mapping {
     await this.#file.flush(async () => {
       if (range === undefined) return;
       const isFlushed = await kernel32().FlushViewOfFileAsync(...range) !== 0;
-      // If the view was unmapped in between, its changes are in the file's cache. Otherwise the same call,
-      // made again, reports the error, which a nonblocking one cannot.
+      // If the view was unmapped in between, its changes are in the file's cache. If not, the same call is
+      // made again and reports the error, which a nonblocking one cannot.
       if (!isFlushed && this.#view === view) this.flushSync(position, length);
     });
     return true;
@@ -212,7 +212,7 @@ class WindowsMapping implements Mapping {
     const range = this.#pagesOf(position, length);
     if (range === undefined) return;
     const { PrefetchVirtualMemoryAsync } = kernel32();
-    // A hint: if the view is unmapped in between, the call fails, and nothing is lost.
+    // A hint: if the view is unmapped in between, the call fails or brings in other memory. Neither does harm.
     await PrefetchVirtualMemoryAsync(CURRENT_PROCESS, 1n, entry(range), 0);
   }
 
@@ -270,7 +270,7 @@ function entry(range: [bigint, bigint]): BigUint64Array<ArrayBuffer> {
 const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
 
-/** How often a file is opened before it is clear that its name does not stay with it. */
+/** How often a path is opened before it is given up because it is renamed each time. */
 const ATTEMPTS = 10;
 
 /**
@@ -333,7 +333,7 @@ function openHandle(
   isWritten: boolean,
 ): bigint {
   const handle = kernel32().CreateFileW(
-    wide(path),
+    toWide(path),
     isWritten ? GENERIC_READ + GENERIC_WRITE : GENERIC_READ,
     FILE_SHARE_ALL,
     0n,
@@ -354,7 +354,7 @@ function isSame(handle: bigint, info: Deno.FileInfo, name: string): boolean {
   }
   const index = BigInt(fields.getUint32(44, true)) << 32n |
     BigInt(fields.getUint32(48, true));
-  // Deno gives the index as a number, rounded.
+  // Deno returns the index as a number, rounded.
   return fields.getUint32(28, true) === info.dev && Number(index) === info.ino;
 }
 
@@ -362,7 +362,7 @@ function isSame(handle: bigint, info: Deno.FileInfo, name: string): boolean {
  * A path as UTF-16 with its end. A long one gets the prefix that lifts the limit, as Deno does it; a
  * short one does not, since dots and spaces at its end would then count.
  */
-function wide(path: string | URL): Uint16Array<ArrayBuffer> {
+function toWide(path: string | URL): Uint16Array<ArrayBuffer> {
   const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path);
   const text = absolute.length < SHORT_PATH
     ? absolute
@@ -387,7 +387,10 @@ const droppedFiles = new FinalizationRegistry<WindowsFile>((file) =>
   file.close()
 );
 
-/** Unmaps what is mapped when the buffer over it is garbage-collected, and so are all views of it. */
+/**
+ * Unmaps a view when the buffer over it is garbage-collected, and so are all typed arrays on it. If that
+ * fails the view stays mapped, and nobody is left to be told.
+ */
 const droppedBuffers = new FinalizationRegistry<View>((view) =>
   void views().unmap(view)
 );

@@ -53,16 +53,16 @@ export interface View {
 
 /** How much stays reserved after it was unmapped, in each isolate. The oldest ranges are freed first. */
 export interface QuarantineLimit {
-  /** Address ranges. The system keeps a record of about 100 bytes for each. */
+  /** Address ranges. */
   readonly ranges: number;
-  /** Bytes of addresses. They take no memory. */
+  /** Bytes of addresses. On Windows they take no memory; Wine keeps a byte for each page. */
   readonly bytes: number;
 }
 
-/** 4 TiB of the 128 TiB that Windows gives a process. */
+/** A process has 128 TiB of addresses. */
 export const QUARANTINE_LIMIT: QuarantineLimit = {
   ranges: 16_384,
-  bytes: 4 * 2 ** 40,
+  bytes: 2 ** 40,
 };
 
 /** Makes and ends the views of one isolate. */
@@ -131,7 +131,7 @@ export class Views {
     return true;
   }
 
-  /** Maps a view over a placeholder; returns 0 where Windows is too old for that, or refuses it. */
+  /** Maps a view over a placeholder; returns 0 if Windows is too old for that, or refuses it. */
   #mapPlaceholder(
     section: bigint,
     protection: Protection,
@@ -151,8 +151,8 @@ export class Views {
       0,
     );
     if (placeholder === 0n) return 0n;
-    // The system rounds the length of a view up to whole pages, but one that was rounded before is past the
-    // section's end.
+    // MapViewOfFile3 rounds the length up to whole pages itself. It refuses a view that is longer than its
+    // section, and so a length that was rounded before.
     const address = MapViewOfFile3(
       section,
       CURRENT_PROCESS,
