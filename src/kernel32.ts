@@ -1,5 +1,5 @@
 /**
- * kernel32: its functions, constants and the codes of its errors.
+ * kernel32 and kernelbase: their functions, constants and the codes of their errors.
  *
  * Loaded once per isolate, on first use. Handles and addresses travel as bigints, so
  * that nothing is lost of their 64 bits.
@@ -15,16 +15,24 @@ export const GENERIC_WRITE = 0x4000_0000;
 export const FILE_SHARE_ALL = 1 | 2 | 4; // READ, WRITE, DELETE
 export const OPEN_EXISTING = 3;
 export const FILE_ATTRIBUTE_NORMAL = 0x80;
+export const PAGE_NOACCESS = 1;
 export const PAGE_READONLY = 2;
 export const PAGE_READWRITE = 4;
 export const PAGE_WRITECOPY = 8;
+export const MEM_PRESERVE_PLACEHOLDER = 2;
+export const MEM_RESERVE = 0x2000;
+export const MEM_REPLACE_PLACEHOLDER = 0x4000;
+export const MEM_RELEASE = 0x8000;
+export const MEM_RESERVE_PLACEHOLDER = 0x4_0000;
 export const FILE_MAP_COPY = 1;
 export const FILE_MAP_WRITE = 2;
 export const FILE_MAP_READ = 4;
 /** (HANDLE) -1. */
 export const INVALID_HANDLE_VALUE = 0xffff_ffff_ffff_ffffn;
-/** What GetCurrentProcess() gives: a constant, (HANDLE) -1 too. */
+/** What GetCurrentProcess() returns: a constant, (HANDLE) -1 too. */
 export const CURRENT_PROCESS = INVALID_HANDLE_VALUE;
+/** Bytes of a page on every architecture that Windows runs on. */
+export const PAGE_SIZE = 4096;
 const FORMAT_MESSAGE_IGNORE_INSERTS = 0x200;
 const FORMAT_MESSAGE_FROM_SYSTEM = 0x1000;
 
@@ -66,11 +74,26 @@ const SYMBOLS = {
   },
   // BOOL UnmapViewOfFile(LPCVOID lpBaseAddress);
   UnmapViewOfFile: { parameters: ["usize"], result: "i32" },
+  // LPVOID VirtualAlloc(LPVOID lpAddress, SIZE_T dwSize, DWORD flAllocationType, DWORD flProtect);
+  VirtualAlloc: {
+    parameters: ["usize", "usize", "u32", "u32"],
+    result: "usize",
+  },
+  // BOOL VirtualFree(LPVOID lpAddress, SIZE_T dwSize, DWORD dwFreeType);
+  VirtualFree: { parameters: ["usize", "usize", "u32"], result: "i32" },
   // BOOL FlushViewOfFile(LPCVOID lpBaseAddress, SIZE_T dwNumberOfBytesToFlush);
   FlushViewOfFile: { parameters: ["usize", "usize"], result: "i32" },
   FlushViewOfFileAsync: {
     name: "FlushViewOfFile",
     parameters: ["usize", "usize"],
+    result: "i32",
+    nonblocking: true,
+  },
+  // BOOL FlushFileBuffers(HANDLE hFile);
+  FlushFileBuffers: { parameters: ["usize"], result: "i32" },
+  FlushFileBuffersAsync: {
+    name: "FlushFileBuffers",
+    parameters: ["usize"],
     result: "i32",
     nonblocking: true,
   },
@@ -90,14 +113,62 @@ const SYMBOLS = {
   CloseHandle: { parameters: ["usize"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** Of Windows 10, version 1803. An older kernelbase lacks them. */
+const KERNELBASE_SYMBOLS = {
+  // PVOID VirtualAlloc2(HANDLE Process, PVOID BaseAddress, SIZE_T Size, ULONG AllocationType,
+  //                     ULONG PageProtection, MEM_EXTENDED_PARAMETER *ExtendedParameters,
+  //                     ULONG ParameterCount);
+  VirtualAlloc2: {
+    parameters: ["usize", "usize", "usize", "u32", "u32", "usize", "u32"],
+    result: "usize",
+    optional: true,
+  },
+  // PVOID MapViewOfFile3(HANDLE FileMapping, HANDLE Process, PVOID BaseAddress, ULONG64 Offset,
+  //                      SIZE_T ViewSize, ULONG AllocationType, ULONG PageProtection,
+  //                      MEM_EXTENDED_PARAMETER *ExtendedParameters, ULONG ParameterCount);
+  MapViewOfFile3: {
+    parameters: [
+      "usize",
+      "usize",
+      "usize",
+      "u64",
+      "usize",
+      "u32",
+      "u32",
+      "usize",
+      "u32",
+    ],
+    result: "usize",
+    optional: true,
+  },
+  // BOOL UnmapViewOfFile2(HANDLE Process, PVOID BaseAddress, ULONG UnmapFlags);
+  UnmapViewOfFile2: {
+    parameters: ["usize", "usize", "u32"],
+    result: "i32",
+    optional: true,
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** The functions of kernel32. */
 export type Kernel32 = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
+/** The functions of kernelbase: `null` where it lacks them. */
+export type Kernelbase = Deno.DynamicLibrary<
+  typeof KERNELBASE_SYMBOLS
+>["symbols"];
+
 let loaded: Kernel32 | undefined;
+let loadedBase: Kernelbase | undefined;
 
 /** kernel32, loaded at the first call. */
 export function kernel32(): Kernel32 {
   return loaded ??= Deno.dlopen("kernel32.dll", SYMBOLS).symbols;
+}
+
+/** kernelbase, loaded at the first call. */
+export function kernelbase(): Kernelbase {
+  return loadedBase ??=
+    Deno.dlopen("kernelbase.dll", KERNELBASE_SYMBOLS).symbols;
 }
 
 /** Bytes of which the offset of a mapping in its file is a multiple: 65536 on every Windows so far. */

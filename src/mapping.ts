@@ -149,8 +149,11 @@ export interface Mapping {
 
   /** Has changed pages written to the disk. */
   flushSync(position: number, length: number): void;
-  /** As `flushSync`, off the event loop. */
-  flush(position: number, length: number): Promise<void>;
+  /**
+   * As `flushSync`, off the event loop. Resolves to `true` where it has done the file's own sync too,
+   * which may no longer be possible when the file is closed in between.
+   */
+  flush(position: number, length: number): Promise<true | void>;
   /** Brings pages into memory; a hint. */
   prefetchSync(position: number, length: number): void;
   /** As `prefetchSync`, off the event loop. */

@@ -2572,10 +2572,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
     this.#checkWhole("sync");
     if (this.#access.copyOnWrite) return;
-    if (!this.#mapping.syncFindsMemory) {
+    const isSynced = !this.#mapping.syncFindsMemory &&
       await this.#mapping.flush(0, this.#size);
-    }
-    await sync(this.#opened("sync"));
+    if (!isSynced) await sync(this.#opened("sync"));
     if (!this.#closed) this.#checkSize("sync");
   }
 
@@ -2585,8 +2584,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): Promise<void> {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
-    await this.#mapping.flush(offset, length);
-    if (!this.#mapping.syncFindsMemory) {
+    const isSynced = await this.#mapping.flush(offset, length);
+    if (!this.#mapping.syncFindsMemory && !isSynced) {
       await this.#opened("flush").syncData();
     }
     if (!this.#closed) this.#checkSize("flush");

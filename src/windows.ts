@@ -1,5 +1,5 @@
 /**
- * kernel32: files mapped by MapViewOfFile on Windows.
+ * Windows: files mapped by kernel32 and kernelbase.
  *
  * @module
  */
@@ -17,66 +17,95 @@ import { notRegular } from "./errors.ts";
 import {
   CURRENT_PROCESS,
   FILE_ATTRIBUTE_NORMAL,
-  FILE_MAP_COPY,
-  FILE_MAP_READ,
-  FILE_MAP_WRITE,
   FILE_SHARE_ALL,
   GENERIC_READ,
   GENERIC_WRITE,
   granularity,
   INVALID_HANDLE_VALUE,
   kernel32,
+  kernelbase,
   lastError,
   OPEN_EXISTING,
   PAGE_READONLY,
   PAGE_READWRITE,
+  PAGE_SIZE,
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
+import { type View, Views } from "./windows_memory.ts";
 
-/** Files mapped by kernel32. */
+/** Files mapped by kernel32 and kernelbase. */
 export const windows: Backend<WindowsFile> = {
   name: "windows",
-  prepare: () => void kernel32(),
+  prepare: () => void views(),
   openSync(path, options) {
-    return proven(path, options, () => openHandlesSync(path, options));
+    return openVerified(path, options, () => openHandlesSync(path, options));
   },
   async open(path, options) {
     const handles = await openHandles(path, options);
     let first: Handles | undefined = handles;
-    return proven(path, options, () => {
+    return openVerified(path, options, () => {
       const opened = first ?? openHandlesSync(path, options);
       first = undefined;
       return opened;
     });
   },
   regularSize: (file) => file.regularSize(),
-  // NTFS gives a file its clusters with its length.
+  // NTFS allocates a file's clusters when its length is set.
   reserveSync: () => false,
   reserve: () => Promise.resolve(false),
   mapping: (file, options) => new WindowsMapping(file, options),
 };
 
-/** A file that Deno has opened, for all but the mapping, and once more, by its handle. */
+/** A file that Deno has opened, for all but the mapping, and a second handle of it. */
 class WindowsFile extends DenoFile {
   readonly handle: bigint;
+  /** Nonblocking calls in progress, which keep the handle open. */
+  #flushes = 0;
+  #isClosed = false;
 
   constructor(handles: Handles, handle: bigint) {
     super(handles);
     this.handle = handle;
   }
 
-  override close(): void {
-    super.close();
-    kernel32().CloseHandle(this.handle);
+  /**
+   * Has everything written to the disk, off the event loop: first by `flushView`, then what the file has in
+   * the system's cache. Continues if the file is closed in between.
+   */
+  async flush(flushView: () => Promise<void>): Promise<void> {
+    const { FlushFileBuffers, FlushFileBuffersAsync } = kernel32();
+    this.#flushes++;
+    try {
+      await flushView();
+      if (await FlushFileBuffersAsync(this.handle) !== 0) return;
+      // A nonblocking call cannot report its error. The same call can when it is made again; what the
+      // first one did not write is still dirty.
+      if (FlushFileBuffers(this.handle) === 0) {
+        throw lastError("flush", this.name, "FlushFileBuffers");
+      }
+    } finally {
+      this.#flushes--;
+      this.#closeHandle();
+    }
   }
-}
 
-/** What is to be given back when the memory is let go, or found forgotten. */
-interface Lease {
-  readonly file: WindowsFile;
-  readonly address: bigint;
-  readonly length: number;
+  override close(): void {
+    droppedFiles.unregister(this);
+    try {
+      super.close();
+    } finally {
+      this.#isClosed = true;
+      this.#closeHandle();
+    }
+  }
+
+  #closeHandle(): void {
+    if (!this.#isClosed || this.#flushes > 0) return;
+    if (this.handle !== INVALID_HANDLE_VALUE) {
+      kernel32().CloseHandle(this.handle);
+    }
+  }
 }
 
 class WindowsMapping implements Mapping {
@@ -92,11 +121,13 @@ class WindowsMapping implements Mapping {
 
   readonly #file: WindowsFile;
   readonly #options: MappingOptions;
-  #lease: Lease | null = null;
+  /** `null` when nothing is mapped: an empty file has no pages, and CreateFileMappingW refuses it. */
+  #view: View | null = null;
 
   constructor(file: WindowsFile, options: MappingOptions) {
     this.#file = file;
     this.#options = options;
+    droppedFiles.register(this, file, file);
   }
 
   get length(): number {
@@ -111,42 +142,30 @@ class WindowsMapping implements Mapping {
     const { offset } = this.#options;
     // MapViewOfFile wants an offset in whole granules; the window begins somewhere in the first.
     const start = offset === 0 || size === 0 ? 0 : offset % granularity();
-    const lease = size === 0 ? this.#nothing() : this.#pages(start, size);
-    let buffer: ArrayBuffer;
-    try {
-      buffer = wrap(lease);
-    } catch (error) {
-      giveBack(lease);
-      throw error;
-    }
-    this.unmap();
-    this.#lease = lease;
-    this.buffer = buffer;
+    const view = size === 0 ? null : this.#map(offset - start, start + size);
+    const [oldView, oldBuffer] = [this.#view, this.buffer];
+    this.buffer = view === null ? new ArrayBuffer(0) : wrap(view);
+    this.#view = view;
     this.start = start;
+    this.#unmap(oldView, oldBuffer);
   }
 
   expose(size: number): Exposed {
     // A view has the length that the file had: no room is kept behind it, which would lengthen the file.
-    if (this.length !== size) this.map(size);
+    if (this.buffer === UNMAPPED || this.length !== size) this.map(size);
+    if (this.#view !== null) this.#view.isExposed = true;
     return this;
   }
 
   holds(buffer: ArrayBufferLike): boolean {
-    return this.#lease !== null && buffer === this.buffer;
+    return this.#view !== null && buffer === this.buffer;
   }
 
   unmap(): void {
-    const lease = this.#lease;
-    if (lease === null) return;
-    const { buffer, moved } = this;
-    this.#lease = null;
+    const [view, buffer] = [this.#view, this.buffer];
+    this.#view = null;
     this.buffer = UNMAPPED;
-    forgotten.unregister(lease);
-    // SAFETY: a detached buffer has views of length 0 only, so nothing reaches the memory any more;
-    // but what the user has moved away is theirs, and the memory stays.
-    if (moved) return;
-    buffer.transfer(0);
-    giveBack(lease);
+    this.#unmap(view, buffer);
   }
 
   fileSize(): number {
@@ -173,14 +192,18 @@ class WindowsMapping implements Mapping {
     }
   }
 
-  async flush(position: number, length: number): Promise<void> {
-    const lease = this.#lease;
+  async flush(position: number, length: number): Promise<true | void> {
+    if (!this.#options.write) return;
+    const view = this.#view;
     const range = this.#pagesOf(position, length);
-    if (range === undefined || !this.#options.write) return;
-    if (await kernel32().FlushViewOfFileAsync(...range) !== 0) return;
-    // A nonblocking call cannot report its error: the same call, made again, can. Unmapped meanwhile,
-    // the pages are the file's own, and its sync writes them.
-    if (this.#lease === lease) this.flushSync(position, length);
+    await this.#file.flush(async () => {
+      if (range === undefined) return;
+      const isFlushed = await kernel32().FlushViewOfFileAsync(...range) !== 0;
+      // If the view was unmapped in between, its changes are in the file's cache. If not, the same call is
+      // made again and reports the error, which a nonblocking one cannot.
+      if (!isFlushed && this.#view === view) this.flushSync(position, length);
+    });
+    return true;
   }
 
   prefetchSync(position: number, length: number): void {
@@ -193,61 +216,53 @@ class WindowsMapping implements Mapping {
     const range = this.#pagesOf(position, length);
     if (range === undefined) return;
     const { PrefetchVirtualMemoryAsync } = kernel32();
-    // Addresses that are unmapped meanwhile are refused, and nothing depends on the answer.
+    // A hint: if the view is unmapped in between, the call fails or brings in other memory. Neither does harm.
     await PrefetchVirtualMemoryAsync(CURRENT_PROCESS, 1n, entry(range), 0);
   }
 
   /** Windows takes such hints for reads through handles only, and when a handle is made. */
   advise(): void {}
 
-  /** An empty file has no pages, and CreateFileMappingW refuses it. */
-  #nothing(): Lease {
-    return { file: this.#file, address: 0n, length: 0 };
-  }
-
-  #pages(start: number, size: number): Lease {
-    const { name, write, copyOnWrite, offset } = this.#options;
-    const { CreateFileMappingW, MapViewOfFile, CloseHandle } = kernel32();
+  #map(offset: number, length: number): View {
+    const { name, write, copyOnWrite } = this.#options;
+    const { CreateFileMappingW, CloseHandle } = kernel32();
     const { handle } = this.#file;
-    // Sizes of 0: all of the file as it is now. A larger section would lengthen it.
     const protection = copyOnWrite
       ? PAGE_WRITECOPY
       : write
       ? PAGE_READWRITE
       : PAGE_READONLY;
+    // Sizes of 0: all of the file as it is now. A larger section would lengthen it.
     const section = CreateFileMappingW(handle, 0n, protection, 0, 0, 0n);
     if (section === 0n) throw lastError("map", name, "CreateFileMappingW");
-    const access = copyOnWrite
-      ? FILE_MAP_COPY
-      : write
-      ? FILE_MAP_READ | FILE_MAP_WRITE
-      : FILE_MAP_READ;
-    const first = offset - start;
-    const length = start + size;
-    const address = MapViewOfFile(
-      section,
-      access,
-      Math.floor(first / 2 ** 32),
-      first % 2 ** 32,
-      BigInt(length),
-    );
-    const failure = address === 0n
-      ? lastError("map", name, "MapViewOfFile")
-      : undefined;
-    // The view holds the section; the handle to it is needed no more.
+    const view = views().map(section, protection, offset, length);
+    const failure = view ?? lastError("map", name, "MapViewOfFile");
+    // The view keeps the section open; the handle to it is needed no more.
     CloseHandle(section);
-    if (failure !== undefined) throw failure;
-    return { file: this.#file, address, length };
+    if (failure instanceof Error) throw failure;
+    return failure;
+  }
+
+  #unmap(view: View | null, buffer: ArrayBuffer): void {
+    if (view === null) return;
+    droppedBuffers.unregister(view);
+    // SAFETY: a detached buffer has views of length 0 only, so no code of the user's reaches the memory any
+    // more; but what the user has transferred is theirs, and the memory stays.
+    if (buffer.detached) return;
+    buffer.transfer(0);
+    if (!views().unmap(view)) {
+      throw lastError("unmap", this.#options.name, "UnmapViewOfFile");
+    }
   }
 
   /** The whole pages that hold what is mapped of a range, if anything is. */
   #pagesOf(position: number, length: number): [bigint, bigint] | undefined {
-    const lease = this.#lease;
+    const view = this.#view;
     const first = this.start + position;
-    const end = Math.min(first + length, lease?.length ?? 0);
-    if (lease === null || end <= first) return undefined;
-    const lead = first % PAGE;
-    return [lease.address + BigInt(first - lead), BigInt(end - first + lead)];
+    const end = Math.min(first + length, view?.length ?? 0);
+    if (view === null || end <= first) return undefined;
+    const lead = first % PAGE_SIZE;
+    return [view.address + BigInt(first - lead), BigInt(end - first + lead)];
   }
 }
 
@@ -259,46 +274,52 @@ function entry(range: [bigint, bigint]): BigUint64Array<ArrayBuffer> {
 const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
 
-/** Bytes of a page on every architecture that Windows runs on. */
-const PAGE = 4096;
-
-/** How often a file is opened before it is clear that its name does not stay with it. */
+/** How often a path is opened before it is given up because it is renamed each time. */
 const ATTEMPTS = 10;
 
 /**
- * Opens by `CreateFileW` what Deno has opened. Deno gives no handle, so the path is opened twice, and
- * in between it can be given to another file: the volume and the index of both have to be the same.
+ * Opens by `CreateFileW` what Deno has opened. Deno does not return its handle, so the path is opened twice,
+ * and in between it can be given to another file: the volume and the index of both have to be the same.
  */
-function proven(
+function openVerified(
   path: string | URL,
   options: Deno.OpenOptions,
   open: () => Handles,
 ): WindowsFile {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const handles = open();
-    const { name, file, positional, isWritten } = handles;
     let handle: bigint | undefined;
     try {
-      const info = statOf(file, name);
-      // A directory is no file for CreateFileW; what is wrong with it is for `regularSize` to say.
-      if (!info.isFile) {
-        return new WindowsFile(handles, INVALID_HANDLE_VALUE);
-      }
-      handle = openHandle(path, name, isWritten);
-      if (handle !== undefined && isSame(handle, info, name)) {
-        return new WindowsFile(handles, handle);
-      }
-      throw undefined;
-    } catch (error) {
-      if (handle !== undefined) kernel32().CloseHandle(handle);
-      file.close();
-      if (positional !== file) positional.close();
-      if (error !== undefined) throw error;
+      handle = sameFile(path, handles);
+    } finally {
+      if (handle === undefined) closeHandles(handles);
     }
+    if (handle !== undefined) return new WindowsFile(handles, handle);
     // What was new is another's file now: to open that would not be what was asked for.
     if (options.createNew) break;
   }
   throw renamed(String(path));
+}
+
+/** A handle of the file that Deno has opened; `undefined` if the path is another file's by now. */
+function sameFile(path: string | URL, opened: Handles): bigint | undefined {
+  const { name, file, isWritten } = opened;
+  const info = statOf(file, name);
+  // CreateFileW refuses a directory; `regularSize` says what is wrong with it.
+  if (!info.isFile) return INVALID_HANDLE_VALUE;
+  const handle = openHandle(path, name, isWritten);
+  let isVerified = false;
+  try {
+    isVerified = isSame(handle, info, name);
+  } finally {
+    if (!isVerified) kernel32().CloseHandle(handle);
+  }
+  return isVerified ? handle : undefined;
+}
+
+function closeHandles({ file, positional }: Handles): void {
+  file.close();
+  if (positional !== file) positional.close();
 }
 
 /** What Windows knows of a file. Of a device it knows nothing. */
@@ -316,7 +337,7 @@ function openHandle(
   isWritten: boolean,
 ): bigint {
   const handle = kernel32().CreateFileW(
-    wide(path),
+    toWide(path),
     isWritten ? GENERIC_READ + GENERIC_WRITE : GENERIC_READ,
     FILE_SHARE_ALL,
     0n,
@@ -337,7 +358,7 @@ function isSame(handle: bigint, info: Deno.FileInfo, name: string): boolean {
   }
   const index = BigInt(fields.getUint32(44, true)) << 32n |
     BigInt(fields.getUint32(48, true));
-  // Deno gives the index as a number, rounded.
+  // Deno returns the index as a number, rounded.
   return fields.getUint32(28, true) === info.dev && Number(index) === info.ino;
 }
 
@@ -345,7 +366,7 @@ function isSame(handle: bigint, info: Deno.FileInfo, name: string): boolean {
  * A path as UTF-16 with its end. A long one gets the prefix that lifts the limit, as Deno does it; a
  * short one does not, since dots and spaces at its end would then count.
  */
-function wide(path: string | URL): Uint16Array<ArrayBuffer> {
+function toWide(path: string | URL): Uint16Array<ArrayBuffer> {
   const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path);
   const text = absolute.length < SHORT_PATH
     ? absolute
@@ -358,25 +379,38 @@ function wide(path: string | URL): Uint16Array<ArrayBuffer> {
 /** MAX_PATH, less a file name of 8.3, which is kept free: the limit of directories. */
 const SHORT_PATH = 248;
 
-/** Memory that nobody can reach any more: the file was dropped without a close, and so was every view. */
-const forgotten = new FinalizationRegistry<Lease>((lease) => {
-  giveBack(lease);
-  lease.file.close();
-});
+let ownViews: Views | undefined;
 
-/** A buffer over all that is leased. */
-function wrap(lease: Lease): ArrayBuffer {
-  const buffer = lease.length === 0
-    ? new ArrayBuffer(0)
-    // SAFETY: the memory stays until `unmap`, which detaches the buffer first, or until it is garbage.
-    : Deno.UnsafePointerView.getArrayBuffer(
-      Deno.UnsafePointer.create(lease.address)!,
-      lease.length,
-    );
-  forgotten.register(buffer, lease, lease);
-  return buffer;
+/** The views of this isolate. */
+function views(): Views {
+  return ownViews ??= new Views({ ...kernel32(), ...kernelbase() });
 }
 
-function giveBack(lease: Lease): void {
-  if (lease.length > 0) kernel32().UnmapViewOfFile(lease.address);
+/** Closes a file that was garbage-collected without a close, whether it was mapped or not. */
+const droppedFiles = new FinalizationRegistry<WindowsFile>((file) =>
+  file.close()
+);
+
+/**
+ * Unmaps a view when the buffer over it is garbage-collected, and so are all typed arrays on it. If that
+ * fails the view stays mapped, and nobody is left to be told.
+ */
+const droppedBuffers = new FinalizationRegistry<View>((view) =>
+  void views().unmap(view)
+);
+
+/** A buffer over a view, which is unmapped if there can be none. */
+function wrap(view: View): ArrayBuffer {
+  const { address, length } = view;
+  try {
+    const pointer = Deno.UnsafePointer.create(address)!;
+    // SAFETY: the view stays mapped until `#unmap`, which detaches the buffer first, or until the buffer and
+    // all views of it are garbage-collected.
+    const buffer = Deno.UnsafePointerView.getArrayBuffer(pointer, length);
+    droppedBuffers.register(buffer, view, view);
+    return buffer;
+  } catch (error) {
+    views().unmap(view);
+    throw error;
+  }
 }

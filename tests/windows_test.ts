@@ -9,7 +9,23 @@ import {
   SystemError,
   TruncatedError,
 } from "../mod.ts";
-import { codeOf } from "../src/kernel32.ts";
+import {
+  codeOf,
+  INVALID_HANDLE_VALUE,
+  kernel32,
+  kernelbase,
+  MEM_RELEASE,
+  MEM_RESERVE,
+  PAGE_NOACCESS,
+  PAGE_READWRITE,
+} from "../src/kernel32.ts";
+import {
+  QUARANTINE_LIMIT,
+  type View,
+  type ViewFunctions,
+  Views,
+} from "../src/windows_memory.ts";
+import { deno } from "./child.ts";
 import { isWine, ONLY_WINDOWS, unless } from "./reason.ts";
 import { decode, encode, equal, pattern, patternAt, TempDir } from "./temp.ts";
 
@@ -214,4 +230,179 @@ test("a disk that is full says so by its code", (dir) => {
   assert(error.code.startsWith("ERROR_"), error.code);
   if (!isWine) assertEquals(error.code, codeOf(error.errno));
   assertEquals(decode(file.bytes()), "hello");
+});
+
+const CHILD = new URL("./children/windows.ts", import.meta.url).href;
+
+/** The case ends by itself, having found nothing wrong. */
+async function assertNothingWrong(dir: TempDir, ...details: string[]) {
+  const [name, ...rest] = details;
+  const { code, stdout, stderr } = await deno([
+    ...["run", "-A", "--no-lock", "--no-config", "--v8-flags=--expose-gc"],
+    ...[CHILD, name, dir.path, ...rest],
+  ]);
+  assertEquals([stdout, code], ["done\n", 0], stderr);
+}
+
+for (const how of ["close", "refresh", "growth", "truncate", "collected"]) {
+  test(`no file is mapped where memory was that was unmapped by: ${how}`, (dir) =>
+    assertNothingWrong(dir, "addresses", how));
+}
+
+for (const operation of ["tcpRead", "fileRead", "nodeRead", "fileWrite"]) {
+  test(`an operation on a view whose memory is unmapped touches no other file: ${operation}`, (dir) =>
+    assertNothingWrong(dir, "operation", operation));
+}
+
+test("what was to be flushed is flushed, also when the file is closed before a thread is free", (dir) =>
+  assertNothingWrong(dir, "flushThenClose"));
+
+test("a file dropped without a close is closed, also after truncate(0)", (dir) =>
+  assertNothingWrong(dir, "dropped"));
+
+test("a view that cannot be unmapped is an error of close, and the file is closed", (dir) => {
+  const path = dir.file("hello");
+  const file = openSync(path, READ_WRITE);
+  const pointer = Deno.UnsafePointer.of(file.bytes());
+  kernel32().UnmapViewOfFile(Deno.UnsafePointer.value(pointer));
+  const error = assertThrows(() => file.close(), SystemError, path);
+  assertEquals(error.code, "ERROR_INVALID_ADDRESS");
+  assert(file.closed);
+});
+
+test("the buffer of an empty file can be transferred without harm to others", (dir) => {
+  using one = openSync(dir.file("hello", "one"), READ_WRITE);
+  using other = openSync(dir.file("hello", "other"), READ_WRITE);
+  one.truncateSync(0);
+  other.truncateSync(0);
+  one.bytes().buffer.transfer();
+  assertEquals(other.bytes().length, 0);
+  other.syncSync();
+});
+
+/** A section that needs no file. */
+function sectionOf(size: number): bigint {
+  const { CreateFileMappingW } = kernel32();
+  return CreateFileMappingW(
+    INVALID_HANDLE_VALUE,
+    0n,
+    PAGE_READWRITE,
+    0,
+    size,
+    0n,
+  );
+}
+
+/** Whether nothing is mapped at an address, and nothing reserved. */
+function isFree({ address }: View): boolean {
+  const { VirtualAlloc, VirtualFree } = kernel32();
+  if (VirtualAlloc(address, 1n, MEM_RESERVE, PAGE_NOACCESS) === 0n) {
+    return false;
+  }
+  VirtualFree(address, 0n, MEM_RELEASE);
+  return true;
+}
+
+/** Maps views, exposes them, and unmaps them. */
+function unmapped(views: Views, count: number, size = 5000): View[] {
+  const section = sectionOf(size);
+  const mapped = Array.from({ length: count }, (_, k) => {
+    const view = views.map(section, PAGE_READWRITE, 0, size)!;
+    const pointer = Deno.UnsafePointer.create(view.address)!;
+    const buffer = Deno.UnsafePointerView.getArrayBuffer(pointer, size);
+    const bytes = new Uint8Array(buffer);
+    // They are views of one section.
+    assertEquals(bytes[size - 1], k);
+    bytes[size - 1]++;
+    buffer.transfer(0);
+    view.isExposed = true;
+    return view;
+  });
+  for (const view of mapped) assert(views.unmap(view));
+  kernel32().CloseHandle(section);
+  return mapped;
+}
+
+const ALL_FUNCTIONS = () => ({ ...kernel32(), ...kernelbase() });
+const VARIANTS: Record<string, () => ViewFunctions> = {
+  "with placeholders": ALL_FUNCTIONS,
+  "before Windows 10 1803": () => ({
+    ...ALL_FUNCTIONS(),
+    VirtualAlloc2: null,
+    MapViewOfFile3: null,
+    UnmapViewOfFile2: null,
+  }),
+  "where a placeholder cannot be replaced": () => ({
+    ...ALL_FUNCTIONS(),
+    MapViewOfFile3: () => 0n,
+  }),
+};
+
+for (const [variant, functions] of Object.entries(VARIANTS)) {
+  test(`addresses stay reserved up to a number of ranges, ${variant}`, () => {
+    const views = new Views(functions(), { ranges: 2, bytes: GIB });
+    const free = unmapped(views, 4).map(isFree);
+    assertEquals(free, [true, true, false, false]);
+  });
+
+  test(`addresses stay reserved up to a number of bytes, ${variant}`, () => {
+    const views = new Views(functions(), { ranges: 100, bytes: 3 * GRANULE });
+    const free = unmapped(views, 4, GRANULE).map(isFree);
+    assertEquals(free, [true, false, false, false]);
+    assert(unmapped(views, 1, 4 * GRANULE).every(isFree));
+  });
+
+  test(`addresses that were not handed out are free at once, ${variant}`, () => {
+    const views = new Views(functions());
+    const section = sectionOf(GRANULE);
+    const view = views.map(section, PAGE_READWRITE, 0, GRANULE)!;
+    assert(!isFree(view));
+    assert(views.unmap(view));
+    assert(isFree(view));
+    assert(!views.unmap(view));
+    kernel32().CloseHandle(section);
+  });
+
+  test(`more views than stay reserved can be mapped and unmapped, ${variant}`, () => {
+    const views = new Views(functions());
+    const section = sectionOf(GRANULE);
+    const reserved = new Set<bigint>();
+    for (let round = 0; round < QUARANTINE_LIMIT.ranges + 2000; round++) {
+      const view = views.map(section, PAGE_READWRITE, 0, GRANULE)!;
+      assert(!reserved.has(view.address), `round ${round}`);
+      view.isExposed = true;
+      assert(views.unmap(view));
+      reserved.add(view.address);
+      if (reserved.size > QUARANTINE_LIMIT.ranges) {
+        const [oldest] = reserved;
+        reserved.delete(oldest);
+      }
+    }
+    kernel32().CloseHandle(section);
+    for (const address of reserved) {
+      kernel32().VirtualFree(address, 0n, MEM_RELEASE);
+    }
+  });
+
+  test(`a view that there is no room for is null, ${variant}`, () => {
+    const views = new Views(functions());
+    const section = sectionOf(GRANULE);
+    assertEquals(views.map(section, PAGE_READWRITE, 0, 2 ** 50), null);
+    kernel32().CloseHandle(section);
+  });
+}
+
+test("addresses that another thread has taken are left to it", () => {
+  let freed = 0;
+  const views = new Views({
+    ...VARIANTS["before Windows 10 1803"](),
+    VirtualAlloc: () => 0n,
+    VirtualFree: () => ++freed,
+  }, { ranges: 0, bytes: 0 });
+  const section = sectionOf(GRANULE);
+  const view = views.map(section, PAGE_READWRITE, 0, GRANULE)!;
+  view.isExposed = true;
+  assert(views.unmap(view));
+  assertEquals(freed, 0);
+  kernel32().CloseHandle(section);
 });
