@@ -121,8 +121,11 @@ export interface Mapping {
   shrink?(size: number): void;
   /** As `unmap`, when memory no longer shows a file of `size` bytes. Memory that is shared does again. */
   reset?(size: number): void;
-  /** Shows the file's pages again where a fault has put zeros; views stay. */
-  restore?(size: number): void;
+  /**
+   * Shows the file's pages again where a fault has put zeros. False if that cannot be done, or if users
+   * may have written to those zeros.
+   */
+  restore?(): boolean;
 
   /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
   fileSize(): number;

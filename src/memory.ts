@@ -54,8 +54,6 @@ export interface Pages {
   extend(length: number): boolean;
   /** Empties every view, where the engine can. Pages that were handed out stay mapped while they are in use. */
   release(): void;
-  /** Maps the first `length` bytes of the file again, in place of zeros too; false if the system refuses. */
-  remap(length: number): boolean;
   /** Puts zeros in place of the pages beyond the first `length` bytes, which the file is about to lose. */
   clear(length: number): void;
   /** Keeps the memory mapped until a native call is over. */
@@ -166,6 +164,7 @@ export class OwnedPages implements Pages {
     this.#length = Math.min(this.#length, length);
   }
 
+  /** Maps the file's pages again, in place of zeros too; false if the system refuses. */
   remap(length: number): boolean {
     this.clear(length);
     this.#guard?.release();
@@ -264,6 +263,7 @@ export class PlainPages implements Pages {
     return length <= this.length;
   }
 
+  /** As `OwnedPages.remap`, of all of them. */
   remap(): boolean {
     const { address, length } = this;
     const page = pageSize();

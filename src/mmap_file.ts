@@ -1969,8 +1969,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Memory faulted under a read: the file was truncated, or the disk failed, which the descriptor can tell. */
   #readFaulted(p: Uint8Array, position: number): void {
     const mapping = this.#mapping;
-    if (this.#isCut() || mapping.restore === undefined) throw this.#cut("read");
-    mapping.restore(this.#size);
+    if (this.#isCut() || !mapping.restore?.()) throw this.#cut("read");
     this.#adopt();
     const read = mapping.read?.(plainView(p), position);
     if (read !== byteLengthOf(p)) throw this.#cut("read");
@@ -1978,13 +1977,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
   #writeFaulted(p: Uint8Array, position: number): void {
-    const { restore } = this.#mapping;
-    if (this.#isCut() || restore === undefined || this.#access.copyOnWrite) {
-      throw this.#cut("write");
-    }
-    restore.call(this.#mapping, this.#size);
+    const mapping = this.#mapping;
+    if (this.#isCut() || !mapping.restore?.()) throw this.#cut("write");
     this.#adopt();
-    this.#mapping.write(plainView(p), position);
+    mapping.write(plainView(p), position);
   }
 
   *#chunks(size: number): Generator<Uint8Array<Buffer>> {

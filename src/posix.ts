@@ -153,14 +153,13 @@ class PosixMapping implements Mapping {
     this.unmap();
   }
 
-  restore(size: number): void {
-    const end = this.#options.offset + size;
-    for (const pages of [...this.#handedOut, this.#pages]) {
-      const length = pages && Math.min(pages.length, end - pages.offset);
-      if (length && !pages.remap(length)) {
-        throw lastError("map", this.#options.name, "mmap");
-      }
+  restore(): boolean {
+    const pages = this.#pages;
+    // What users wrote to their views is lost, which has to be told.
+    if (!(pages instanceof PlainPages) || this.#handedOut.length > 0) {
+      return false;
     }
+    return !pages.isHandedOut && pages.remap();
   }
 
   unmap(): void {
