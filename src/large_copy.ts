@@ -77,7 +77,10 @@ function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
   if (length < SHORTEST || length > byteLength.call(target)) return false;
   try {
     if (routine === undefined) routine = install();
-    routine?.call(target, source, BigInt(length));
+    // Deno 2.8 types shared memory out, and takes it.
+    const from = source as Uint8Array<ArrayBuffer>;
+    const to = target as Uint8Array<ArrayBuffer>;
+    routine?.call(to, from, BigInt(length));
     return routine !== null;
   } catch (error) {
     // The permission to call native code was given up meanwhile.

@@ -212,8 +212,22 @@ const SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
 /** The functions of the C library. */
-export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+export type Libc = {
+  readonly [Name in keyof Symbols]: Shareable<Symbols[Name]>;
+};
+
+/** A function that takes shared memory too, as it does in every Deno: the types of 2.8 refuse it. */
+type Shareable<F> = F extends (...args: infer Args) => infer Result ? (
+    ...args: {
+      [K in keyof Args]: Uint8Array<ArrayBuffer> extends Args[K]
+        ? Args[K] | Uint8Array
+        : Args[K];
+    }
+  ) => Result
+  : F;
 
 let loaded: Libc | undefined;
 
@@ -224,7 +238,10 @@ export function libc(): Libc {
 
 /** Index of the first `needle` in `haystack`, -1 if there is none. */
 export function memmem(haystack: Uint8Array, needle: Uint8Array): number {
-  const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(haystack));
+  const start = Deno.UnsafePointer.value(
+    // Deno 2.8 types shared memory out, and takes it.
+    Deno.UnsafePointer.of(haystack as Uint8Array<ArrayBuffer>),
+  );
   const found = libc().memmem(
     start,
     BigInt(haystack.length),
@@ -245,7 +262,7 @@ function load(): Libc {
   let failure: unknown;
   for (const name of platform?.library ?? []) {
     try {
-      return Deno.dlopen(name, SYMBOLS).symbols;
+      return Deno.dlopen(name, SYMBOLS).symbols as Libc;
     } catch (error) {
       failure ??= error;
     }
