@@ -2380,7 +2380,7 @@ export class MmapFile implements Disposable {
 
   #checkStat(info: Deno.FileInfo): void {
     const end = this.#access.offset + this.#size;
-    if (info.size < end) throw this.#cut("stat");
+    if (info.size < end && this.#isCut()) throw this.#cut("stat");
   }
 
   /** Throws if someone else has cut the file. */
