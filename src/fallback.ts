@@ -68,14 +68,14 @@ class FileCopy implements Mapping {
 
   map(size: number): void {
     const { offset, grow } = this.#options;
-    const { byteLength } = this.buffer;
-    if (byteLength === 0) {
+    if (this.buffer === UNMAPPED) {
       // A typed array has to begin at a multiple of its width, in a window as in the whole file.
-      this.#changes.start = size === 0 ? 0 : offset % WIDEST;
+      this.#changes.start = offset % WIDEST;
       this.#replace(size, () => new ArrayBuffer(this.start + size));
     } else {
       // Twice the room each time: a file that grows by little is seldom copied.
-      this.#resize(size, this.start + size + (grow ? byteLength : 0));
+      const more = grow ? this.buffer.byteLength : 0;
+      this.#resize(size, this.start + size + more);
     }
     this.#fill(size);
   }

@@ -17,7 +17,9 @@ import {
   toReadableStream,
   TruncatedError,
 } from "@mmapfile/mmapfile";
+import { NOT_MOVED } from "./backend.ts";
 import { commandOf } from "./child.ts";
+import type { Reason } from "./reason.ts";
 import {
   decode,
   encode,
@@ -71,11 +73,13 @@ const CALLS: [string, Call][] = [
 function testBoth(
   name: string,
   fn: (dir: TempDir, call: Call) => Promise<void>,
+  reason: Reason = false,
 ): void {
   for (const [suffix, call] of CALLS) {
     test(
       name.replaceAll(/\{(\w+)\}/g, `MmapFile.$1${suffix}()`),
       (dir) => fn(dir, call),
+      reason,
     );
   }
 }
@@ -808,6 +812,7 @@ testBoth(
       );
     }
   },
+  NOT_MOVED,
 );
 
 testBoth(
