@@ -8,6 +8,7 @@
  */
 
 import { errnoError } from "./errors.ts";
+import { type Functions, loadFunctions } from "./native_library.ts";
 
 // Windows SDK, winnt.h, fileapi.h, memoryapi.h, winbase.h.
 export const GENERIC_READ = 0x8000_0000;
@@ -91,13 +92,13 @@ const SYMBOLS = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The functions of kernel32. */
-export type Kernel32 = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+export type Kernel32 = Functions<typeof SYMBOLS>;
 
 let loaded: Kernel32 | undefined;
 
 /** kernel32, loaded at the first call. */
 export function kernel32(): Kernel32 {
-  return loaded ??= Deno.dlopen("kernel32.dll", SYMBOLS).symbols;
+  return loaded ??= loadFunctions("kernel32.dll", SYMBOLS);
 }
 
 /** Bytes of which the offset of a mapping in its file is a multiple: 65536 on every Windows so far. */

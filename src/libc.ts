@@ -9,6 +9,7 @@
 
 import { constants as osConstants } from "node:os";
 import { errnoError } from "./errors.ts";
+import { type Functions, loadFunctions } from "./native_library.ts";
 
 /** Numbers that differ by system. A feature that a system lacks is 0. */
 interface Constants {
@@ -212,7 +213,7 @@ const SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+type Symbols = Functions<typeof SYMBOLS>;
 
 /** The functions of the C library. */
 export type Libc = {
@@ -262,7 +263,7 @@ function load(): Libc {
   let failure: unknown;
   for (const name of platform?.library ?? []) {
     try {
-      return Deno.dlopen(name, SYMBOLS).symbols as Libc;
+      return loadFunctions(name, SYMBOLS) as Libc;
     } catch (error) {
       failure ??= error;
     }
