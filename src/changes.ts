@@ -80,11 +80,7 @@ export class Changes {
     for (const { k, from, to } of parts(first, end)) {
       const block = this.#blocks.get(k);
       block?.changed?.fill(0, from, to);
-      block?.inFile?.set(
-        this.memory(k * BLOCK + from, k * BLOCK + to)
-          .subarray(0, Math.max(0, block.inFile.length - from)),
-        Math.min(from, block.inFile.length),
-      );
+      block?.inFile?.set(this.memory(k * BLOCK + from, k * BLOCK + to), from);
     }
   }
 
@@ -98,8 +94,14 @@ export class Changes {
     }
   }
 
-  /** Writes to the file what has changed in a range of memory, and no byte beside it. */
+  /**
+   * Writes to the file what has changed in a range of memory, and no byte beside it.
+   *
+   * @throws {TypeError} Once, if memory was moved away with what has changed, or what may have: all that
+   * users had a view of, since no comparison is possible any more.
+   */
   writeBack(first: number, end: number): void {
+    if (this.buffer.detached) return this.#checkLost();
     this.#find(first, end);
     let size: number | undefined;
     for (const [k, block] of this.#blocks) {
@@ -145,6 +147,18 @@ export class Changes {
     this.start = 0;
     this.#blocks.clear();
     unsaved.delete(this);
+  }
+
+  #checkLost(): void {
+    const isLost = this.#blocks.size > 0;
+    this.#blocks.clear();
+    unsaved.delete(this);
+    if (!isLost) return;
+    throw new TypeError(
+      `Cannot write back '${this.#options.name}': its memory was moved away by a transfer(), ` +
+        "a structuredClone() or a byte stream, and what was changed in it since the last flush() with it; " +
+        "give those a slice()",
+    );
   }
 
   /** Marks what users have changed in a range of memory. */

@@ -66,7 +66,10 @@ function closeUnreachable(): void {
 
 const MOST_PATIENCE = 1 << 10;
 
-/** Whether all is in the file. If not, memory and file are kept, and the end of the program tries again. */
+/**
+ * Whether nothing is left to write. If there is, memory and file are kept, and the end of the program tries
+ * again.
+ */
 function writeBack(changes: Changes): boolean {
   try {
     changes.writeBack(0, Infinity);
@@ -74,7 +77,8 @@ function writeBack(changes: Changes): boolean {
   } catch (error) {
     // Nobody is left to catch it.
     console.error(error);
-    return false;
+    // What was moved away is lost.
+    return changes.buffer.detached;
   }
 }
 

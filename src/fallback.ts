@@ -13,7 +13,6 @@ import { closeWhenDropped } from "./dropped.ts";
 import { SystemError, TruncatedError } from "./errors.ts";
 import { nextTurn } from "./event_loop.ts";
 import { plain } from "./intrinsics.ts";
-import { LentMemory } from "./lent_memory.ts";
 import type { Backend, Mapping, MappingOptions } from "./mapping.ts";
 
 /** Files read into memory. */
@@ -33,7 +32,6 @@ class FileCopy implements Mapping {
   /** Here a fault is a read that found the file shorter than it was. */
   readonly faults: Int32Array = new Int32Array(1);
   readonly guarded = false;
-  readonly moved = false;
   readonly syncFindsMemory = false;
   readonly sharesPages = false;
 
@@ -43,8 +41,6 @@ class FileCopy implements Mapping {
   readonly #changes: Changes;
   /** Whether what changes in memory belongs in the file. */
   readonly #isWrittenBack: boolean;
-  /** The memory, once users may have views of it. */
-  #lent: LentMemory | undefined;
   /** Bytes that users have views of; -1 when there are no views. */
   #exposed = -1;
   /** Up to here memory is as the file was read, or as it was written since. Zeros follow. */
@@ -60,6 +56,10 @@ class FileCopy implements Mapping {
 
   get buffer(): ArrayBuffer {
     return this.#changes.buffer;
+  }
+
+  get moved(): boolean {
+    return this.buffer.detached;
   }
 
   get start(): number {
@@ -80,11 +80,11 @@ class FileCopy implements Mapping {
     this.#fill(size);
   }
 
-  /** Throws a `TypeError` where users would take the memory away, and with it what they changed there. */
   expose(size: number): ArrayBuffer {
     if (this.#exposed === size) return this.buffer;
     if (this.buffer === UNMAPPED) this.map(size);
-    this.#lend(size);
+    // No two buffers can share memory: the one there is gets the length that is wanted.
+    else if (this.#room !== size) this.#resize(size, this.start + size);
     this.#fill(size);
     if (this.#isWrittenBack) this.#changes.keep(size);
     this.#exposed = size;
@@ -101,9 +101,7 @@ class FileCopy implements Mapping {
     try {
       this.#changes.writeBack(0, Infinity);
     } finally {
-      if (this.#lent === undefined) this.buffer.transfer(0);
-      else this.#lent.renew(0);
-      this.#lent = undefined;
+      if (!this.moved) this.buffer.transfer(0);
       this.#exposed = -1;
       this.#filled = 0;
       this.#changes.clear();
@@ -164,7 +162,7 @@ class FileCopy implements Mapping {
 
   reread(): void {
     // What was written to a private copy is there and nowhere else.
-    if (this.#options.copyOnWrite) return;
+    if (this.#options.copyOnWrite || this.moved) return;
     this.#changes.writeBack(0, Infinity);
     this.#file.regularSize();
     const size = Math.min(this.#room, this.fileSize());
@@ -184,32 +182,12 @@ class FileCopy implements Mapping {
     return this.holds(bytes.buffer) ? new Uint8Array(bytes) : bytes;
   }
 
-  /** Moves `size` bytes that are in memory to memory of another length, which empties all views. */
+  /** Moves `size` bytes that are in memory to a buffer of another length, which empties all views. */
   #resize(size: number, byteLength: number): void {
-    const lent = this.#lent;
-    this.#replace(size, () => {
-      if (lent === undefined) return this.buffer.transfer(byteLength);
-      lent.renew(byteLength);
-      return lent.buffer;
-    });
+    this.#replace(size, () => this.buffer.transfer(byteLength));
   }
 
-  /** Empties all views, and moves memory to where users of the next ones cannot take it away. */
-  #lend(size: number): void {
-    const byteLength = this.start + size;
-    if (this.#lent !== undefined) return this.#resize(size, byteLength);
-    this.#replace(size, () => {
-      const lent = new LentMemory(byteLength);
-      const { buffer } = this;
-      const length = Math.min(byteLength, buffer.byteLength);
-      new Uint8Array(lent.buffer).set(new Uint8Array(buffer, 0, length));
-      if (buffer !== UNMAPPED) buffer.transfer(0);
-      this.#lent = lent;
-      return lent.buffer;
-    });
-  }
-
-  /** Puts other memory in the place of what there is; of that `size` bytes count. */
+  /** Puts another buffer in the place of what there is; of that `size` bytes count. */
   #replace(size: number, make: () => ArrayBuffer): void {
     const { name } = this.#options;
     this.#changes.unwatch(size);

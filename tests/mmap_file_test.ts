@@ -31,7 +31,7 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_MOVED } from "./backend.ts";
+import { isCopy, MAY_LOSE } from "./backend.ts";
 import {
   isWindows,
   NO_STRAY_WRITES,
@@ -1433,7 +1433,7 @@ for (const name of ASYNC_METHODS) {
     using readOnly = open(2);
     using writeOnly = open(3, { write: true });
     using moved = open(4);
-    if (!NOT_MOVED) moved.bytes().buffer.transfer();
+    moved.bytes().buffer.transfer();
     dir.leavesMapped = true;
     const wrong: unknown[][] = [
       ARGUMENTS[name] ?? [],
@@ -1549,7 +1549,7 @@ for (const [how, move] of Object.entries(MOVES)) {
         file.close();
         assertEquals(decode(moved), "hello");
       },
-      NOT_MOVED,
+      kind !== "read-only" && MAY_LOSE,
     );
   }
 
@@ -1573,7 +1573,7 @@ for (const [how, move] of Object.entries(MOVES)) {
       file.close();
       assertEquals(moved.length, 5);
     },
-    NOT_MOVED,
+    MAY_LOSE,
   );
 
   test(
@@ -1591,7 +1591,7 @@ for (const [how, move] of Object.entries(MOVES)) {
       moved[0] = 74;
       assertEquals(decode(moved), "Jello");
     },
-    NOT_MOVED,
+    MAY_LOSE,
   );
 }
 

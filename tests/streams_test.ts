@@ -20,7 +20,7 @@ import {
   type ToWritableStreamOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { mayBeCut, NOT_MOVED } from "./backend.ts";
+import { mayBeCut } from "./backend.ts";
 import { notInDeno28, type Reason } from "./reason.ts";
 import {
   decode,
@@ -726,7 +726,6 @@ test(
     file.refresh();
     assertEquals(file.bytes(), pattern(1000));
   },
-  NOT_MOVED,
 );
 
 // --- writable

@@ -17,7 +17,7 @@ import {
   toReadableStream,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { NOT_MOVED } from "./backend.ts";
+import { MAY_LOSE } from "./backend.ts";
 import { commandOf } from "./child.ts";
 import type { Reason } from "./reason.ts";
 import {
@@ -812,7 +812,7 @@ testBoth(
       );
     }
   },
-  NOT_MOVED,
+  MAY_LOSE,
 );
 
 testBoth(
