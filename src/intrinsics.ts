@@ -8,7 +8,8 @@ type Getter<T> = (this: Uint8Array) => T;
 
 const buffer: Getter<ArrayBufferLike> = getter("buffer");
 const byteOffset: Getter<number> = getter("byteOffset");
-const byteLength: Getter<number> = getter("byteLength");
+/** The length of a typed array in bytes: `byteLength.call(array)`. */
+export const byteLength: Getter<number> = getter("byteLength");
 
 /**
  * The same bytes as a plain `Uint8Array`: none of its members runs code of the user's.

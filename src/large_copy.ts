@@ -11,6 +11,7 @@
  * @module
  */
 
+import { byteLength } from "./intrinsics.ts";
 import {
   libc,
   MAP_FAILED,
@@ -73,6 +74,7 @@ export function copyLarge(target: Uint8Array, source: Uint8Array): void {
 }
 
 function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
+  // Native code checks nothing.
   const length = byteLength.call(source);
   if (length < SHORTEST || length > byteLength.call(target)) return false;
   try {
@@ -88,13 +90,6 @@ function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
     throw error;
   }
 }
-
-/** The length that an array has, whatever a subclass says of it: native code checks nothing. */
-const byteLength: (this: Uint8Array) => number = Object
-  .getOwnPropertyDescriptor(
-    Object.getPrototypeOf(Uint8Array.prototype),
-    "byteLength",
-  )!.get!;
 
 function install(): Routine | null {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return null;

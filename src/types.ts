@@ -358,6 +358,10 @@ export interface MmapOpenOptions extends Deno.OpenOptions {
   prefetch?: boolean;
   /** Survive the file's truncation by others (Linux); `true` by default. See {@linkcode TruncatedError}. */
   guard?: boolean;
-  /** How to have the file in memory: "fallback" reads it in place of mapping it, which needs no `--allow-ffi`. */
+  /**
+   * How to have the file in memory: "fallback" reads it in place of mapping it, which needs no `--allow-ffi`.
+   * Changes are written back by `flush`, `sync`, `refresh`, `truncate` and `close`. The `transfer` of a view's
+   * buffer takes those since then away: the next of these calls throws a `TypeError`.
+   */
   backend?: "auto" | "fallback";
 }
