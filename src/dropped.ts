@@ -28,12 +28,15 @@ export function isClosed(file: object): void {
 const dropped = new FinalizationRegistry<Changes>((changes) => {
   if (!writeBack(changes)) return;
   if (!changes.isWatched) return close(changes);
-  if (outlived.size === 0) queueMicrotask(closeUnreachable);
   outlived.add(changes);
+  // Once for all that were dropped together.
+  if (!isPlanned) queueMicrotask(closeUnreachable);
+  isPlanned = true;
 });
 
 /** What may have views that have outlived its file. */
 const outlived = new Set<Changes>();
+let isPlanned = false;
 
 /** Collections of garbage that are waited for before views are looked for again: twice as many each time. */
 let patience = 1;
@@ -47,6 +50,7 @@ const garbage = new FinalizationRegistry<number>((left) => {
 
 /** Closes what has no views any more. */
 function closeUnreachable(): void {
+  isPlanned = false;
   for (const changes of outlived) {
     if (writeBack(changes)) changes.letGo();
     else outlived.delete(changes);

@@ -1,6 +1,7 @@
 /** Tests under Deno's sanitizers, the first of which opens the first file of its process. Run by `deno test`. */
 
 import { openSync, toReadableStream } from "../../mod.ts";
+import { isWine } from "../reason.ts";
 
 for (const backend of ["auto", "fallback"] as const) {
   for (const time of ["first", "second"]) {
@@ -25,8 +26,10 @@ for (const backend of ["auto", "fallback"] as const) {
           await file.write(new Uint8Array(2 << 20));
           await file.flush();
           await file.sync();
-          await file.lock();
-          await file.unlock();
+          if (!isWine) {
+            await file.lock();
+            await file.unlock();
+          }
           await new Response(toReadableStream(file)).bytes();
           await file.truncate(10);
         }
