@@ -7,6 +7,7 @@
 import { notRegular, openError, SystemError } from "./errors.ts";
 import { codeOf as windowsCodeOf } from "./kernel32.ts";
 import { codeOf } from "./libc.ts";
+import { plainView } from "./intrinsics.ts";
 import type { FileOps } from "./mapping.ts";
 
 /** One file, as Deno holds it open. */
@@ -15,6 +16,8 @@ export interface Handles {
   readonly file: Deno.FsFile;
   /** The same file, but opened without `append`: with it every write goes to the end. */
   readonly positional: Deno.FsFile;
+  /** Whether the system lets nobody write it but at its end (chattr(1): +a); `positional` can only read. */
+  readonly isAppendOnly: boolean;
   /** Whether it was opened to be written. */
   readonly isWritten: boolean;
 }
@@ -56,14 +59,18 @@ export class DenoFile implements FileOps {
   readonly name: string;
   readonly #file: Deno.FsFile;
   readonly #positional: Deno.FsFile;
+  readonly #isAppendOnly: boolean;
   readonly #isWritten: boolean;
   /** Where `#positional` goes on; NaN when that is not known. */
   #at = 0;
 
-  constructor({ name, file, positional, isWritten }: Handles) {
+  constructor(
+    { name, file, positional, isAppendOnly, isWritten }: Handles,
+  ) {
     this.name = name;
     this.#file = file;
     this.#positional = positional;
+    this.#isAppendOnly = isAppendOnly;
     this.#isWritten = isWritten;
   }
 
@@ -82,12 +89,13 @@ export class DenoFile implements FileOps {
     });
   }
 
-  /** Fills `target` from `position` on; gives the number of bytes, fewer at the end of the file. */
-  readAt(target: Uint8Array, position: number): number {
+  /** Fills `target` from `position` on; returns the number of bytes, fewer at the end of the file. */
+  readAt(target: Uint8Array<ArrayBuffer>, position: number): number {
+    const { length } = target;
     return this.#do("read", "read", () => {
       this.#goTo(position);
       let done = 0;
-      while (done < target.length) {
+      while (done < length) {
         const read = this.#positional.readSync(target.subarray(done));
         if (read === null) break;
         done += read;
@@ -99,14 +107,16 @@ export class DenoFile implements FileOps {
 
   /** Writes all of `source` from `position` on. */
   writeAt(source: Uint8Array, position: number): void {
+    if (this.#isAppendOnly) throw this.#appendOnlyError();
+    const bytes = plainView(source);
     this.#do("write", "lseek", () => this.#goTo(position));
-    this.#write(this.#positional, source);
-    this.#at = position + source.length;
+    this.#write(this.#positional, bytes);
+    this.#at = position + bytes.length;
   }
 
   /** Writes all of `source` at the end of a file opened to append. */
   append(source: Uint8Array): void {
-    this.#write(this.#file, source);
+    this.#write(this.#file, plainView(source));
   }
 
   /** Where what was appended last ends. */
@@ -152,7 +162,7 @@ export class DenoFile implements FileOps {
     this.#do(
       "truncate",
       "ftruncate",
-      () => this.#positional.truncateSync(length),
+      () => this.#truncatable.truncateSync(length),
     );
   }
 
@@ -160,7 +170,7 @@ export class DenoFile implements FileOps {
     return this.#doAsync(
       "truncate",
       "ftruncate",
-      this.#positional.truncate(length),
+      this.#truncatable.truncate(length),
     );
   }
 
@@ -207,6 +217,20 @@ export class DenoFile implements FileOps {
   close(): void {
     this.#file.close();
     if (this.#positional !== this.#file) this.#positional.close();
+  }
+
+  /** Windows truncates through a handle that can write anywhere. */
+  get #truncatable(): Deno.FsFile {
+    return this.#isAppendOnly ? this.#file : this.#positional;
+  }
+
+  #appendOnlyError(): Error {
+    return Object.assign(
+      new Deno.errors.PermissionDenied(
+        `Cannot write '${this.name}': the file is append-only (chattr +a): only appends change it`,
+      ),
+      { syscall: "write", code: "EPERM", errno: 1 },
+    );
   }
 
   /** Goes to a position, if it is not there. Where it is next is known once what follows is done. */
@@ -262,23 +286,50 @@ function beside(
 ): Handles {
   const name = String(path);
   const isWritten = options.write === true || options.append === true;
-  if (!options.append) return { name, file, positional: file, isWritten };
+  if (!options.append) {
+    const isAppendOnly = false;
+    return { name, file, positional: file, isAppendOnly, isWritten };
+  }
   try {
-    const { dev, ino } = file.statSync();
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const positional = Deno.openSync(path, { read: true, write: true });
-      const there = positional.statSync();
-      if (there.ino === ino && there.dev === dev) {
-        return { name, file, positional, isWritten };
-      }
-      positional.close();
-    }
+    const found = openSame(file, path);
+    if (found === undefined) throw renamed(name);
+    return { name, file, ...found, isWritten };
   } catch (error) {
     file.close();
     throw error;
   }
-  file.close();
-  throw renamed(name);
+}
+
+/** Opens the same file by its name; undefined if that is another file's each time. */
+function openSame(
+  file: Deno.FsFile,
+  path: string | URL,
+): Pick<Handles, "positional" | "isAppendOnly"> | undefined {
+  const { dev, ino } = file.statSync();
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const found = openAnywhere(path);
+    let isSame = false;
+    try {
+      const there = found.positional.statSync();
+      isSame = there.ino === ino && there.dev === dev;
+    } finally {
+      if (!isSame) found.positional.close();
+    }
+    if (isSame) return found;
+  }
+}
+
+/** Opens a file to write anywhere, or only to read where the system refuses that and lets it be appended to. */
+function openAnywhere(
+  path: string | URL,
+): Pick<Handles, "positional" | "isAppendOnly"> {
+  try {
+    const positional = Deno.openSync(path, { read: true, write: true });
+    return { positional, isAppendOnly: false };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    return { positional: Deno.openSync(path), isAppendOnly: true };
+  }
 }
 
 /** The error for a name that is another file's each time that it is opened again. */

@@ -8,6 +8,7 @@
  */
 
 import { errnoError } from "./errors.ts";
+import { type Functions, loadFunctions } from "./native_library.ts";
 
 // Windows SDK, winnt.h, fileapi.h, memoryapi.h, winbase.h.
 export const GENERIC_READ = 0x8000_0000;
@@ -150,7 +151,7 @@ const KERNELBASE_SYMBOLS = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The functions of kernel32. */
-export type Kernel32 = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+export type Kernel32 = Functions<typeof SYMBOLS>;
 
 /** The functions of kernelbase: `null` where it lacks them. */
 export type Kernelbase = Deno.DynamicLibrary<
@@ -162,7 +163,7 @@ let loadedBase: Kernelbase | undefined;
 
 /** kernel32, loaded at the first call. */
 export function kernel32(): Kernel32 {
-  return loaded ??= Deno.dlopen("kernel32.dll", SYMBOLS).symbols;
+  return loaded ??= loadFunctions("kernel32.dll", SYMBOLS);
 }
 
 /** kernelbase, loaded at the first call. */

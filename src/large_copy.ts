@@ -11,6 +11,7 @@
  * @module
  */
 
+import { byteLengthOf } from "./intrinsics.ts";
 import {
   libc,
   MAP_FAILED,
@@ -73,11 +74,15 @@ export function copyLarge(target: Uint8Array, source: Uint8Array): void {
 }
 
 function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
-  const length = byteLength.call(source);
-  if (length < SHORTEST || length > byteLength.call(target)) return false;
+  // Native code checks nothing.
+  const length = byteLengthOf(source);
+  if (length < SHORTEST || length > byteLengthOf(target)) return false;
   try {
     if (routine === undefined) routine = install();
-    routine?.call(target, source, BigInt(length));
+    // Deno 2.8 types shared memory out, and takes it.
+    const from = source as Uint8Array<ArrayBuffer>;
+    const to = target as Uint8Array<ArrayBuffer>;
+    routine?.call(to, from, BigInt(length));
     return routine !== null;
   } catch (error) {
     // The permission to call native code was given up meanwhile.
@@ -85,13 +90,6 @@ function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
     throw error;
   }
 }
-
-/** The length that an array has, whatever a subclass says of it: native code checks nothing. */
-const byteLength: (this: Uint8Array) => number = Object
-  .getOwnPropertyDescriptor(
-    Object.getPrototypeOf(Uint8Array.prototype),
-    "byteLength",
-  )!.get!;
 
 function install(): Routine | null {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return null;

@@ -9,6 +9,7 @@
 
 import { constants as osConstants } from "node:os";
 import { errnoError } from "./errors.ts";
+import { type Functions, loadFunctions } from "./native_library.ts";
 
 /** Numbers that differ by system. A feature that a system lacks is 0. */
 interface Constants {
@@ -240,8 +241,22 @@ const SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+type Symbols = Functions<typeof SYMBOLS>;
+
 /** The functions of the C library. */
-export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+export type Libc = {
+  readonly [Name in keyof Symbols]: Shareable<Symbols[Name]>;
+};
+
+/** A function that takes shared memory too, as it does in every Deno: the types of 2.8 refuse it. */
+type Shareable<F> = F extends (...args: infer Args) => infer Result ? (
+    ...args: {
+      [K in keyof Args]: Uint8Array<ArrayBuffer> extends Args[K]
+        ? Args[K] | Uint8Array
+        : Args[K];
+    }
+  ) => Result
+  : F;
 
 let loaded: Libc | undefined;
 
@@ -252,7 +267,7 @@ export function libc(): Libc {
 
 /** Index of the first `needle` in `haystack`, -1 if there is none. */
 export function memmem(haystack: Uint8Array, needle: Uint8Array): number {
-  const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(haystack));
+  const start = addressOf(haystack);
   const found = libc().memmem(
     start,
     BigInt(haystack.length),
@@ -260,6 +275,13 @@ export function memmem(haystack: Uint8Array, needle: Uint8Array): number {
     BigInt(needle.length),
   );
   return found === 0n ? -1 : Number(found - start);
+}
+
+/** The address of an array's first byte. */
+export function addressOf(array: Uint8Array): bigint {
+  // Deno 2.8 types shared memory out, and takes it.
+  const ofOldTypes = array as Uint8Array<ArrayBuffer>;
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(ofOldTypes));
 }
 
 /** Bytes of a page of memory. */
@@ -273,7 +295,7 @@ function load(): Libc {
   let failure: unknown;
   for (const name of platform?.library ?? []) {
     try {
-      return Deno.dlopen(name, SYMBOLS).symbols;
+      return loadFunctions(name, SYMBOLS) as Libc;
     } catch (error) {
       failure ??= error;
     }

@@ -12,6 +12,7 @@
 
 import { type GuardedRange, guardRange } from "./guard.ts";
 import {
+  addressOf,
   lastError,
   libc,
   MAP_FAILED,
@@ -125,9 +126,7 @@ export class OwnedPages implements Pages {
     this.#source = source;
     this.#isShared = isShared;
     this.offset = offset;
-    this.address = Deno.UnsafePointer.value(
-      Deno.UnsafePointer.of(new Uint8Array(this.#buffer)),
-    );
+    this.address = addressOf(new Uint8Array(this.#buffer));
   }
 
   get buffer(): ArrayBufferLike {

@@ -2682,7 +2682,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #checkStat(info: Deno.FileInfo): void {
     const end = this.#access.offset + this.#size;
-    if (info.size < end) throw this.#cut("stat");
+    if (info.size < end && this.#isCut()) throw this.#cut("stat");
   }
 
   /** Throws if someone else has cut the file. */

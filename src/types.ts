@@ -363,6 +363,10 @@ export interface MmapOpenOptions extends Deno.OpenOptions {
    * with `copyOnWrite`, and up to 16 GiB. Views stay valid when the file grows; `close` cannot empty them.
    */
   shared?: boolean;
-  /** How to have the file in memory: "fallback" reads it in place of mapping it, which needs no `--allow-ffi`. */
+  /**
+   * How to have the file in memory: "fallback" reads it in place of mapping it, which needs no `--allow-ffi`.
+   * Changes are written back by `flush`, `sync`, `refresh`, `truncate` and `close`. The `transfer` of a view's
+   * buffer takes those since then away: the next of these calls throws a `TypeError`.
+   */
   backend?: "auto" | "fallback";
 }

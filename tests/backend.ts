@@ -24,6 +24,9 @@ export const mayBeCut: boolean = !isWindows || isCopy;
 export const NOT_TRANSFERABLE: Reason = !isCopy && ENGINE_OWNS_MEMORY;
 export const NOT_CUT: Reason = !mayBeCut &&
   "Windows lets nobody cut a file that is mapped";
+/** Memory that is moved away may take changes with it, unless it is the file's own pages. */
+export const MAY_LOSE: Reason = isCopy &&
+  "a copy throws once its memory was moved away, as fallback_test.ts shows";
 export const NO_BLOCKS: Reason = isCopy && "no call of Deno's reserves blocks";
 export const NO_ADDRESSES: Reason = isCopy &&
   "a copy takes memory where a mapping takes addresses";

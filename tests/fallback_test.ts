@@ -1,6 +1,14 @@
 /** What only the fallback does: a copy in memory, and changes written back. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { Buffer } from "node:buffer";
+import { existsSync } from "node:fs";
 import {
   ClosedError,
   type MmapFile,
@@ -12,7 +20,7 @@ import {
 } from "../mod.ts";
 import { fallback } from "../src/fallback.ts";
 import { deno } from "./child.ts";
-import { NO_NODES, type Reason, unless } from "./reason.ts";
+import { NO_LISTING, NO_NODES, type Reason, unless } from "./reason.ts";
 import {
   decode,
   encode,
@@ -56,6 +64,13 @@ function writeAsOther(path: string, bytes: Uint8Array, at: number): void {
   other.seekSync(at, Deno.SeekMode.Start);
   other.writeSync(bytes);
 }
+
+/** Arrays over the same memory. */
+const KINDS: Record<string, (bytes: Uint8Array<ArrayBuffer>) => Uint8Array> = {
+  "Uint8Array": (bytes) => bytes,
+  "Buffer": ({ buffer, byteOffset, length }) =>
+    Buffer.from(buffer, byteOffset, length),
+};
 
 /** The ways to have changes written back. */
 const WAYS: Record<string, (file: MmapFile) => void | Promise<void>> = {
@@ -290,17 +305,64 @@ for (const way of ["close()", "dispose"]) {
   );
 }
 
-test("what was written to memory that was then moved away is not lost unsaid", (dir) => {
-  const path = dir.file("hello");
-  const file = opened(path);
-  file.writeSync(encode("J"));
-  const moved = file.bytes().buffer.transfer();
-  assertThrows(() => file.syncSync(), TypeError, "moved away");
-  assertThrows(() => file.close(), TypeError, "moved away");
-  assert(file.closed);
-  assertEquals(decode(new Uint8Array(moved)), "Jello");
-  assertThrows(() => file.statSync(), ClosedError);
-});
+/** What takes the memory of a buffer away, with all that was changed in it. */
+const TRANSFERS: Record<string, (view: Uint8Array<ArrayBuffer>) => unknown> = {
+  "transfer()": ({ buffer }) => buffer.transfer(),
+  "transferToFixedLength()": ({ buffer }) => buffer.transferToFixedLength(),
+  "structuredClone()": ({ buffer }) =>
+    structuredClone(buffer, { transfer: [buffer] }),
+  "a byte stream": (view) =>
+    new ReadableStream({
+      type: "bytes",
+      start: (controller) => controller.enqueue(view),
+    }),
+  "a message": ({ buffer }) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.postMessage(buffer, [buffer]);
+    port1.close();
+    port2.close();
+  },
+};
+
+for (const [how, transfer] of Object.entries(TRANSFERS)) {
+  for (const [way, writeBack] of Object.entries(WAYS)) {
+    test(`${way} of a copy says that changes may be lost, after ${how} of its memory`, async (dir) => {
+      for (const change of ["by a view", "by a method", "by nothing"]) {
+        const path = dir.file("hello");
+        const file = opened(path);
+        const view = file.bytes();
+        if (change === "by a view") view[0] = 74;
+        if (change === "by a method") file.writeSync(encode("J"));
+        transfer(view);
+        await assertRejects(
+          async () => await writeBack(file),
+          TypeError,
+          "moved away",
+        );
+        assertEquals(file.closed, way === "close()" || way === "dispose");
+        if (file.closed) continue;
+        if (way !== "refresh()") assertThrows(() => file.refresh(), TypeError);
+        // Once said, it is over.
+        file.refresh();
+        assertEquals(decode(file.bytes()), "hello");
+        file.bytes()[0] = 67;
+        file.close();
+        assertEquals(Deno.readTextFileSync(path), "Cello");
+      }
+    });
+  }
+
+  test(`a copy of which no change belongs in the file goes on after ${how} of its memory`, (dir) => {
+    const path = dir.file("hello");
+    for (const options of [{}, { copyOnWrite: true }]) {
+      using file = opened(path, options);
+      transfer(file.bytes());
+      file.refresh();
+      assertEquals(decode(file.bytes()), "hello");
+      transfer(file.bytes());
+    }
+  });
+}
 
 test("an appending copy has what others append between, and changes in their places", (dir) => {
   const path = dir.file("start ");
@@ -416,27 +478,278 @@ for (const end of ["", "Deno.exit(0);"]) {
   });
 }
 
-test("a copy that is made shorter writes back nothing behind its end when the file is longer again", (dir) => {
-  const path = dir.join("data");
-  Deno.writeFileSync(path, new Uint8Array(1000));
+/** Runs a case of `children/dropped.ts`. */
+async function dropped(name: string, directory: string) {
+  const { code, stdout, stderr } = await deno([
+    "run",
+    "-A",
+    "--no-config",
+    "--no-lock",
+    "--v8-flags=--expose-gc",
+    new URL("./children/dropped.ts", import.meta.url).href,
+    name,
+    directory,
+  ]);
+  assertEquals(code, 0, stderr);
+  return { lines: stdout.trimEnd().split("\n"), stderr };
+}
+
+test(
+  "a copy that was dropped leaves no descriptor and no memory, and what was changed is in the file",
+  async (dir) => {
+    const { lines, stderr } = await dropped("uses", dir.path);
+    assertEquals(lines, [
+      "never used: 0 0 0",
+      "read: 0 0 0",
+      "viewed: 0 0 0",
+      "copy-on-write: 0 0 0",
+      "viewed to write: 0 0 0",
+      "written: 0 0 50",
+      "changed: 0 0 50",
+      "changed in a window: 0 0 50",
+      "appended and changed: 0 0 100",
+      "emptied: 0 0 1",
+    ]);
+    assertEquals(stderr, "");
+  },
+  NO_LISTING,
+);
+
+test(
+  "what is changed through a view that outlives its file is in the file, and then the file is closed",
+  async (dir) => {
+    const { lines } = await dropped("view", dir.path);
+    assertEquals(lines, [`1 ${1 << 20}`, "0 6"]);
+  },
+  NO_LISTING,
+);
+
+test(
+  "what cannot be written back when a copy is dropped is tried again at the end of the program",
+  async () => {
+    using disk = new SmallDisk(4 * BLOCK);
+    const path = disk.join("data");
+    using file = Deno.createSync(path);
+    file.truncateSync(2 * BLOCK);
+    Deno.writeFileSync(disk.join("filler"), new Uint8Array(3 * BLOCK));
+    const { stderr } = await dropped("fullDisk", disk.join());
+    // ENOSPC, or ERROR_DISK_FULL.
+    assertStringIncludes(stderr, `(os error ${isLinux ? 28 : 112})`);
+    assert(equal(Deno.readFileSync(path), new Uint8Array(2 * BLOCK).fill(1)));
+  },
+  noDiskOf(4 * BLOCK),
+);
+
+/** Files whose size is not the number of their bytes, and whose bytes stay the same for a while. */
+const SIZELESS = [
+  "/proc/version",
+  "/proc/filesystems",
+  "/proc/self/cmdline",
+  "/proc/sys/kernel/ostype",
+  "/proc/sys/vm/swappiness",
+  "/sys/devices/system/cpu/online",
+  "/sys/kernel/mm/transparent_hugepage/enabled",
+].filter((path) => isLinux && existsSync(path));
+
+const NO_SIZELESS: Reason = SIZELESS.length === 0 &&
+  "there is no /proc and no /sys";
+
+test("files of /proc and /sys are read as Deno.FsFile reads them", async () => {
+  for (const path of SIZELESS) {
+    const expected = Deno.readFileSync(path);
+    using file = opened(path, {});
+    using denos = Deno.openSync(path);
+    for (let i = 0; i < expected.length / 7 + 3; i++) {
+      const [ours, theirs] = [new Uint8Array(7), new Uint8Array(7)];
+      assertEquals(await file.read(ours), denos.readSync(theirs), path);
+      assertEquals(ours, theirs, path);
+    }
+    assertEquals(file.bytes(), expected, path);
+    assertEquals(file.statSync().size, denos.statSync().size, path);
+    file.refresh();
+    assertEquals(file.bytes(), expected, path);
+  }
+}, NO_SIZELESS);
+
+test("what is written to a file of /proc is there once it is closed", () => {
+  const path = "/proc/self/comm";
+  const before = Deno.readTextFileSync(path);
+  try {
+    {
+      using file = opened(path);
+      file.writeSync(encode("m"));
+    }
+    assertEquals(Deno.readTextFileSync(path), "m\n");
+  } finally {
+    Deno.writeTextFileSync(path, before.trimEnd());
+  }
+}, NO_SIZELESS);
+
+test("a read that is short for no reason is not called a truncation", (dir) => {
+  const path = dir.file(1000);
+  const { readSync } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.readSync = function (p) {
+    return p.length < 500 ? readSync.call(this, p) : null;
+  };
+  try {
+    const error = assertThrows(() => opened(path), SystemError, path);
+    assertEquals([error.syscall, error.code], ["read", "EIO"]);
+    assertStringIncludes(error.message, "its size is 1000");
+    assertStringIncludes(error.message, "its bytes end at 0");
+  } finally {
+    Deno.FsFile.prototype.readSync = readSync;
+  }
+});
+
+test(
+  "an append-only file is appended to and read, and what cannot be changed in it throws",
+  (dir) => {
+    const path = dir.file("first\n");
+    chattr("+a", path);
+    try {
+      {
+        using file = opened(path, { read: true, append: true });
+        assertEquals(file.writeSync(encode("second\n")), 7);
+        assertEquals(decode(file.bytes()), "first\nsecond\n");
+        assertThrows(() => file.truncateSync(), Deno.errors.PermissionDenied);
+        file.syncSync();
+      }
+      const file = opened(path, { append: true });
+      file.bytes()[0] = 70;
+      assertThrows(
+        () => file.close(),
+        Deno.errors.PermissionDenied,
+        "append-only",
+      );
+      assert(file.closed);
+      assertEquals(Deno.readTextFileSync(path), "first\nsecond\n");
+    } finally {
+      chattr("-a", path);
+    }
+  },
+  cannotAppendOnly(),
+);
+
+function chattr(flag: string, path: string): boolean {
+  try {
+    return new Deno.Command("chattr", { args: [flag, path], stderr: "null" })
+      .outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+function cannotAppendOnly(): Reason {
+  using dir = new TempDir();
+  const path = dir.file();
+  const isSet = isLinux && chattr("+a", path);
+  if (isSet) chattr("-a", path);
+  return !isSet && "to make a file append-only takes chattr and root's rights";
+}
+
+for (const way of ["statSync", "openSync"] as const) {
+  test(`a file opened to append is closed when a ${way} of it fails`, async (dir) => {
+    const path = dir.file("hello");
+    const of = way === "statSync" ? Deno.FsFile.prototype : Deno;
+    const original = Reflect.get(of, way);
+    let calls = 0;
+    // The second is that of the file as it is opened to write anywhere.
+    Reflect.set(of, way, function (this: unknown, ...args: unknown[]) {
+      if (++calls % 2 === 0) throw new Error("on purpose");
+      return Reflect.apply(original, this, args);
+    });
+    try {
+      const options = { append: true, backend: "fallback" } as const;
+      assertThrows(() => openSync(path, options), Error, "on purpose");
+      calls = way === "statSync" ? 0 : 1;
+      await assertRejects(() => open(path, options), Error, "on purpose");
+    } finally {
+      Reflect.set(of, way, original);
+    }
+    assertEquals(heldOpen(dir), []);
+  });
+}
+
+/** A copy as the file's methods use it. */
+function copyOf(path: string, size: number) {
   const file = fallback.openSync(path, READ_WRITE);
   const copy = fallback.mapping(file, {
     name: path,
     write: true,
     copyOnWrite: false,
-    grow: false,
+    grow: true,
     offset: 0,
     advice: "normal",
     guard: false,
   });
-  copy.map(1000);
-  new Uint8Array(copy.buffer).fill(7, 50, 150);
-  copy.wrote!(50, 100);
-  file.truncateSync(100);
-  copy.map(100);
-  writeAsOther(path, new Uint8Array(900).fill(8), 100);
-  copy.unmap();
-  file.close();
+  copy.map(size);
+  return {
+    copy,
+    [Symbol.dispose]() {
+      copy.unmap();
+      file.close();
+    },
+  };
+}
+
+test("a write of a copy takes the bytes that an array has, whatever it says of them", (dir) => {
+  const path = dir.file(100);
+  const array = new Uint8Array(10).fill(254);
+  const refuse = () => assert(false, "The array was asked");
+  for (
+    const name of [
+      "length",
+      "byteLength",
+      "byteOffset",
+      "buffer",
+      "subarray",
+      "slice",
+      "set",
+    ]
+  ) Object.defineProperty(array, name, { get: refuse });
+  {
+    using used = copyOf(path, 100);
+    used.copy.write(array, 95);
+    used.copy.append(array);
+    assertThrows(
+      () => used.copy.write(new Proxy(new Uint8Array(1), {}), 0),
+      TypeError,
+    );
+  }
+  const written = Deno.readFileSync(path);
+  assertEquals(written.subarray(0, 95), pattern(100).subarray(0, 95));
+  assertEquals(written.subarray(95, 105), new Uint8Array(10).fill(254));
+});
+
+for (const [kind, as] of Object.entries(KINDS)) {
+  test(`a copy's own bytes are written over themselves as they were: ${kind}`, (dir) => {
+    const size = 2 * BLOCK + 100;
+    for (const [from, to] of [[0, 7], [7, 0], [0, size - 50], [10, BLOCK]]) {
+      const path = dir.file(size);
+      {
+        using used = copyOf(path, size);
+        const memory = new Uint8Array(used.copy.expose(size), 0, size);
+        used.copy.write(as(memory.subarray(from, from + BLOCK + 20)), to);
+      }
+      const expected = new Uint8Array(Math.max(size, to + BLOCK + 20));
+      expected.set(pattern(size));
+      expected.set(pattern(size).subarray(from, from + BLOCK + 20), to);
+      assert(equal(Deno.readFileSync(path), expected), `${from} to ${to}`);
+    }
+  });
+}
+
+test("a copy that is made shorter writes back nothing behind its end when the file is longer again", (dir) => {
+  const path = dir.file(new Uint8Array(1000));
+  {
+    using used = copyOf(path, 1000);
+    const { copy } = used;
+    new Uint8Array(copy.buffer).fill(7, 50, 150);
+    copy.wrote!(50, 100);
+    Deno.truncateSync(path, 100);
+    copy.map(100);
+    writeAsOther(path, new Uint8Array(900).fill(8), 100);
+  }
   const expected = new Uint8Array(1000).fill(7, 50, 100).fill(8, 100);
   assertEquals(Deno.readFileSync(path), expected);
 });

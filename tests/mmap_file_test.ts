@@ -31,10 +31,11 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_TRANSFERABLE } from "./backend.ts";
+import { isCopy, MAY_LOSE, NOT_TRANSFERABLE } from "./backend.ts";
 import {
   isWindows,
   NO_STRAY_WRITES,
+  notInDeno28,
   type Reason,
   unless,
   WINE_LOCKS,
@@ -657,30 +658,36 @@ testBoth("{stat} gives each caller an answer of its own", async (dir, call) => {
   assertEquals(infos.map(({ size }) => size), [1, 2]);
 });
 
-testBoth(
-  "{utime} sets the times that Deno.FsFile.utime sets",
-  async (dir, call) => {
-    using file = writable(dir, "hello");
-    using denos = Deno.createSync(dir.join("denos"));
-    for (
-      const [atime, mtime] of [
-        [0, 1],
-        [1_600_000_000, 1_700_000_000.5],
-        [1.2345, 1.9996],
-        [-5, -1.5],
-        [new Date(0), new Date(1_700_000_000_123)],
-        [new Date(-1500), 2 ** 33],
-      ]
-    ) {
-      await call(file, "utime", atime, mtime);
-      denos.utimeSync(atime, mtime);
-      const ours = Deno.statSync(file.name);
-      const theirs = denos.statSync();
-      assertEquals(ours.atime, theirs.atime, `atime ${atime}`);
-      assertEquals(ours.mtime, theirs.mtime, `mtime ${mtime}`);
-    }
-  },
-);
+const TIMES: Record<string, [number | Date, number | Date][]> = {
+  "after 1970": [
+    [0, 1],
+    [1_600_000_000, 1_700_000_000.5],
+    [1.2345, 1.9996],
+    [new Date(0), new Date(1_700_000_000_123)],
+    [5, 2 ** 33],
+  ],
+  "before 1970": [[-5, -1.5], [new Date(-1500), new Date(-1)]],
+};
+
+for (const [when, times] of Object.entries(TIMES)) {
+  testBoth(
+    `{utime} sets the times ${when} that Deno.FsFile.utime sets`,
+    async (dir, call) => {
+      using file = writable(dir, "hello");
+      using denos = Deno.createSync(dir.join("denos"));
+      for (const [atime, mtime] of times) {
+        await call(file, "utime", atime, mtime);
+        denos.utimeSync(atime, mtime);
+        const ours = Deno.statSync(file.name);
+        const theirs = denos.statSync();
+        assertEquals(ours.atime, theirs.atime, `atime ${atime}`);
+        assertEquals(ours.mtime, theirs.mtime, `mtime ${mtime}`);
+      }
+    },
+    when === "before 1970" &&
+      notInDeno28("Deno.FsFile refuses parts of a second before 1970"),
+  );
+}
 
 testBoth(
   "{utime} works on a file opened for reading, as in Deno",
@@ -1088,21 +1095,25 @@ test("MmapFile.readable and writable are the same stream each time", (dir) => {
   assertStrictEquals(file.writable, file.writable);
 });
 
-test("MmapFile.readable over a closed file says what Deno's says", async (dir) => {
-  const path = dir.file("hello");
-  const denos = Deno.openSync(path);
-  const file = openSync(path);
-  const readers = [denos, file].map((file) => file.readable.getReader());
-  denos.close();
-  file.close();
-  const [theirs, ours] = await Promise.all(
-    readers.map((reader) =>
-      assertRejects(() => reader.read(), Deno.errors.BadResource)
-    ),
-  );
-  assertStringIncludes(ours.message, theirs.message);
-  assertStringIncludes(ours.message, path);
-});
+test(
+  "MmapFile.readable over a closed file says what Deno's says",
+  async (dir) => {
+    const path = dir.file("hello");
+    const denos = Deno.openSync(path);
+    const file = openSync(path);
+    const readers = [denos, file].map((file) => file.readable.getReader());
+    denos.close();
+    file.close();
+    const [theirs, ours] = await Promise.all(
+      readers.map((reader) =>
+        assertRejects(() => reader.read(), Deno.errors.BadResource)
+      ),
+    );
+    assertStringIncludes(ours.message, theirs.message);
+    assertStringIncludes(ours.message, path);
+  },
+  notInDeno28("Deno.FsFile says 'Bad resource ID'"),
+);
 
 test("MmapFile.readable asked for after close fails when it is read", async (dir) => {
   const file = openSync(dir.file("hello"));
@@ -1563,7 +1574,7 @@ for (const [how, move] of Object.entries(MOVES)) {
         file.close();
         assertEquals(decode(moved), "hello");
       },
-      NOT_TRANSFERABLE,
+      NOT_TRANSFERABLE || kind !== "read-only" && MAY_LOSE,
     );
   }
 
@@ -1580,14 +1591,14 @@ for (const [how, move] of Object.entries(MOVES)) {
       // It is the file still, or a copy of it: never somebody else's memory.
       assert([decode(pattern(5)), "hello"].includes(decode(moved)));
       // Windows cuts no file that is mapped, and what was moved away is.
-      if (!isWindows || isCopy) {
+      if (!isWindows) {
         file.truncateSync(1);
         file.truncateSync(4 * MIB);
       }
       file.close();
       assertEquals(moved.length, 5);
     },
-    NOT_TRANSFERABLE,
+    NOT_TRANSFERABLE || MAY_LOSE,
   );
 
   test(
@@ -1605,7 +1616,7 @@ for (const [how, move] of Object.entries(MOVES)) {
       moved[0] = 74;
       assertEquals(decode(moved), "Jello");
     },
-    NOT_TRANSFERABLE,
+    NOT_TRANSFERABLE || MAY_LOSE,
   );
 
   test(

@@ -44,6 +44,11 @@ export function unlessSampled(k: number): Reason {
  */
 export const isWine: boolean = Deno.env.get("MMAPFILE_WINE") === "1";
 
+/** Why a test of what Deno itself does cannot run in Deno 2.8: what it does there, and later no more. */
+export function notInDeno28(fault: string): Reason {
+  return Deno.version.deno.startsWith("2.8.") && `in Deno 2.8 ${fault}`;
+}
+
 const { os } = Deno.build;
 export const isWindows: boolean = os === "windows";
 

@@ -9,6 +9,7 @@ import {
   search,
   toNeedle,
 } from "../src/search.ts";
+import { notInDeno28, unless } from "./reason.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -89,28 +90,36 @@ Deno.test("indexOf() and lastIndexOf() find a part of the haystack", () => {
   );
 });
 
-Deno.test("indexOf() and lastIndexOf() answer as Buffer does, for any integer from", () => {
-  fc.assert(
-    fc.property(
-      bytes(12),
-      fc.oneof(bytes(4), bytes(4).map(decode), fc.constantFrom(97, 98, 99)),
-      fc.integer({ min: -16, max: 16 }),
-      (haystack, needle, from) => {
-        const buffer = Buffer.from(haystack);
-        assertEquals(indexOf(haystack, needle), buffer.indexOf(needle));
-        assertEquals(lastIndexOf(haystack, needle), buffer.lastIndexOf(needle));
-        assertEquals(
-          indexOf(haystack, needle, from),
-          buffer.indexOf(needle, from),
-        );
-        assertEquals(
-          lastIndexOf(haystack, needle, from),
-          buffer.lastIndexOf(needle, from),
-        );
-      },
+Deno.test({
+  ...unless(
+    notInDeno28("Buffer answers -1 of bytes that are there"),
+    "indexOf() and lastIndexOf() answer as Buffer does, for any integer from",
+  ),
+  fn: () =>
+    fc.assert(
+      fc.property(
+        bytes(12),
+        fc.oneof(bytes(4), bytes(4).map(decode), fc.constantFrom(97, 98, 99)),
+        fc.integer({ min: -16, max: 16 }),
+        (haystack, needle, from) => {
+          const buffer = Buffer.from(haystack);
+          assertEquals(indexOf(haystack, needle), buffer.indexOf(needle));
+          assertEquals(
+            lastIndexOf(haystack, needle),
+            buffer.lastIndexOf(needle),
+          );
+          assertEquals(
+            indexOf(haystack, needle, from),
+            buffer.indexOf(needle, from),
+          );
+          assertEquals(
+            lastIndexOf(haystack, needle, from),
+            buffer.lastIndexOf(needle, from),
+          );
+        },
+      ),
+      { numRuns: 3000 },
     ),
-    { numRuns: 3000 },
-  );
 });
 
 Deno.test("search() finds the same through windows of any width", () => {

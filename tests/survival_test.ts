@@ -74,7 +74,13 @@ function run(
   directory: { join(): string },
   ...args: string[]
 ): Promise<ChildResult> {
-  const flags = ["run", "-A", "--no-check", "--no-config"];
+  const flags = [
+    "run",
+    "-A",
+    "--no-check",
+    "--no-config",
+    "--v8-flags=--expose-gc",
+  ];
   return deno([...flags, CHILD, name, directory.join(), ...args]);
 }
 

@@ -1,0 +1,17 @@
+/** What Deno's test runner takes for a leak: resources, operations and exits that a test leaves behind. */
+
+import { assertEquals } from "@std/assert";
+import { deno } from "./child.ts";
+
+Deno.test("a test under Deno's sanitizers passes, also if it opens the first file of its process", async () => {
+  const { code, stdout, stderr } = await deno([
+    "test",
+    "-A",
+    "--no-check",
+    "--no-config",
+    "--no-lock",
+    new URL("./children/sanitized.ts", import.meta.url).href,
+  ]);
+  assertEquals(code, 0, stdout + stderr);
+  assertEquals(/ok \| (\d+) passed \| 0 failed/.exec(stdout)?.[1], "4", stdout);
+});
