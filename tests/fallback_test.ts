@@ -681,6 +681,7 @@ function copyOf(path: string, size: number) {
     offset: 0,
     advice: "normal",
     guard: false,
+    shared: false,
   });
   copy.map(size);
   return {
@@ -728,7 +729,8 @@ for (const [kind, as] of Object.entries(KINDS)) {
       const path = dir.file(size);
       {
         using used = copyOf(path, size);
-        const memory = new Uint8Array(used.copy.expose(size), 0, size);
+        const exposed = used.copy.expose(size, 0, size).buffer as ArrayBuffer;
+        const memory = new Uint8Array(exposed, 0, size);
         used.copy.write(as(memory.subarray(from, from + BLOCK + 20)), to);
       }
       const expected = new Uint8Array(Math.max(size, to + BLOCK + 20));
