@@ -4,6 +4,7 @@
  * @module
  */
 
+import { blobOf, type BlobOptions } from "./blob.ts";
 import {
   addBytesWritten,
   bytesWritten,
@@ -16,8 +17,11 @@ import {
 import { nextTurn } from "./event_loop.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
+import { checkRange, readFullySync } from "./ranges.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
+import { longText, shortText } from "./text.ts";
+import { textLinesOf, type TextLinesOptions } from "./text_lines.ts";
 import { moveFrom, moveFromSync, moveTo, moveToSync } from "./transfer.ts";
 import type {
   Advice,
@@ -1451,6 +1455,168 @@ export class MmapFile implements Disposable {
     }
     const buffer = this.#expose();
     return new type(buffer, byteOffset, elements);
+  }
+
+  /**
+   * Returns a copy of a range of the file, by default of all of it.
+   *
+   * The copy is checked: unlike `bytes().slice()` it never has zeros for bytes that were truncated
+   * away meanwhile. It stays as it is whatever becomes of the file.
+   *
+   * @param offset First byte; 0 by default.
+   * @param length Bytes; by default up to the end of the file.
+   * @returns The copy, which may be changed, transferred and kept.
+   * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example Keep a header beyond the file
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "header, body");
+   * const file = openSync(path);
+   * const header = file.copy(0, 6);
+   * file.close();
+   * assert.equal(new TextDecoder().decode(header), "header");
+   * Deno.removeSync(path);
+   * ```
+   */
+  copy(
+    offset = 0,
+    length: number = this.size - offset,
+  ): Uint8Array<ArrayBuffer> {
+    this.#checkReadable("copy");
+    checkRange("copy", this, offset, length);
+    const copy = new Uint8Array(length);
+    readFullySync(this, copy, offset);
+    return copy;
+  }
+
+  /**
+   * Returns the text of a range of the file, by default of all of it, decoded from UTF-8.
+   *
+   * Invalid bytes become U+FFFD, and a byte order mark at the start of the range is left out, as with
+   * `TextDecoder`. The text is decoded from a private copy, so other processes may write to the file
+   * at the same time.
+   *
+   * @param offset First byte; 0 by default.
+   * @param length Bytes; by default up to the end of the file.
+   * @returns The text.
+   * @throws {RangeError} If the range is not in the file, or its text is longer than a string can be:
+   * 2^29 - 24 UTF-16 code units.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example A field of a record
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "0001Zürich  ");
+   * using file = openSync(path);
+   * assert.equal(file.text(4, 9).trim(), "Zürich");
+   * Deno.removeSync(path);
+   * ```
+   */
+  text(offset = 0, length: number = this.size - offset): string {
+    const text = shortText(this, offset, length);
+    if (text !== null) return text;
+    this.#checkReadable("read");
+    return longText(this, offset, length);
+  }
+
+  /**
+   * Returns the lines of the file as strings, decoded from UTF-8, without their LF or CRLF.
+   *
+   * Lines are read and decoded in pieces as they are asked for. Memory stays the same however long the
+   * file is, and other processes may write to it at the same time. The last line need not end with
+   * an LF, unless `complete` is given. Invalid bytes become U+FFFD, and a byte order mark at the start of
+   * the range is left out. With `for await`, timers and I/O get their turn between pieces.
+   *
+   * @param options The range, whether to leave out an unfinished last line, and the direction.
+   * @returns The lines, from the start for each iteration.
+   * @throws {RangeError} If the range is not in the file. The iteration throws it at a line longer than a
+   * string can be.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed, now or when a piece is read.
+   * @throws {TruncatedError} If another process has truncated the file, now or when a piece is read.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "Zürich\r\n東京\nOslo");
+   * using file = openSync(path);
+   * assert.deepEqual([...file.textLines()], ["Zürich", "東京", "Oslo"]);
+   * const [last] = file.textLines({ reverse: true });
+   * assert.equal(last, "Oslo");
+   * Deno.removeSync(path);
+   * ```
+   *
+   * @example Let other tasks run between pieces
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "a,1\nb,2\n");
+   * using file = await open(path);
+   * const rows = [];
+   * for await (const line of file.textLines()) rows.push(line.split(","));
+   * assert.deepEqual(rows, [["a", "1"], ["b", "2"]]);
+   * await Deno.remove(path);
+   * ```
+   */
+  textLines(
+    options?: TextLinesOptions,
+  ): Iterable<string> & AsyncIterable<string> {
+    this.#checkReadable("read lines of");
+    return textLinesOf(this, options);
+  }
+
+  /**
+   * Returns the file, or a range of it, as a `Blob` that reads nothing until it is asked to.
+   *
+   * The blob works wherever a `Blob` does: as the body of a `Response` or a request, in `FormData`,
+   * `new Blob([blob])` and `new File([blob], name)`. Its slices are as lazy as it is. It has the bytes that the
+   * file has when they are read. If the file is closed or truncated by then, the read rejects with a
+   * `DOMException` named "NotReadableError".
+   *
+   * Deno keeps no bytes for it, so `structuredClone`, `postMessage` and `URL.createObjectURL` throw a
+   * `DOMException` named "DataCloneError". Give them `new Blob([await blob.bytes()])`.
+   *
+   * @param options The media type, and the range: by default the whole file as it is now.
+   * @returns The blob, whose `size` is fixed.
+   * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example The end of a file, whatever its size
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "a long file, and its end");
+   * using file = await open(path);
+   * const blob = file.blob({ type: "text/plain" });
+   * assert.equal(await blob.slice(-3).text(), "end");
+   * assert.equal(new Response(blob).headers.get("content-type"), "text/plain");
+   * await Deno.remove(path);
+   * ```
+   */
+  blob(options?: BlobOptions): Blob {
+    this.#checkReadable("read");
+    return blobOf(this, options);
   }
 
   /**
