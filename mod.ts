@@ -76,6 +76,7 @@ export {
 } from "./src/errors.ts";
 export type {
   Advice,
+  ByteRange,
   Closer,
   MmapOpenOptions,
   Reader,

@@ -6,6 +6,7 @@
 
 import { eventLoop } from "./event_loop.ts";
 import { checkRange, readFully, type Source } from "./ranges.ts";
+import type { ByteRange } from "./types.ts";
 
 /**
  * Options of {@linkcode MmapFile.blob}.
@@ -23,13 +24,9 @@ import { checkRange, readFully, type Source } from "./ranges.ts";
  * Deno.removeSync(path);
  * ```
  */
-export interface BlobOptions {
+export interface BlobOptions extends ByteRange {
   /** The media type, such as "image/png"; empty by default. */
   type?: string;
-  /** First byte; 0 by default. */
-  offset?: number;
-  /** Number of bytes; by default up to the end that the file has now. */
-  length?: number;
 }
 
 /** Bytes of a chunk of a blob's stream. */

@@ -25,6 +25,7 @@ import { textLinesOf, type TextLinesOptions } from "./text_lines.ts";
 import { moveFrom, moveFromSync, moveTo, moveToSync } from "./transfer.ts";
 import type {
   Advice,
+  ByteRange,
   Reader,
   ReaderSync,
   Writer,
@@ -1658,7 +1659,7 @@ export class MmapFile implements Disposable {
   /**
    * Gives the lines of the file as views, without their LF or CRLF; the last need not have one.
    *
-   * @param options The range to look at: first byte and length in bytes; by default the whole file.
+   * @param options The range to look at, by default the whole file, and the direction.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed, now or at the next line.
@@ -1675,6 +1676,8 @@ export class MmapFile implements Disposable {
    * const decoder = new TextDecoder();
    * const lines = Array.from(file.lines(), (line) => decoder.decode(line));
    * assert.deepEqual(lines, ["one", "two", "three"]);
+   * const [last] = file.lines({ reverse: true });
+   * assert.equal(decoder.decode(last), "three");
    * file.close();
    * Deno.removeSync(path);
    * ```
@@ -1690,9 +1693,10 @@ export class MmapFile implements Disposable {
   /**
    * Finds where `needle` first begins, at `from` or later: bytes, a string in UTF-8, or one byte as a number.
    *
-   * @param from First byte to look at; a negative one counts from the end of the file.
-   * @returns Its first byte's position, or -1.
-   * @throws {RangeError} If a number is no byte, or `from` no safe integer.
+   * @param from First byte to look at; a negative one counts from the end of the file. Or the range that the
+   * needle is to lie in.
+   * @returns Its first byte's position in the file, or -1.
+   * @throws {RangeError} If a number is no byte, `from` no safe integer, or the range not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
@@ -1707,12 +1711,16 @@ export class MmapFile implements Disposable {
    * const file = openSync(path);
    * assert.equal(file.indexOf("key"), 0);
    * assert.equal(file.indexOf("key", 1), 11);
+   * assert.equal(file.indexOf("key", { offset: 1, length: 9 }), -1);
    * assert.equal(file.indexOf("nothing"), -1);
    * file.close();
    * Deno.removeSync(path);
    * ```
    */
-  indexOf(needle: Uint8Array | string | number, from = 0): number {
+  indexOf(
+    needle: Uint8Array | string | number,
+    from: number | ByteRange = 0,
+  ): number {
     const haystack = this.#haystack();
     const { memmem } = this.#mapping;
     const index = indexOf(haystack, needle, from, memmem, this.name);
@@ -1723,7 +1731,8 @@ export class MmapFile implements Disposable {
   /**
    * Finds where `needle` last begins, at `from` or before; see {@linkcode indexOf}.
    *
-   * @param from Last byte at which it may begin; a negative one counts from the end of the file.
+   * @param from Last byte at which it may begin; a negative one counts from the end of the file. Or the
+   * range that the needle is to lie in.
    * @returns Its first byte's position, or -1.
    * @throws As {@linkcode indexOf} throws.
    *
@@ -1741,7 +1750,10 @@ export class MmapFile implements Disposable {
    * Deno.removeSync(path);
    * ```
    */
-  lastIndexOf(needle: Uint8Array | string | number, from?: number): number {
+  lastIndexOf(
+    needle: Uint8Array | string | number,
+    from?: number | ByteRange,
+  ): number {
     const haystack = this.#haystack();
     const index = lastIndexOf(haystack, needle, from, this.name);
     this.#checkWhole("search");
@@ -1751,6 +1763,7 @@ export class MmapFile implements Disposable {
   /**
    * Tells whether `needle` begins anywhere, at `from` or later; see {@linkcode indexOf}.
    *
+   * @param from First byte to look at, or the range that the needle is to lie in.
    * @throws As {@linkcode indexOf} throws.
    *
    * @example Look for a byte
@@ -1766,7 +1779,10 @@ export class MmapFile implements Disposable {
    * Deno.removeSync(path);
    * ```
    */
-  includes(needle: Uint8Array | string | number, from = 0): boolean {
+  includes(
+    needle: Uint8Array | string | number,
+    from: number | ByteRange = 0,
+  ): boolean {
     return this.indexOf(needle, from) !== -1;
   }
 

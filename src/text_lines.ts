@@ -9,6 +9,7 @@
 
 import { eventLoop } from "./event_loop.ts";
 import { checkRange, readFully, readFullySync, type Source } from "./ranges.ts";
+import type { ByteRange } from "./types.ts";
 import { MAX_STRING_LENGTH, newDecoder, withoutBOM } from "./text.ts";
 
 /**
@@ -28,11 +29,7 @@ import { MAX_STRING_LENGTH, newDecoder, withoutBOM } from "./text.ts";
  * Deno.removeSync(path);
  * ```
  */
-export interface TextLinesOptions {
-  /** First byte; 0 by default. */
-  offset?: number;
-  /** Number of bytes; by default up to the end that the file has now. */
-  length?: number;
+export interface TextLinesOptions extends ByteRange {
   /** Leave out a last line that no LF ends, which someone may still be writing; `false` by default. */
   complete?: boolean;
   /** Begin with the last line and end with the first; `false` by default. */
