@@ -18,6 +18,7 @@ import { nextTurn } from "./event_loop.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
 import { checkRange, readFullySync } from "./ranges.ts";
+import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
 import { longText, shortText } from "./text.ts";
@@ -166,6 +167,8 @@ export class MmapFile implements Disposable {
   #appended = 0;
   #closed = false;
   #truncated = false;
+  /** Which file it is, once that was asked for. */
+  #info: Deno.FileInfo | null = null;
   /** The large async operation under way, which later async ones wait for, as Deno's do. */
   #turn: Promise<unknown> | null = null;
 
@@ -256,6 +259,33 @@ export class MmapFile implements Disposable {
    */
   get guarded(): boolean {
     return this.#mapping.guarded;
+  }
+
+  /**
+   * Whether the file was found truncated by another process, or its disk to have failed, since it was
+   * opened or last refreshed. Makes no system call.
+   *
+   * Check it after reading from a view: memory that was truncated away reads as zeros. It is set
+   * by the access that finds the page gone, and by any method that compares sizes. While it is
+   * `true` most methods throw {@linkcode TruncatedError}; {@linkcode refresh} resets it. Always `false` for a file
+   * opened with `guard: false` until a method compares sizes; see {@linkcode guarded}.
+   *
+   * @example Never answer from memory that is gone
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeFileSync(path, Uint8Array.of(3, 1, 2));
+   * using file = openSync(path);
+   * const table = file.bytes();
+   * const answer = table[1];
+   * if (!file.truncated) assert.equal(answer, 1);
+   * Deno.removeSync(path);
+   * ```
+   */
+  get truncated(): boolean {
+    return this.#truncated || this.#faults[0] !== 0;
   }
 
   /**
@@ -1451,7 +1481,9 @@ export class MmapFile implements Disposable {
     const byteOffset = this.#start + offset;
     if (byteOffset % width !== 0) {
       throw new RangeError(
-        `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
+        `Cannot view '${this.name}': byte ${
+          this.#access.offset + offset
+        } of the file is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
     const buffer = this.#expose();
@@ -1884,11 +1916,16 @@ export class MmapFile implements Disposable {
   /**
    * Says how a range of the file will be read, by default all of it, so that the system can read ahead or not.
    *
-   * @param advice "normal", "sequential" or "random".
+   * "dontneed" gives memory back: the process no longer counts the pages as its own, and the next use
+   * takes them from the system's cache, or from the disk. It loses no write: changed pages are written to the
+   * file as always. In a file opened for reading alone, stray writes to views are dropped. On macOS and the BSDs the
+   * system decides when the pages go. On Windows, and if the backend is "fallback", nothing happens.
+   *
+   * @param advice "normal", "sequential", "random" or "dontneed".
    * @param offset First byte.
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
-   * @throws {TypeError} If there is no such advice.
+   * @throws {TypeError} If there is no such advice; "dontneed" for a copy-on-write file, whose changes are nowhere else.
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
    *
@@ -1901,18 +1938,24 @@ export class MmapFile implements Disposable {
    * const file = createSync(path, 1 << 20);
    * file.advise("random");
    * assert.equal(file.readAtSync(new Uint8Array(16), 123_456), 16);
+   * file.advise("dontneed");
    * file.close();
    * Deno.removeSync(path);
    * ```
    */
   advise(
-    advice: Advice,
+    advice: Advice | "dontneed",
     offset = 0,
     length: number = this.size - offset,
   ): void {
-    if (!isAdvice(advice)) {
+    if (advice !== "dontneed" && !isAdvice(advice)) {
       throw new TypeError(
-        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential" or "random"`,
+        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential", "random" or "dontneed"`,
+      );
+    }
+    if (advice === "dontneed" && this.#access.copyOnWrite) {
+      throw new TypeError(
+        `Cannot advise on '${this.name}': "dontneed" would lose the changes of a file opened copy-on-write`,
       );
     }
     this.#checkRange("advise on", offset, length);
@@ -1925,6 +1968,8 @@ export class MmapFile implements Disposable {
    * Until then reads end where the file ended. Views are emptied if the memory has to be mapped anew;
    * copy-on-write changes are then lost.
    *
+   * @returns Whether the size has changed or the file was truncated. Changes within the file need no
+   * refresh, unless the backend is "fallback".
    * @throws {ClosedError} If the file is closed.
    * @throws {SystemError} If the system refuses to map it: `code` is "ENOMEM" when there is no room.
    *
@@ -1938,16 +1983,60 @@ export class MmapFile implements Disposable {
    * const file = openSync(path);
    * Deno.writeTextFileSync(path, "two\n", { append: true });
    * assert.equal(file.size, 4);
-   * file.refresh();
+   * assert.equal(file.refresh(), true);
    * assert.equal(new TextDecoder().decode(file.bytes(4)), "two\n");
    * file.close();
    * Deno.removeSync(path);
    * ```
    */
-  refresh(): void {
+  refresh(): boolean {
     this.#opened("refresh");
     this.#mapping.reread?.();
-    this.#mapAsItIs();
+    return this.#mapAsItIs();
+  }
+
+  /**
+   * Tells whether the path still names this file, and the file still has the size that it had when it was
+   * opened or last refreshed. Makes two system calls.
+   *
+   * If not, another process has replaced the file, removed it, or made it longer or shorter. {@linkcode refresh} takes
+   * over a new size. A file put in its place has to be opened.
+   *
+   * A relative path is looked up from the current directory.
+   *
+   * @returns Whether nothing has changed but bytes within the file.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {Deno.errors.NotCapable} If the permission to read the path has been revoked.
+   *
+   * @example Go on with the file that has replaced this one
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "old");
+   * let file = openSync(path);
+   * Deno.writeTextFileSync(path + ".new", "new");
+   * // Windows replaces no file that is mapped.
+   * if (Deno.build.os !== "windows") {
+   *   Deno.renameSync(path + ".new", path);
+   *   if (!file.isCurrent()) {
+   *     file.close();
+   *     file = openSync(path);
+   *   }
+   *   assert.equal(file.text(), "new");
+   * }
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
+  isCurrent(): boolean {
+    const file = this.#opened("look at");
+    const { path, length } = this.#access;
+    if (this.truncated) return false;
+    if (Math.min(this.#mapping.fileSize(), length) !== this.#size) return false;
+    this.#info ??= file.statSync();
+    return isNamed(path, this.#info);
   }
 
   /**
@@ -2036,6 +2125,18 @@ export class MmapFile implements Disposable {
   ): string {
     const { name, size, backend, closed } = this;
     return `MmapFile ${inspect({ name, size, backend, closed }, options)}`;
+  }
+
+  /**
+   * Throws: a clone would be an object without a file. Deno calls this for `structuredClone` and `postMessage`.
+   *
+   * @ignore
+   */
+  [Symbol.for("Deno.core.hostObject")](): never {
+    throw new DOMException(
+      `Cannot clone '${this.name}': an open file stays in its thread; post the path and open it there`,
+      "DataCloneError",
+    );
   }
 
   #copyTo(p: Uint8Array, position: number, length: number): void {
@@ -2368,17 +2469,20 @@ export class MmapFile implements Disposable {
     if (mapped < size || (mapped > size && !this.#access.grow)) this.#map();
   }
 
-  #mapAsItIs(): void {
+  /** Returns whether its size has changed, or its memory was no longer the file's. */
+  #mapAsItIs(): boolean {
     const size = Math.min(
       this.#mapping.fileSize(),
       this.#access.length,
     );
     const isStale = this.#truncated || this.#faults[0] !== 0 ||
       this.#mapping.moved || size < this.#size;
+    const hasChanged = isStale || size !== this.#size;
     if (isStale) this.#unmap();
     this.#truncated = false;
     this.#setSize(size);
     if (isStale || size > this.#bytes.length - this.#start) this.#map();
+    return hasChanged;
   }
 
   /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */

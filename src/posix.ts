@@ -11,6 +11,7 @@ import {
   errno,
   lastError,
   libc,
+  MADV_DONTNEED,
   MADV_NORMAL,
   MADV_RANDOM,
   MADV_SEQUENTIAL,
@@ -255,7 +256,11 @@ class PosixMapping implements Mapping {
     }
   }
 
-  advise(advice: Advice, position: number, length: number): void {
+  advise(
+    advice: Advice | "dontneed",
+    position: number,
+    length: number,
+  ): void {
     if (this.#lease === null) return;
     const [address, bytes] = this.#pagesOf(this.#lease, position, length);
     libc().madvise(address, bytes, ADVICE[advice]);
@@ -368,10 +373,11 @@ const GROWTH_ROOM = 1 << 20;
 /** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
 const PREFETCH_PIECE = 16 << 20;
 
-const ADVICE: Record<Advice, number> = {
+const ADVICE: Record<Advice | "dontneed", number> = {
   normal: MADV_NORMAL,
   sequential: MADV_SEQUENTIAL,
   random: MADV_RANDOM,
+  dontneed: MADV_DONTNEED,
 };
 
 /**

@@ -80,6 +80,12 @@ const FAILURES: Failure[] = [
     remedy: "a DataView can begin anywhere",
   },
   {
+    name: "a view that is not aligned, in a window",
+    run: of({ offset: 3 }, (file) => file.view(Int32Array, 0, 1)),
+    tried: "Cannot view",
+    remedy: "byte 3 of the file",
+  },
+  {
     name: "a search for what is no byte",
     run: of({}, (file) => file.indexOf(256)),
     tried: "Cannot search",
