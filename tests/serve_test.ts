@@ -28,7 +28,11 @@ class Server implements AsyncDisposable {
         this.dir.path,
       ],
     );
-    this.#child = new Deno.Command(program, { args, stdout: "piped", stderr: "null" }).spawn();
+    this.#child = new Deno.Command(program, {
+      args,
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
     this.#output = this.#child.stdout
       .pipeThrough(new TextDecoderStream()).getReader();
   }
