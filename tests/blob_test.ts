@@ -98,10 +98,10 @@ test("slices of slices are those of a Blob", async (dir) => {
 test("blob() of a range of a file and of a window begins where they do", async (dir) => {
   const path = dir.file("header, body, footer");
   using file = openSync(path);
-  using window = openSync(path, { offset: 8 });
+  using part = openSync(path, { offset: 8 });
   assertEquals(await file.blob({ offset: 8, length: 4 }).text(), "body");
-  assertEquals(await window.blob({ length: 4 }).text(), "body");
-  assertEquals(await window.blob().slice(-6).text(), "footer");
+  assertEquals(await part.blob({ length: 4 }).text(), "body");
+  assertEquals(await part.blob().slice(-6).text(), "footer");
 });
 
 /** Every way to hand a blob to Deno, to what arrives. */

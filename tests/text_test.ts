@@ -231,12 +231,12 @@ test("text() and copy() of a truncated file throw until refresh()", (dir) => {
 
 test("text() and copy() see what others write, and a window's own bytes", (dir) => {
   const path = dir.file("header, body");
-  using window = openSync(path, { offset: 8 });
-  assertEquals(window.text(), "body");
+  using part = openSync(path, { offset: 8 });
+  assertEquals(part.text(), "body");
   Deno.writeTextFileSync(path, "HEADER, BODY", { create: false });
-  if (isCopy) window.refresh();
-  assertEquals(window.text(1, 2), "OD");
-  assertEquals(window.copy(), encode("BODY"));
+  if (isCopy) part.refresh();
+  assertEquals(part.text(1, 2), "OD");
+  assertEquals(part.copy(), encode("BODY"));
 });
 
 test("text(), copy() and textLines() reach past 4 GiB", (dir) => {
