@@ -7,6 +7,11 @@
 /** A first byte, and the one behind the last. */
 export type Range = [from: number, to: number];
 
+import type { MmapFile } from "../mod.ts";
+
+/** Bytes that are sent in one go, which is quicker than a stream of them. */
+const SMALL = 256 << 10;
+
 /** Ranges sent for one request. */
 const MOST_RANGES = 20;
 
@@ -37,27 +42,36 @@ export function parseRanges(
   return sum > size ? null : ranges;
 }
 
-/** The answer with one range of a blob, or with several. */
+/** A range of a file as the body of an answer. Of a large one, the chunk that is being sent is in memory. */
+export function bodyOf(file: MmapFile, [from, to]: Range): BodyInit {
+  const length = to - from;
+  return length <= SMALL
+    ? file.copy(from, length)
+    : file.blob({ offset: from, length });
+}
+
+/** The answer with one range of a file, or with several. */
 export function partialContent(
-  blob: Blob,
+  file: MmapFile,
   ranges: Range[],
   headers: Headers,
 ): Response {
   const contentRange = ([from, to]: Range) =>
-    `bytes ${from}-${to - 1}/${blob.size}`;
-  let body = blob.slice(...ranges[0]);
+    `bytes ${from}-${to - 1}/${file.size}`;
   if (ranges.length === 1) {
+    const [[from, to]] = ranges;
     headers.set("content-range", contentRange(ranges[0]));
-  } else {
-    const boundary = crypto.randomUUID();
-    const parts = ranges.flatMap((range) => [
-      `\r\n--${boundary}\r\nContent-Type: ${headers.get("content-type")}\r\n` +
-      `Content-Range: ${contentRange(range)}\r\n\r\n`,
-      blob.slice(...range),
-    ]);
-    body = new Blob([...parts, `\r\n--${boundary}--\r\n`]);
-    headers.set("content-type", `multipart/byteranges; boundary=${boundary}`);
+    headers.set("content-length", `${to - from}`);
+    return new Response(bodyOf(file, ranges[0]), { status: 206, headers });
   }
+  const boundary = crypto.randomUUID();
+  const parts = ranges.flatMap((range) => [
+    `\r\n--${boundary}\r\nContent-Type: ${headers.get("content-type")}\r\n` +
+    `Content-Range: ${contentRange(range)}\r\n\r\n`,
+    file.blob().slice(...range),
+  ]);
+  const body = new Blob([...parts, `\r\n--${boundary}--\r\n`]);
+  headers.set("content-type", `multipart/byteranges; boundary=${boundary}`);
   headers.set("content-length", `${body.size}`);
   return new Response(body, { status: 206, headers });
 }

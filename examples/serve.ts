@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-net --allow-ffi
 /**
- * Serves a directory over HTTP from mapped files, with ranges and conditions as RFC 9110 has them. A body is a
- * slice of a blob: only the chunk that is being sent is in memory. Were its file truncated, it would break off.
+ * Serves a directory over HTTP from mapped files, with ranges and conditions as RFC 9110 has them. Bodies
+ * are copies, checked piece by piece: one whose file is truncated meanwhile breaks off.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import { sep } from "node:path";
 import { parseArgs } from "node:util";
 import { type MmapFile, openSync } from "../mod.ts";
-import { parseRanges, partialContent } from "./byte_ranges.ts";
+import { bodyOf, parseRanges, partialContent } from "./byte_ranges.ts";
 import { main, wholeNumber } from "./cli.ts";
 
 const USAGE = `Usage: serve.ts [-p PORT] DIRECTORY
@@ -74,9 +74,9 @@ function respond(root: string, request: Request): Response {
   }
   const extension = path.slice(path.lastIndexOf(".") + 1);
   headers.set("content-type", TYPES[extension] ?? "application/octet-stream");
-  if (ranges !== null) return partialContent(file.blob(), ranges, headers);
+  if (ranges !== null) return partialContent(file, ranges, headers);
   headers.set("content-length", `${file.size}`);
-  const body = method === "HEAD" ? null : file.blob();
+  const body = method === "HEAD" ? null : bodyOf(file, [0, file.size]);
   return new Response(body, { headers });
 }
 
