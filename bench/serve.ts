@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run -A
 /**
- * Requests a second, and the most memory, of `examples/serve.ts` and of a plain server of
+ * Requests a second, processor time for each, and memory, of `examples/serve.ts` and of a plain server of
  * `Deno.FsFile.readable`, by turns, under 64 connections.
  *
  * @module
@@ -8,7 +8,7 @@
 
 import { fileURLToPath } from "node:url";
 import { makeFile, makeFolder } from "./files.ts";
-import { quantile, table } from "./measure.ts";
+import { duration, quantile, table } from "./measure.ts";
 
 const CONNECTIONS = 64;
 const ROUNDS = 5;
@@ -32,6 +32,7 @@ class Server implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   url = "";
   readonly rates: number[] = [];
+  readonly cpuTimes: number[] = [];
 
   constructor(args: string[]) {
     this.#process = new Deno.Command(Deno.execPath(), {
@@ -49,6 +50,7 @@ class Server implements AsyncDisposable {
   /** Requests a second for some time. */
   async load(name: string): Promise<void> {
     const end = performance.now() + ROUND_MS;
+    const before = this.#cpuTime();
     let count = 0;
     const client = async () => {
       while (performance.now() < end) {
@@ -59,9 +61,18 @@ class Server implements AsyncDisposable {
     };
     await Promise.all(Array.from({ length: CONNECTIONS }, client));
     this.rates.push(count / (performance.now() - end + ROUND_MS) * 1000);
+    this.cpuTimes.push((this.#cpuTime() - before) / count);
   }
 
-  /** The most memory that it has had, in MB, of its own: pages of files are the system's. */
+  /** Milliseconds of processor time that the server has used. */
+  #cpuTime(): number {
+    const stat = Deno.readTextFileSync(`/proc/${this.#process.pid}/stat`);
+    // Behind the name, in ticks of 10 ms: proc(5).
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return 10 * (Number(fields[11]) + Number(fields[12]));
+  }
+
+  /** Memory of its own, in MB. Pages of files are the system's. */
   memory(): number {
     const { pid } = this.#process;
     const status = Deno.readTextFileSync(`/proc/${pid}/status`);
@@ -78,16 +89,7 @@ const folder = makeFolder();
 const plain = `${folder}/plain.ts`;
 Deno.writeTextFileSync(plain, PLAIN);
 const example = fileURLToPath(new URL("../examples/serve.ts", import.meta.url));
-const rows: string[][] = [
-  [
-    "",
-    "Deno.FsFile",
-    "serve.ts",
-    "times as many",
-    "memory: Deno.FsFile",
-    "serve.ts",
-  ],
-];
+const rows: string[][] = [["", "", "requests", "CPU", "memory"]];
 for (const [name, size] of SIZES) {
   const path = makeFile(folder, size);
   const file = path.slice(folder.length + 1);
@@ -99,14 +101,16 @@ for (const [name, size] of SIZES) {
     for (const server of both) await server.load(file);
   }
   // The first round is there to warm up.
-  const [one, other] = both.map(({ rates }) => quantile(rates.slice(1), 0.5));
-  rows.push([
-    name,
-    `${one.toFixed(0)} /s`,
-    `${other.toFixed(0)} /s`,
-    (other / one).toFixed(2),
-    ...both.map((server) => `${server.memory().toFixed(0)} MB`),
-  ]);
+  for (const [k, server] of both.entries()) {
+    const median = (values: number[]) => quantile(values.slice(1), 0.5);
+    rows.push([
+      name,
+      k === 0 ? "Deno.FsFile" : "serve.ts",
+      `${median(server.rates).toFixed(0)} /s`,
+      duration(median(server.cpuTimes) * 1e6),
+      `${server.memory().toFixed(0)} MB`,
+    ]);
+  }
 }
 Deno.removeSync(folder, { recursive: true });
 console.log(table(rows));
