@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write --allow-net --allow-ffi
 /**
- * Tells over HTTP which country an IPv4 address is in, from a table that may be replaced meanwhile.
+ * Tells over HTTP which country an IPv4 address is in, from a table that others may replace.
  *
  * @module
  */

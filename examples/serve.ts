@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-net --allow-ffi
 /**
  * Serves a directory over HTTP from mapped files, with ranges and conditions as RFC 9110 has them. Bodies
- * are copies, checked piece by piece: one whose file is truncated meanwhile breaks off.
+ * are copies, checked piece by piece. If the file is truncated during a response, the connection is closed.
  *
  * @module
  */

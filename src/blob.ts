@@ -128,7 +128,7 @@ function refuseToBeCloned(blob: Blob, name: string): void {
     get() {
       throw new DOMException(
         `Cannot clone a Blob of '${name}', nor make a URL of it: its bytes are in the file; ` +
-          "give new Blob([await blob.bytes()])",
+          "pass new Blob([await blob.bytes()]) instead",
         "DataCloneError",
       );
     },

@@ -1493,8 +1493,7 @@ export class MmapFile implements Disposable {
   /**
    * Returns a copy of a range of the file, by default of all of it.
    *
-   * The copy is checked: unlike `bytes().slice()` it never has zeros for bytes that were truncated
-   * away meanwhile. It stays as it is whatever becomes of the file.
+   * The copy is checked. If the file was truncated, `bytes().slice()` returns zeros, and `copy()` throws.
    *
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
@@ -1624,7 +1623,7 @@ export class MmapFile implements Disposable {
    * `DOMException` named "NotReadableError".
    *
    * Deno keeps no bytes for it, so `structuredClone`, `postMessage` and `URL.createObjectURL` throw a
-   * `DOMException` named "DataCloneError". Give them `new Blob([await blob.bytes()])`.
+   * `DOMException` named "DataCloneError". Pass `new Blob([await blob.bytes()])` instead.
    *
    * @param options The media type, and the range: by default the whole file as it is now.
    * @returns The blob, whose `size` is fixed.
@@ -1725,10 +1724,10 @@ export class MmapFile implements Disposable {
   /**
    * Finds where `needle` first begins, at `from` or later: bytes, a string in UTF-8, or one byte as a number.
    *
-   * @param from First byte to look at; a negative one counts from the end of the file. Or the range that the
-   * needle is to lie in.
+   * @param from First byte to look at; a negative one counts from the end of the file. Or the range to
+   * search; all of the needle must lie in it.
    * @returns Its first byte's position in the file, or -1.
-   * @throws {RangeError} If a number is no byte, `from` no safe integer, or the range not in the file.
+   * @throws {RangeError} If a number is not a byte, `from` is not a safe integer, or the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
@@ -1763,8 +1762,8 @@ export class MmapFile implements Disposable {
   /**
    * Finds where `needle` last begins, at `from` or before; see {@linkcode indexOf}.
    *
-   * @param from Last byte at which it may begin; a negative one counts from the end of the file. Or the
-   * range that the needle is to lie in.
+   * @param from Last byte at which it may begin; a negative one counts from the end of the file. Or the range
+   * to search; all of the needle must lie in it.
    * @returns Its first byte's position, or -1.
    * @throws As {@linkcode indexOf} throws.
    *
@@ -1795,7 +1794,7 @@ export class MmapFile implements Disposable {
   /**
    * Tells whether `needle` begins anywhere, at `from` or later; see {@linkcode indexOf}.
    *
-   * @param from First byte to look at, or the range that the needle is to lie in.
+   * @param from First byte to look at, or the range to search; all of the needle must lie in it.
    * @throws As {@linkcode indexOf} throws.
    *
    * @example Look for a byte
@@ -1916,16 +1915,17 @@ export class MmapFile implements Disposable {
   /**
    * Says how a range of the file will be read, by default all of it, so that the system can read ahead or not.
    *
-   * "dontneed" gives memory back: the process no longer counts the pages as its own, and the next use
-   * takes them from the system's cache, or from the disk. It loses no write: changed pages are written to the
-   * file as always. In a file opened for reading alone, stray writes to views are dropped. On macOS and the BSDs the
-   * system decides when the pages go. On Windows, and if the backend is "fallback", nothing happens.
+   * "dontneed" releases memory: the pages no longer count as the process's own. The next access
+   * maps them again, from the page cache or from the disk. No write is lost: dirty pages stay in the page
+   * cache and are written to the file as usual. If the file is open for reading only, stray writes to views are
+   * dropped. On macOS and the BSDs the system decides when it takes the pages. On Windows, and with the
+   * "fallback" backend, nothing happens.
    *
    * @param advice "normal", "sequential", "random" or "dontneed".
    * @param offset First byte.
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
-   * @throws {TypeError} If there is no such advice; "dontneed" for a copy-on-write file, whose changes are nowhere else.
+   * @throws {TypeError} If there is no such advice; or for "dontneed" if the file is copy-on-write: its changes exist in memory only.
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
    *

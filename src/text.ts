@@ -54,8 +54,8 @@ export function longText(file: Source, offset: number, length: number): string {
 
 /** UTF-8 as text, from bytes that nobody else can change. Leaves a byte order mark in place. */
 export function newDecoder(): TextDecoder {
-  // A decoder that is to leave it out does so in later pieces too, where it is a character, if the
-  // pieces before were all ASCII (Deno 2.9.6).
+  // Deno's decoder removes a mark at the start of a later piece too, where it is a character, if all
+  // earlier pieces were ASCII (2.9.6).
   return new TextDecoder("utf-8", { ignoreBOM: true });
 }
 
