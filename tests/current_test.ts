@@ -34,7 +34,6 @@ for (const [mode, options] of MODES) {
       assertEquals(stateOf(file), [false, true]);
       if (size > 0) file.bytes();
       Deno.readFileSync(file.name);
-      Deno.chmodSync?.(file.name, 0o600);
       assertEquals(stateOf(file), [false, true]);
       assertEquals(file.refresh(), false);
       assertEquals([file.size, ...stateOf(file)], [size, false, true]);
