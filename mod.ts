@@ -57,7 +57,9 @@
 
 export { create, createSync, open, openSync } from "./src/open.ts";
 export { MmapFile, type TypedArrayConstructor } from "./src/mmap_file.ts";
+export type { BlobOptions } from "./src/blob.ts";
 export type { LinesOptions } from "./src/search.ts";
+export type { TextLinesOptions } from "./src/text_lines.ts";
 export {
   toReadableStream,
   type ToReadableStreamOptions,
@@ -74,6 +76,7 @@ export {
 } from "./src/errors.ts";
 export type {
   Advice,
+  ByteRange,
   Closer,
   MmapOpenOptions,
   Reader,

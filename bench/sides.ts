@@ -29,6 +29,12 @@ export interface Side<File extends Deno.FsFile> {
   indexOf(path: string, needle: string): number;
   /** How many lines are not empty: looked at one by one, as the bytes or the text that they are. */
   lineCount(path: string): number | Promise<number>;
+  /** UTF-16 code units of all lines, as strings. */
+  textLength(path: string): number | Promise<number>;
+  /** The text of a range. */
+  textAt(file: File, offset: number, length: number): string;
+  /** A blob of a file that is not open yet. */
+  blobOf(path: string): { blob: Blob; close(): void };
 }
 
 /** A file as memory. */
@@ -52,7 +58,20 @@ export const MMAP_FILE: Side<MmapFile> = {
     for (const line of file.lines()) if (line.length > 0) count++;
     return count;
   },
+  textLength(path) {
+    using file = openSync(path);
+    let length = 0;
+    for (const line of file.textLines()) length += line.length;
+    return length;
+  },
+  textAt: (file, offset, length) => file.text(offset, length),
+  blobOf(path) {
+    const file = openSync(path);
+    return { blob: file.blob(), close: () => file.close() };
+  },
 };
+
+const decoder = new TextDecoder();
 
 /** What `copy` of `@std/io` reads at a time. */
 const COPY_SIZE = 32 << 10;
@@ -91,6 +110,27 @@ export const FS_FILE: Side<Deno.FsFile> = {
     }
     return count;
   },
+  async textLength(path) {
+    using file = Deno.openSync(path);
+    const text = file.readable.pipeThrough(new TextDecoderStream());
+    let length = 0;
+    let rest = "";
+    for await (const chunk of text) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) length += line.length;
+    }
+    return length + rest.length;
+  },
+  textAt(file, offset, length) {
+    const bytes = new Uint8Array(length);
+    file.seekSync(offset, Deno.SeekMode.Start);
+    return decoder.decode(bytes.subarray(0, file.readSync(bytes)!));
+  },
+  blobOf: (path) => ({
+    blob: new Blob([Deno.readFileSync(path)]),
+    close() {},
+  }),
 };
 
 function copySync(source: ReaderSync, target: WriterSync): number {

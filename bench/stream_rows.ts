@@ -1,11 +1,11 @@
 /**
- * Streams drained, files copied, a needle found and lines taken one by one.
+ * Streams drained, files copied, a needle found, lines taken one by one, texts and blobs.
  *
  * @module
  */
 
 import { makeFile, makeTarget } from "./files.ts";
-import { MB, type Row } from "./rows.ts";
+import { GB, KB, MB, type Row } from "./rows.ts";
 
 const SIZE = 64 * MB;
 const NEEDLE = "eighteen_byte_long";
@@ -78,6 +78,51 @@ export const ROWS: readonly Row[] = [
     const path = makeText(folder);
     return { run: () => side.lineCount(path), close() {} };
   }),
+  row("Text", "textLines, 64 MB", (side, folder) => {
+    const path = makeText(folder);
+    return { run: () => side.textLength(path), close() {} };
+  }),
+  {
+    family: "Text",
+    name: "text, 150 bytes",
+    target: 1,
+    count: 1000,
+    prepare(side, folder) {
+      const file = side.openSync(makeText(folder));
+      return {
+        run(count) {
+          let length = 0;
+          for (let i = 0; i < count; i++) {
+            length += side.textAt(file, i * 7919 % MB, 150).length;
+          }
+          return length;
+        },
+        close: () => file.close(),
+      };
+    },
+  },
+  {
+    ...row(
+      "Text",
+      "Blob of 1 GB, its first and last 64 KiB",
+      (side, folder) => {
+        const path = makeFile(folder, GB);
+        return {
+          async run() {
+            const { blob, close } = side.blobOf(path);
+            const parts = [blob.slice(0, 64 * KB), blob.slice(-64 * KB)];
+            const [first, last] = await Promise.all(
+              parts.map((part) => part.bytes()),
+            );
+            close();
+            return blob.size + first[1] + last[1];
+          },
+          close() {},
+        };
+      },
+    ),
+    long: true,
+  },
 ];
 
 /** A row that goes through a whole file. */

@@ -42,42 +42,33 @@ function printFrom(file: MmapFile, start: number): number {
   return at;
 }
 
-/** Whether the name still, or again, stands for the file. */
-async function isRenamed(path: string, file: MmapFile): Promise<boolean> {
-  try {
-    const [there, { dev, ino }] = [await Deno.stat(path), await file.stat()];
-    return there.ino !== ino || there.dev !== dev;
-  } catch (error) {
-    // Gone for now: another may take its place.
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 async function follow(path: string, first: MmapFile, start: number) {
   let file = first;
   let at = start;
   try {
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      if (file.isCurrent()) continue;
       try {
-        file.refresh();
-        if (file.size < at) {
-          console.error(`${path}: cut, goes on from its start`);
-          at = 0;
+        if (file.refresh()) {
+          if (file.size < at) {
+            console.error(`${path}: truncated, goes on from its start`);
+            at = 0;
+          }
+          at = printFrom(file, at);
+          continue;
         }
-        at = printFrom(file, at);
-        if (!await isRenamed(path, file)) continue;
-        // What came between the last look and the renaming is in the old file.
-        file.refresh();
-        printFrom(file, at);
-        file.close();
+        // Its size is as it was, so that its name is gone or another file's.
+        const next = await open(path);
         console.error(`${path}: another file, goes on with it`);
-        file = await open(path);
+        file.close();
+        file = next;
         at = printFrom(file, 0);
       } catch (error) {
-        // Cut just now: the next look finds out how far.
-        if (!(error instanceof TruncatedError)) throw error;
+        // Gone for now, or truncated just now: the next look finds out.
+        const isPassing = error instanceof TruncatedError ||
+          error instanceof Deno.errors.NotFound;
+        if (!isPassing) throw error;
       }
     }
   } finally {

@@ -113,6 +113,7 @@ export const MADV_NORMAL = 0;
 export const MADV_RANDOM = 1;
 export const MADV_SEQUENTIAL = 2;
 export const MADV_WILLNEED = 3;
+export const MADV_DONTNEED = 4;
 
 const SYMBOLS = {
   // int *__errno_location(void);

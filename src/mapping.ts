@@ -31,6 +31,8 @@ export type FileOps = Pick<
 
 /** What a file may be used for. */
 export interface Access {
+  /** The file as the user gave it. */
+  readonly path: string | URL;
   /** Whether reads are allowed. */
   readonly read: boolean;
   /** Whether writes reach the file. */
@@ -161,8 +163,12 @@ export interface Mapping {
   prefetchSync(position: number, length: number): void;
   /** As `prefetchSync`, off the event loop. */
   prefetch(position: number, length: number): Promise<void>;
-  /** Says how the pages will be used; a hint. */
-  advise(advice: Advice, position: number, length: number): void;
+  /** Says how the pages will be used, or that they will not be; a hint. Changes are kept. */
+  advise(
+    advice: Advice | "dontneed",
+    position: number,
+    length: number,
+  ): void;
 
   /** Only where memory is a copy of the file: notes what was written to `buffer`. */
   wrote?(position: number, length: number): void;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { blobOf, type BlobOptions } from "./blob.ts";
 import {
   addBytesWritten,
   bytesWritten,
@@ -24,8 +25,12 @@ import {
 } from "./intrinsics.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
+import { checkRange, readFullySync } from "./ranges.ts";
+import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
+import { longText, shortText } from "./text.ts";
+import { textLinesOf, type TextLinesOptions } from "./text_lines.ts";
 import {
   moveFrom,
   moveFromSync,
@@ -35,6 +40,7 @@ import {
 } from "./transfer.ts";
 import type {
   Advice,
+  ByteRange,
   Reader,
   ReaderSync,
   Writer,
@@ -183,6 +189,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #truncated = false;
   /** Writes under way in other threads: until they are over others go through the descriptor too, after them. */
   #pendingWrites = 0;
+  /** Which file it is, once that was asked for. */
+  #info: Deno.FileInfo | null = null;
   /** The large async operation under way, which later async ones wait for, as Deno's do. */
   #turn: Promise<unknown> | null = null;
 
@@ -274,6 +282,33 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   get guarded(): boolean {
     if (!this.#closed && !this.#truncated) this.#cover();
     return this.#mapping.guarded;
+  }
+
+  /**
+   * Whether the file was found truncated by another process, or its disk to have failed, since it was
+   * opened or last refreshed. Makes no system call.
+   *
+   * Check it after reading from a view: memory that was truncated away reads as zeros. It is set
+   * by the access that finds the page gone, and by any method that compares sizes. While it is
+   * `true` most methods throw {@linkcode TruncatedError}; {@linkcode refresh} resets it. Always `false` for a file
+   * opened with `guard: false` until a method compares sizes; see {@linkcode guarded}.
+   *
+   * @example Never answer from memory that is gone
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeFileSync(path, Uint8Array.of(3, 1, 2));
+   * using file = openSync(path);
+   * const table = file.bytes();
+   * const answer = table[1];
+   * if (!file.truncated) assert.equal(answer, 1);
+   * Deno.removeSync(path);
+   * ```
+   */
+  get truncated(): boolean {
+    return this.#truncated || this.#mapping.hasFaulted;
   }
 
   /**
@@ -1402,26 +1437,30 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Returns a private copy of a range of the file: later changes by others do not show in it, and it is
-   * checked to be the file's own bytes, not zeros in place of what was truncated.
+   * Returns a copy of a range of the file, by default of all of it.
+   *
+   * The copy is checked. If the file was truncated, `bytes().slice()` returns zeros, and `copy()` throws.
    *
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
-   * @returns The bytes.
+   * @returns The copy, which may be changed, transferred and kept.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
-   * @example
+   * @example Keep a header beyond the file
    * ```ts
    * import assert from "node:assert/strict";
-   * import { createSync } from "@mmapfile/mmapfile";
+   * import { openSync } from "@mmapfile/mmapfile";
    *
-   * using file = createSync(Deno.makeTempFileSync(), 16);
-   * const before = file.copy(0, 4);
-   * file.bytes().fill(1);
-   * assert.deepEqual([...before], [0, 0, 0, 0]);
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "header, body");
+   * const file = openSync(path);
+   * const header = file.copy(0, 6);
+   * file.close();
+   * assert.equal(new TextDecoder().decode(header), "header");
+   * Deno.removeSync(path);
    * ```
    */
   copy(
@@ -1499,11 +1538,137 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkRange("view", offset, elements * width);
     if ((this.#access.offset + offset) % width !== 0) {
       throw new RangeError(
-        `Cannot view '${this.name}': byte ${offset} is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
+        `Cannot view '${this.name}': byte ${
+          this.#access.offset + offset
+        } of the file is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
     const { buffer, start } = this.#expose(offset, elements * width);
     return new type(buffer, start + offset, elements);
+  }
+
+  /**
+   * Returns the text of a range of the file, by default of all of it, decoded from UTF-8.
+   *
+   * Invalid bytes become U+FFFD, and a byte order mark at the start of the range is left out, as with
+   * `TextDecoder`. The text is decoded from a private copy, so other processes may write to the file
+   * at the same time.
+   *
+   * @param offset First byte; 0 by default.
+   * @param length Bytes; by default up to the end of the file.
+   * @returns The text.
+   * @throws {RangeError} If the range is not in the file, or its text is longer than a string can be:
+   * 2^29 - 24 UTF-16 code units.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example A field of a record
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "0001Zürich  ");
+   * using file = openSync(path);
+   * assert.equal(file.text(4, 9).trim(), "Zürich");
+   * Deno.removeSync(path);
+   * ```
+   */
+  text(offset = 0, length: number = this.size - offset): string {
+    const text = shortText(this, offset, length);
+    if (text !== null) return text;
+    this.#checkReadable("read");
+    return longText(this, offset, length);
+  }
+
+  /**
+   * Returns the lines of the file as strings, decoded from UTF-8, without their LF or CRLF.
+   *
+   * Lines are read and decoded in pieces as they are asked for. Memory stays the same however long the
+   * file is, and other processes may write to it at the same time. The last line need not end with
+   * an LF, unless `complete` is given. Invalid bytes become U+FFFD, and a byte order mark at the start of
+   * the range is left out. With `for await`, timers and I/O get their turn between pieces; that takes
+   * about twice as long.
+   *
+   * @param options The range, whether to leave out an unfinished last line, and the direction.
+   * @returns The lines, from the start for each iteration.
+   * @throws {RangeError} If the range is not in the file. The iteration throws it at a line longer than a
+   * string can be.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed, now or when a piece is read.
+   * @throws {TruncatedError} If another process has truncated the file, now or when a piece is read.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "Zürich\r\n東京\nOslo");
+   * using file = openSync(path);
+   * assert.deepEqual([...file.textLines()], ["Zürich", "東京", "Oslo"]);
+   * const [last] = file.textLines({ reverse: true });
+   * assert.equal(last, "Oslo");
+   * Deno.removeSync(path);
+   * ```
+   *
+   * @example Let other tasks run between pieces
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "a,1\nb,2\n");
+   * using file = await open(path);
+   * const rows = [];
+   * for await (const line of file.textLines()) rows.push(line.split(","));
+   * assert.deepEqual(rows, [["a", "1"], ["b", "2"]]);
+   * await Deno.remove(path);
+   * ```
+   */
+  textLines(
+    options?: TextLinesOptions,
+  ): Iterable<string> & AsyncIterable<string> {
+    this.#checkReadable("read lines of");
+    return textLinesOf(this, options);
+  }
+
+  /**
+   * Returns the file, or a range of it, as a `Blob` that reads nothing until it is asked to.
+   *
+   * The blob works wherever a `Blob` does: as the body of a `Response` or a request, in `FormData`,
+   * `new Blob([blob])` and `new File([blob], name)`. Its slices are as lazy as it is. It has the bytes that the
+   * file has when they are read. If the file is closed or truncated by then, the read rejects with a
+   * `DOMException` named "NotReadableError".
+   *
+   * Deno keeps no bytes for it, so `structuredClone`, `postMessage` and `URL.createObjectURL` throw a
+   * `DOMException` named "DataCloneError". Pass `new Blob([await blob.bytes()])` instead.
+   *
+   * @param options The media type, and the range: by default the whole file as it is now.
+   * @returns The blob, whose `size` is fixed.
+   * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example The end of a file, whatever its size
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "a long file, and its end");
+   * using file = await open(path);
+   * const blob = file.blob({ type: "text/plain" });
+   * assert.equal(await blob.slice(-3).text(), "end");
+   * assert.equal(new Response(blob).headers.get("content-type"), "text/plain");
+   * await Deno.remove(path);
+   * ```
+   */
+  blob(options?: BlobOptions): Blob {
+    this.#checkReadable("read");
+    return blobOf(this, options);
   }
 
   /**
@@ -1545,7 +1710,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Gives the lines of the file as views, without their LF or CRLF; the last need not have one.
    *
-   * @param options The range to look at: first byte and length in bytes; by default the whole file.
+   * @param options The range to look at, by default the whole file, and the direction.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed, now or at the next line.
@@ -1562,6 +1727,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * const decoder = new TextDecoder();
    * const lines = Array.from(file.lines(), (line) => decoder.decode(line));
    * assert.deepEqual(lines, ["one", "two", "three"]);
+   * const [last] = file.lines({ reverse: true });
+   * assert.equal(decoder.decode(last), "three");
    * file.close();
    * Deno.removeSync(path);
    * ```
@@ -1577,9 +1744,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Finds where `needle` first begins, at `from` or later: bytes, a string in UTF-8, or one byte as a number.
    *
-   * @param from First byte to look at; a negative one counts from the end of the file.
-   * @returns Its first byte's position, or -1.
-   * @throws {RangeError} If a number is no byte, or `from` no safe integer.
+   * @param from First byte to look at; a negative one counts from the end of the file. Or the range to
+   * search; all of the needle must lie in it.
+   * @returns Its first byte's position in the file, or -1.
+   * @throws {RangeError} If a number is not a byte, `from` is not a safe integer, or the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
@@ -1594,12 +1762,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * const file = openSync(path);
    * assert.equal(file.indexOf("key"), 0);
    * assert.equal(file.indexOf("key", 1), 11);
+   * assert.equal(file.indexOf("key", { offset: 1, length: 9 }), -1);
    * assert.equal(file.indexOf("nothing"), -1);
    * file.close();
    * Deno.removeSync(path);
    * ```
    */
-  indexOf(needle: Uint8Array | string | number, from = 0): number {
+  indexOf(
+    needle: Uint8Array | string | number,
+    from: number | ByteRange = 0,
+  ): number {
     const haystack = this.#haystack();
     const { memmem } = this.#mapping;
     const index = indexOf(haystack, needle, from, memmem, this.name);
@@ -1610,7 +1782,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Finds where `needle` last begins, at `from` or before; see {@linkcode indexOf}.
    *
-   * @param from Last byte at which it may begin; a negative one counts from the end of the file.
+   * @param from Last byte at which it may begin; a negative one counts from the end of the file. Or the range
+   * to search; all of the needle must lie in it.
    * @returns Its first byte's position, or -1.
    * @throws As {@linkcode indexOf} throws.
    *
@@ -1628,7 +1801,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Deno.removeSync(path);
    * ```
    */
-  lastIndexOf(needle: Uint8Array | string | number, from?: number): number {
+  lastIndexOf(
+    needle: Uint8Array | string | number,
+    from?: number | ByteRange,
+  ): number {
     const haystack = this.#haystack();
     const index = lastIndexOf(haystack, needle, from, this.name);
     this.#checkWhole("search");
@@ -1638,6 +1814,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Tells whether `needle` begins anywhere, at `from` or later; see {@linkcode indexOf}.
    *
+   * @param from First byte to look at, or the range to search; all of the needle must lie in it.
    * @throws As {@linkcode indexOf} throws.
    *
    * @example Look for a byte
@@ -1653,7 +1830,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Deno.removeSync(path);
    * ```
    */
-  includes(needle: Uint8Array | string | number, from = 0): boolean {
+  includes(
+    needle: Uint8Array | string | number,
+    from: number | ByteRange = 0,
+  ): boolean {
     return this.indexOf(needle, from) !== -1;
   }
 
@@ -1757,11 +1937,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Says how a range of the file will be read, by default all of it, so that the system can read ahead or not.
    *
-   * @param advice "normal", "sequential" or "random".
+   * "dontneed" releases memory: the pages no longer count as the process's own. The next access
+   * maps them again, from the page cache or from the disk. No write is lost: dirty pages stay in the page
+   * cache and are written to the file as usual. If the file is open for reading only, stray writes to views are
+   * dropped. On macOS and the BSDs the system decides when it takes the pages. On Windows, and with the
+   * "fallback" backend, nothing happens.
+   *
+   * @param advice "normal", "sequential", "random" or "dontneed".
    * @param offset First byte.
    * @param length Bytes.
    * @throws {RangeError} If the range is not in the file.
-   * @throws {TypeError} If there is no such advice.
+   * @throws {TypeError} If there is no such advice; or for "dontneed" if the file is copy-on-write: its changes exist in memory only.
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
    *
@@ -1774,22 +1960,28 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * const file = createSync(path, 1 << 20);
    * file.advise("random");
    * assert.equal(file.readAtSync(new Uint8Array(16), 123_456), 16);
+   * file.advise("dontneed");
    * file.close();
    * Deno.removeSync(path);
    * ```
    */
   advise(
-    advice: Advice,
+    advice: Advice | "dontneed",
     offset = 0,
     length: number = this.size - offset,
   ): void {
-    if (!isAdvice(advice)) {
+    if (advice !== "dontneed" && !isAdvice(advice)) {
       throw new TypeError(
-        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential" or "random"`,
+        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential", "random" or "dontneed"`,
+      );
+    }
+    if (advice === "dontneed" && this.#access.copyOnWrite) {
+      throw new TypeError(
+        `Cannot advise on '${this.name}': "dontneed" would lose the changes of a file opened copy-on-write`,
       );
     }
     this.#checkRange("advise on", offset, length);
-    this.#cover();
+    if (advice !== "dontneed") this.#cover();
     this.#mapping.advise(advice, offset, length);
   }
 
@@ -1799,6 +1991,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Until then reads end where the file ended. Views are emptied if the memory has to be mapped anew;
    * copy-on-write changes are then lost.
    *
+   * @returns Whether the size has changed or the file was truncated. Changes within the file need no
+   * refresh, unless the backend is "fallback".
    * @throws {ClosedError} If the file is closed.
    * @throws {SystemError} If the system refuses to map it: `code` is "ENOMEM" when there is no room.
    *
@@ -1812,16 +2006,60 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * const file = openSync(path);
    * Deno.writeTextFileSync(path, "two\n", { append: true });
    * assert.equal(file.size, 4);
-   * file.refresh();
+   * assert.equal(file.refresh(), true);
    * assert.equal(new TextDecoder().decode(file.bytes(4)), "two\n");
    * file.close();
    * Deno.removeSync(path);
    * ```
    */
-  refresh(): void {
+  refresh(): boolean {
     this.#opened("refresh");
     this.#mapping.reread?.();
-    this.#mapAsItIs();
+    return this.#mapAsItIs();
+  }
+
+  /**
+   * Tells whether the path still names this file, and the file still has the size that it had when it was
+   * opened or last refreshed. Makes two system calls.
+   *
+   * If not, another process has replaced the file, removed it, or made it longer or shorter. {@linkcode refresh} takes
+   * over a new size. A file put in its place has to be opened.
+   *
+   * A relative path is looked up from the current directory.
+   *
+   * @returns Whether nothing has changed but bytes within the file.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {Deno.errors.NotCapable} If the permission to read the path has been revoked.
+   *
+   * @example Go on with the file that has replaced this one
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "old");
+   * let file = openSync(path);
+   * Deno.writeTextFileSync(path + ".new", "new");
+   * // Windows replaces no file that is mapped.
+   * if (Deno.build.os !== "windows") {
+   *   Deno.renameSync(path + ".new", path);
+   *   if (!file.isCurrent()) {
+   *     file.close();
+   *     file = openSync(path);
+   *   }
+   *   assert.equal(file.text(), "new");
+   * }
+   * file.close();
+   * Deno.removeSync(path);
+   * ```
+   */
+  isCurrent(): boolean {
+    const file = this.#opened("look at");
+    const { path, length } = this.#access;
+    if (this.truncated) return false;
+    if (Math.min(this.#mapping.fileSize(), length) !== this.#size) return false;
+    this.#info ??= file.statSync();
+    return isNamed(path, this.#info);
   }
 
   /**
@@ -1911,6 +2149,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): string {
     const { name, size, backend, closed } = this;
     return `MmapFile ${inspect({ name, size, backend, closed }, options)}`;
+  }
+
+  /**
+   * Throws: a clone would be an object without a file. Deno calls this for `structuredClone` and `postMessage`.
+   *
+   * @ignore
+   */
+  [Symbol.for("Deno.core.hostObject")](): never {
+    throw new DOMException(
+      `Cannot clone '${this.name}': an open file stays in its thread; post the path and open it there`,
+      "DataCloneError",
+    );
   }
 
   #copyTo(p: Uint8Array, position: number, length: number): void {
@@ -2466,13 +2716,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#adopt();
   }
 
-  #mapAsItIs(): void {
+  /** Returns whether its size has changed, or its memory was no longer the file's. */
+  #mapAsItIs(): boolean {
     const size = Math.min(
       this.#mapping.fileSize(),
       this.#access.length,
     );
     const isStale = this.#truncated || this.#mapping.hasFaulted ||
       this.#mapping.moved || size < this.#size;
+    const hasChanged = isStale || size !== this.#size;
     this.#truncated = false;
     this.#size = size;
     if (isStale) {
@@ -2482,6 +2734,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
     this.#adopt();
     if (this.#mapping.mapsAtOpen) this.#cover();
+    return hasChanged;
   }
 
   /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */

@@ -9,7 +9,6 @@ import type { Advice, MmapOpenOptions } from "./types.ts";
 
 /** What is to be opened, with every default filled in. */
 export interface OpenRequest extends MappingOptions, Access {
-  readonly path: string | URL;
   /** What Deno would be asked for. */
   readonly file: Deno.OpenOptions;
   readonly size: number;

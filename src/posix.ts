@@ -10,6 +10,7 @@ import {
   errno,
   lastError,
   libc,
+  MADV_DONTNEED,
   MADV_NORMAL,
   MADV_RANDOM,
   MADV_SEQUENTIAL,
@@ -62,6 +63,8 @@ class PosixMapping implements Mapping {
   #pages: Pages | null = null;
   /** Other pages of which users may have views. */
   #handedOut: Pages[] = [];
+  /** How all of the file is going to be used. */
+  #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
   #descriptorAt = -1;
   #length = 0;
@@ -71,6 +74,7 @@ class PosixMapping implements Mapping {
     this.#file = file;
     this.#fd = file.fd;
     this.#options = options;
+    this.#advice = options.advice;
     this.sharesPages = options.write && platform!.unifiedCache;
   }
 
@@ -312,12 +316,28 @@ class PosixMapping implements Mapping {
     }
   }
 
-  advise(advice: Advice, position: number, length: number): void {
-    const range = this.#pagesOf(position, length);
-    if (range === undefined) return;
-    const [pages, at, bytes] = range;
-    const address = pages.address + BigInt(at);
-    libc().madvise(address, BigInt(bytes), ADVICE[advice]);
+  advise(
+    advice: Advice | "dontneed",
+    position: number,
+    length: number,
+  ): void {
+    const { madvise } = libc();
+    const [first, end] = [position, position + length].map((at) =>
+      at + this.#options.offset
+    );
+    for (const pages of [...this.#handedOut, this.#pages]) {
+      if (pages === null) continue;
+      const from = Math.max(0, first - pages.offset);
+      const to = Math.min(pages.length, end - pages.offset);
+      const lead = from % pageSize();
+      if (to <= from) continue;
+      // Memory that takes the place of this is to have it too.
+      if (advice !== "dontneed" && from === 0 && to === pages.length) {
+        this.#advice = advice;
+      }
+      const address = pages.address + BigInt(from - lead);
+      madvise(address, BigInt(to - from + lead), ADVICE[advice]);
+    }
   }
 
   /**
@@ -429,8 +449,7 @@ class PosixMapping implements Mapping {
     this.start = this.#startOf(size);
     if (before?.isHandedOut) this.#handedOut.push(before);
     else before?.release();
-    const { advice } = this.#options;
-    if (advice !== "normal") this.advise(advice, 0, size);
+    if (this.#advice !== "normal") this.advise(this.#advice, 0, size);
   }
 
   /** mmap(2) wants an offset in whole pages: the window begins somewhere in the first. */
@@ -502,10 +521,11 @@ const SMALL_PART = 4;
 /** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
 const PREFETCH_PIECE = 16 << 20;
 
-const ADVICE: Record<Advice, number> = {
+const ADVICE: Record<Advice | "dontneed", number> = {
   normal: MADV_NORMAL,
   sequential: MADV_SEQUENTIAL,
   random: MADV_RANDOM,
+  dontneed: MADV_DONTNEED,
 };
 
 /** The error for shared memory that cannot be had: views of any other cannot be posted to workers. */

@@ -5,6 +5,7 @@
  */
 
 import { isUint8Array, plainView } from "./intrinsics.ts";
+import type { ByteRange } from "./types.ts";
 
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
 export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
@@ -26,11 +27,9 @@ export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
  * Deno.removeSync(path);
  * ```
  */
-export interface LinesOptions {
-  /** First byte; 0 by default. */
-  offset?: number;
-  /** Number of bytes; by default up to the end. */
-  length?: number;
+export interface LinesOptions extends ByteRange {
+  /** Begin with the last line and end with the first; `false` by default. */
+  reverse?: boolean;
 }
 
 /** The way a search goes: to higher or to lower indexes. */
@@ -91,17 +90,23 @@ export function toNeedle(
  * Index of the first `needle` that starts at `from` or later, -1 if there is none.
  *
  * As `Buffer.indexOf`: a negative `from` counts from the end, and an empty
- * needle is found at `from`, or at the end when that is nearer.
+ * needle is found at `from`, or at the end when that is nearer. With a range in place of `from`,
+ * the needle lies within it.
  *
- * @throws {RangeError} If `from` is not a safe integer.
+ * @throws {RangeError} If `from` is not a safe integer, or the range is not within the bytes.
  */
 export function indexOf(
   haystack: Uint8Array,
   needle: Uint8Array | string | number,
-  from = 0,
+  from: number | ByteRange = 0,
   memmem?: Memmem,
   name?: string,
 ): number {
+  if (typeof from === "object") {
+    const { part, offset } = partOf("search", haystack, from, name);
+    const index = indexOf(part, needle, 0, memmem, name);
+    return index === -1 ? -1 : offset + index;
+  }
   const sought = toNeedle(needle, name);
   const { length } = haystack;
   const start = Math.max(place(from, length, name), 0);
@@ -121,16 +126,22 @@ export function indexOf(
  * Index of the last `needle` that starts at `from` or before, -1 if there is none.
  *
  * As `Buffer.lastIndexOf`: a negative `from` counts from the end, and an empty
- * needle is found at `from`, or at the end when that is nearer.
+ * needle is found at `from`, or at the end when that is nearer. With a range in place of `from`,
+ * the needle lies within it.
  *
- * @throws {RangeError} If `from` is not a safe integer.
+ * @throws {RangeError} If `from` is not a safe integer, or the range is not within the bytes.
  */
 export function lastIndexOf(
   haystack: Uint8Array,
   needle: Uint8Array | string | number,
-  from: number = haystack.length,
+  from: number | ByteRange = haystack.length,
   name?: string,
 ): number {
+  if (typeof from === "object") {
+    const { part, offset } = partOf("search", haystack, from, name);
+    const index = lastIndexOf(part, needle, part.length, name);
+    return index === -1 ? -1 : offset + index;
+  }
   const sought = toNeedle(needle, name);
   const { length } = haystack;
   const start = place(from, length, name);
@@ -160,16 +171,30 @@ export function lines<Buffer extends ArrayBufferLike>(
   name = NAME,
 ): Generator<Uint8Array<Buffer>, void, undefined> {
   // Not a generator itself, which would not look at its arguments before the first `next()`.
-  const { offset = 0, length = haystack.length - offset } = options;
+  const { part, offset } = partOf("read lines of", haystack, options, name);
+  const stop = offset + part.length;
+  return options.reverse
+    ? walkBack(haystack, offset, stop, check)
+    : walk(haystack, offset, stop, check, window);
+}
+
+/** The bytes of a range, and where it begins. */
+function partOf(
+  action: string,
+  haystack: Uint8Array,
+  range: ByteRange,
+  name = NAME,
+): { part: Uint8Array; offset: number } {
+  const { offset = 0, length = haystack.length - offset } = range;
   if (
     !Number.isSafeInteger(offset) || !Number.isSafeInteger(length) ||
     offset < 0 || length < 0 || offset + length > haystack.length
   ) {
     throw new RangeError(
-      `Cannot read lines of '${name}': offset ${offset} and length ${length} are not a range of its ${haystack.length} bytes`,
+      `Cannot ${action} '${name}': offset ${offset} and length ${length} are not a range of its ${haystack.length} bytes`,
     );
   }
-  return walk(haystack, offset, offset + length, check, window);
+  return { part: haystack.subarray(offset, offset + length), offset };
 }
 
 /** `from` as an index, below 0 if it counts from the end and past the beginning. */
@@ -341,6 +366,7 @@ function maximalSuffix(
   return { start, period };
 }
 
+const LF = 0x0a;
 const CR = 0x0d;
 
 function* walk<Buffer extends ArrayBufferLike>(
@@ -377,6 +403,30 @@ function* walk<Buffer extends ArrayBufferLike>(
     check?.();
     yield new Uint8Array(buffer, line, newline - line - (isCRLF ? 1 : 0));
     line = newline + 1;
+  }
+}
+
+/** As `walk`, from the last line to the first. */
+function* walkBack<Buffer extends ArrayBufferLike>(
+  haystack: Uint8Array<Buffer>,
+  offset: number,
+  stop: number,
+  check: (() => void) | undefined,
+): Generator<Uint8Array<Buffer>, void, undefined> {
+  if (offset === stop) return;
+  /** The end of the line, without its LF. */
+  let end = haystack[stop - 1] === LF ? stop - 1 : stop;
+  let hasLF = end < stop;
+  for (;;) {
+    if (haystack.length === 0) released(check);
+    const before = end > offset ? haystack.lastIndexOf(LF, end - 1) : -1;
+    const line = Math.max(before + 1, offset);
+    const isCRLF = hasLF && end > line && haystack[end - 1] === CR;
+    check?.();
+    yield haystack.subarray(line, end - (isCRLF ? 1 : 0));
+    if (line === offset) return;
+    end = line - 1;
+    hasLF = true;
   }
 }
 

@@ -288,6 +288,30 @@ export interface WriterAtSync {
 }
 
 /**
+ * A range of a file, as methods that look at a part of it take it.
+ *
+ * @example Search a header only
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { type ByteRange, openSync } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * Deno.writeTextFileSync(path, "name: a\n\nbody: b\n");
+ * using file = openSync(path);
+ * const header: ByteRange = { length: file.indexOf("\n\n") + 1 };
+ * assert.equal(file.includes("body", header), false);
+ * assert.equal(file.lastIndexOf("\n", header), 7);
+ * Deno.removeSync(path);
+ * ```
+ */
+export interface ByteRange {
+  /** First byte; 0 by default. */
+  offset?: number;
+  /** Number of bytes; by default up to the end that the file has now. */
+  length?: number;
+}
+
+/**
  * How a range of a file will be used, so that the system can read ahead, or not.
  *
  * @example

@@ -16,7 +16,12 @@ import { decode, encode, pattern, TempDir } from "./temp.ts";
 const EXAMPLES = new URL("../examples/", import.meta.url);
 
 /** What is shared by the examples, and no command. */
-const MODULES = ["cli.ts", "kv_store.ts"];
+const MODULES = [
+  "byte_ranges.ts",
+  "cli.ts",
+  "geoip_table.ts",
+  "kv_store.ts",
+];
 
 const SCRIPTS = [...Deno.readDirSync(EXAMPLES)].map(({ name }) => name)
   .filter((name) => name.endsWith(".ts") && !MODULES.includes(name)).sort();

@@ -80,7 +80,7 @@ const WAYS: Record<string, (file: MmapFile) => void | Promise<void>> = {
   "sync()": (file) => file.sync(),
   "syncDataSync()": (file) => file.syncDataSync(),
   "syncData()": (file) => file.syncData(),
-  "refresh()": (file) => file.refresh(),
+  "refresh()": (file) => void file.refresh(),
   "truncateSync()": (file) => file.truncateSync(file.size - 1),
   "close()": (file) => file.close(),
   "dispose": (file) => file[Symbol.dispose](),

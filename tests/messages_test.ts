@@ -84,6 +84,30 @@ const FAILURES: Failure[] = [
     remedy: "a DataView can begin anywhere",
   },
   {
+    name: "a view that is not aligned, in a window",
+    run: of({ offset: 3 }, (file) => file.view(Int32Array, 0, 1)),
+    tried: "Cannot view",
+    remedy: "byte 3 of the file",
+  },
+  {
+    name: "a clone of a file",
+    run: of({}, (file) => structuredClone(file)),
+    tried: "Cannot clone",
+    remedy: "post the path and open it there",
+  },
+  {
+    name: "memory given back that has changes",
+    run: of({ copyOnWrite: true }, (file) => file.advise("dontneed")),
+    tried: "Cannot advise on",
+    remedy: "would lose the changes",
+  },
+  {
+    name: "a text that is not in the file",
+    run: of({}, (file) => file.text(4, 5)),
+    tried: "Cannot read",
+    remedy: "past its end at 8",
+  },
+  {
     name: "a search for what is no byte",
     run: of({}, (file) => file.indexOf(256)),
     tried: "Cannot search",

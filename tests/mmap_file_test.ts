@@ -946,7 +946,7 @@ testBoth(
 
 test("MmapFile.advise() refuses unknown advice", (dir) => {
   using file = openSync(dir.file("hello"));
-  for (const advice of ["dontneed", "", undefined, 1]) {
+  for (const advice of ["willneed", "", undefined, 1]) {
     assertThrows(() => file.advise(advice as "normal"), TypeError, file.name);
   }
 });

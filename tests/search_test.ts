@@ -122,6 +122,54 @@ Deno.test({
     ),
 });
 
+Deno.test("indexOf() and lastIndexOf() within a range find what they find in a view of it", () => {
+  fc.assert(
+    fc.property(
+      bytes(40),
+      fc.oneof(bytes(4), bytes(3).map(decode), fc.constantFrom(97, 98, 99)),
+      fc.nat(40),
+      fc.nat(40),
+      (haystack, needle, one, other) => {
+        const offset = Math.min(one, haystack.length);
+        const length = Math.min(other, haystack.length - offset);
+        const part = haystack.subarray(offset, offset + length);
+        const found = (index: number) => index === -1 ? -1 : offset + index;
+        const first = found(indexOf(part, needle));
+        const range = { offset, length };
+        assertEquals(indexOf(haystack, needle, range), first);
+        assertEquals(indexOf(haystack, needle, range, memmem), first);
+        assertEquals(
+          lastIndexOf(haystack, needle, range),
+          found(lastIndexOf(part, needle)),
+        );
+        const rest = haystack.subarray(offset);
+        assertEquals(
+          lastIndexOf(haystack, needle, { offset }),
+          found(lastIndexOf(rest, needle)),
+        );
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});
+
+Deno.test("indexOf() and lastIndexOf() refuse a range outside the bytes", () => {
+  for (
+    const range of [
+      { offset: 4 },
+      { offset: -1 },
+      { length: 4 },
+      { offset: 1, length: 3 },
+      { offset: 0.5 },
+      { length: NaN },
+    ]
+  ) {
+    for (const find of [indexOf, lastIndexOf]) {
+      assertThrows(() => find(encode("abc"), "a", range), RangeError);
+    }
+  }
+});
+
 Deno.test("search() finds the same through windows of any width", () => {
   fc.assert(
     fc.property(
@@ -274,6 +322,30 @@ Deno.test("lines() splits as splitting the text does, wherever the view and its 
     ),
     { numRuns: 3000 },
   );
+});
+
+Deno.test("lines() backwards gives the same lines, last first", () => {
+  fc.assert(
+    fc.property(fc.tuple(text, text, text), ([before, content, after]) => {
+      const haystack = encode(before + content + after);
+      const range = { offset: before.length, length: content.length };
+      assertEquals(
+        textOf(lines(haystack, { ...range, reverse: true })),
+        splitLines(content).reverse(),
+      );
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+Deno.test("lines() backwards throws when the memory is released between lines", () => {
+  for (const before of [0, 1]) {
+    const haystack = encode("a\nb\nc");
+    const found = lines(haystack, { reverse: true });
+    for (let i = 0; i < before; i++) found.next();
+    structuredClone(haystack, { transfer: [haystack.buffer] });
+    assertThrows(() => found.next(), TypeError, "released");
+  }
 });
 
 Deno.test("lines() finds any newline among any bytes", () => {

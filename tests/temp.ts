@@ -32,6 +32,12 @@ export class TempDir implements Disposable {
     return path;
   }
 
+  /** Writes to the start of a file in place, which Windows allows while it is mapped. */
+  overwrite(path: string, text: string): void {
+    using file = Deno.openSync(path, { write: true });
+    file.writeSync(encode(text));
+  }
+
   /** A new file of `size` bytes that has no blocks. */
   sparseFile(size: number, name = "sparse"): string {
     const path = this.join(name);

@@ -32,6 +32,9 @@ const CASES: Record<string, (file: MmapFile) => unknown> = {
     return file.readAtSync(new Uint8Array(1), 0);
   },
   lines: (file) => Array.from(file.lines()).length,
+  text: (file) => file.text(SIZE - 200, 100),
+  copy: (file) => file.copy(SIZE - 200, 100),
+  textLines: (file) => Array.from(file.textLines()).length,
   chunks: (file) => {
     for (const chunk of file.chunks(1 << 20)) chunk.indexOf(255);
   },

@@ -1,0 +1,58 @@
+#!/usr/bin/env -S deno run --allow-read --allow-write --allow-net --allow-ffi
+/**
+ * Tells over HTTP which country an IPv4 address is in, from a table that others may replace.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { main, wholeNumber } from "./cli.ts";
+import { build, parseAddress, Table } from "./geoip_table.ts";
+
+const USAGE = `Usage: geoip.ts build CSV TABLE
+       geoip.ts serve [-p PORT] TABLE
+
+Builds a table from lines such as 1.2.3.0,1.2.3.255,CH that are sorted, and
+answers requests such as http://127.0.0.1:PORT/1.2.3.4 from it.
+
+  -p PORT  the port, by default any that is free`;
+
+/** What the table says of an address, if need be at a second try, with the table as it is by then. */
+function respond(table: Table, url: string): Response {
+  const address = parseAddress(new URL(url).pathname.slice(1));
+  if (Number.isNaN(address)) return new Response(null, { status: 400 });
+  for (let attempt = 0;; attempt++) {
+    try {
+      if (attempt > 0) table.load();
+      const country = table.find(address);
+      return new Response(country, { status: country ? 200 : 404 });
+    } catch {
+      if (attempt === 0) continue;
+      return new Response(null, {
+        status: 503,
+        headers: { "retry-after": "1" },
+      });
+    }
+  }
+}
+
+await main(USAGE, async () => {
+  const { values, positionals: [command, ...paths] } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: { port: { type: "string", short: "p", default: "0" } },
+  });
+  if (command === "build" && paths.length === 2) {
+    return build(paths[0], paths[1]);
+  }
+  if (command !== "serve" || paths.length !== 1) {
+    throw new Error("Cannot tell what to do; see --help");
+  }
+  const table = new Table(paths[0]);
+  const server = Deno.serve({
+    port: wholeNumber("-p", values.port),
+    hostname: "127.0.0.1",
+    onListen: ({ port }) => console.log(`http://127.0.0.1:${port}/`),
+  }, ({ url }) => respond(table, url));
+  await server.finished;
+});

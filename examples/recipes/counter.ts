@@ -1,0 +1,12 @@
+// Counts across processes: deno run --allow-read --allow-write --allow-ffi counter.ts FILE [TIMES]
+import { openSync } from "@mmapfile/mmapfile";
+
+const [path, times = "1"] = Deno.args;
+// An empty file is given its size, one that is there stays as it is.
+using file = openSync(path, { read: true, write: true, create: true, size: 8 });
+const counter = file.view(BigInt64Array, 0, 1);
+let count = 0n;
+for (let i = 0; i < Number(times); i++) {
+  count = Atomics.add(counter, 0, 1n) + 1n;
+}
+console.log(count);

@@ -1,0 +1,87 @@
+/**
+ * Ranges of a file: checked, and read whole into private memory.
+ *
+ * @module
+ */
+
+import { TruncatedError } from "./errors.ts";
+import type { ReaderAt, ReaderAtSync } from "./types.ts";
+
+/** What it takes to read a file at any place. All of it is public. */
+export interface Source extends ReaderAt, ReaderAtSync {
+  readonly name: string;
+  readonly size: number;
+}
+
+/**
+ * Throws unless `length` bytes from `offset` on are in the file.
+ *
+ * @throws {TypeError} If either is not a number.
+ * @throws {RangeError} If either is not a whole number, or the range goes past the end of the file.
+ */
+export function checkRange(
+  action: string,
+  { name, size }: Source,
+  offset: number,
+  length: number,
+): void {
+  checkBytes(action, name, "offset", offset);
+  if (offset > size) {
+    throw new RangeError(
+      `Cannot ${action} '${name}': byte ${offset} is past its end at ${size}`,
+    );
+  }
+  checkBytes(action, name, "length", length);
+  if (offset + length > size) {
+    throw new RangeError(
+      `Cannot ${action} '${name}': ${length} bytes from ${offset} on go past its end at ${size}`,
+    );
+  }
+}
+
+/**
+ * Fills `p` with the bytes from `offset` on, which are in the file.
+ *
+ * @throws {TruncatedError} If they no longer are.
+ */
+export function readFullySync(
+  file: Source,
+  p: Uint8Array,
+  offset: number,
+): void {
+  if (file.readAtSync(p, offset) !== p.length) {
+    throw truncatedError(file, offset + p.length);
+  }
+}
+
+/** As {@linkcode readFullySync}, off the event loop where the file does that. */
+export async function readFully(
+  file: Source,
+  p: Uint8Array,
+  offset: number,
+): Promise<void> {
+  if (await file.readAt(p, offset) !== p.length) {
+    throw truncatedError(file, offset + p.length);
+  }
+}
+
+function checkBytes(
+  action: string,
+  name: string,
+  what: string,
+  bytes: number,
+): void {
+  if (Number.isSafeInteger(bytes) && bytes >= 0) return;
+  const message =
+    `Cannot ${action} '${name}': ${what} ${bytes} is not a whole number of bytes, 0 or more`;
+  throw typeof bytes === "number"
+    ? new RangeError(message)
+    : new TypeError(message);
+}
+
+/** The file has become shorter by a `truncate` of its own since the range was checked. */
+function truncatedError({ name, size }: Source, end: number): Error {
+  return new TruncatedError(
+    `Cannot read '${name}': it was truncated to ${size} bytes before byte ${end} was read`,
+  );
+}

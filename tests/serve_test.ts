@@ -1,0 +1,301 @@
+/** examples/serve.ts answers as RFC 9110 has it, request by request, and never sends bytes that the file has not. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { NOT_CUT } from "./backend.ts";
+import { commandOf } from "./child.ts";
+import { isEmulated, isWindows, NO_LINKS, unless } from "./reason.ts";
+import { encode, equal, pattern, TempDir } from "./temp.ts";
+
+const EXAMPLE = new URL("../examples/serve.ts", import.meta.url);
+const SIZE = 3_000_000;
+
+/** The server over a directory, until the end of the block. */
+class Server implements AsyncDisposable {
+  readonly dir = new TempDir();
+  readonly #child: Deno.ChildProcess;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  url = "";
+
+  constructor() {
+    const permissions = ["--allow-read", "--allow-net", "--allow-ffi"];
+    const [program, args] = commandOf(
+      [
+        "run",
+        "--no-check",
+        ...permissions,
+        fromFileUrl(EXAMPLE),
+        this.dir.path,
+      ],
+    );
+    this.#child = new Deno.Command(program, {
+      args,
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#output = this.#child.stdout
+      .pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  async listen(): Promise<this> {
+    while (!this.url.endsWith("\n")) {
+      this.url += (await this.#output.read()).value!;
+    }
+    this.url = this.url.trim();
+    return this;
+  }
+
+  async fetch(
+    path: string,
+    headers: Record<string, string | undefined> = {},
+    method = "GET",
+  ) {
+    const given = Object.entries(headers)
+      .filter((header): header is [string, string] => header[1] !== undefined);
+    const response = await fetch(this.url + path, { method, headers: given });
+    return { response, body: await response.bytes() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#output.cancel();
+    await this.#child.status;
+    this.dir[Symbol.dispose]();
+  }
+}
+
+function test(
+  name: string,
+  fn: (server: Server) => Promise<void>,
+  reason: string | false = false,
+): void {
+  Deno.test({
+    ...unless(isEmulated && "a server takes seconds to start" || reason, name),
+    fn: async () => {
+      await using server = await new Server().listen();
+      await fn(server);
+    },
+  });
+}
+
+/** A Range header, and the first and last byte of each range that answers it: `null` where it is to be ignored. */
+const RANGES: [string | undefined, [number, number][] | null][] = [
+  [undefined, null],
+  ["bytes=0-0", [[0, 0]]],
+  ["bytes=0-99", [[0, 99]]],
+  ["bytes=100-", [[100, SIZE - 1]]],
+  ["bytes=-100", [[SIZE - 100, SIZE - 1]]],
+  [`bytes=-${SIZE * 2}`, [[0, SIZE - 1]]],
+  [`bytes=${SIZE - 1}-${SIZE + 5}`, [[SIZE - 1, SIZE - 1]]],
+  ["BYTES=1-2", [[1, 2]]],
+  ["bytes=0-9,20-29,-5", [[0, 9], [20, 29], [SIZE - 5, SIZE - 1]]],
+  ["bytes= 5-6 , 1-2", [[5, 6], [1, 2]]],
+  [`bytes=0-1,${SIZE}-`, [[0, 1]]],
+  // None can be satisfied.
+  [`bytes=${SIZE}-`, []],
+  [`bytes=${SIZE}-${SIZE + 1},${SIZE + 9}-`, []],
+  ["bytes=-0", []],
+  // Not ranges: to be ignored.
+  ["bytes=2-1", null],
+  ["bytes=-", null],
+  ["bytes=a-b", null],
+  ["bytes=0-1,x", null],
+  ["bytes=", null],
+  ["lines=0-1", null],
+  ["0-1", null],
+  // May be ignored: more bytes than there are.
+  ["bytes=0-,0-,0-", null],
+  [`bytes=${Array(30).fill("0-1").join()}`, null],
+];
+
+/** The parts of a multipart body: RFC 2046, by hand. */
+function partsOf(
+  body: Uint8Array,
+  type: string,
+): { range: string; bytes: Uint8Array }[] {
+  const boundary = /^multipart\/byteranges; boundary=(\S+)$/.exec(type)![1];
+  const text = Array.from(body, (byte) => String.fromCharCode(byte)).join("");
+  const [preamble, ...parts] = text.split(`\r\n--${boundary}`);
+  assertEquals(preamble, "");
+  assertEquals(parts.pop(), "--\r\n");
+  return parts.map((part) => {
+    const [, head, content] = /^\r\n(.*?)\r\n\r\n(.*)$/s.exec(part)!;
+    const headers = new Headers(
+      head.split("\r\n").map((line) => line.split(": ") as [string, string]),
+    );
+    assertEquals(headers.get("content-type"), "application/octet-stream");
+    const bytes = Uint8Array.from(content, (char) => char.charCodeAt(0));
+    return { range: headers.get("content-range")!, bytes };
+  });
+}
+
+test("serve.ts answers ranges and conditions as RFC 9110 has them", async (server) => {
+  const bytes = pattern(SIZE);
+  server.dir.file(bytes, "data.bin");
+  const { response } = await server.fetch("data.bin", {}, "HEAD");
+  const etag = response.headers.get("etag")!;
+  assert(/^"[^"]+"$/.test(etag), etag);
+
+  // Section 13.2.2: If-Match first, then If-None-Match, then If-Range and Range.
+  const conditions: Record<string, string | undefined>[] = [
+    {},
+    { "if-match": etag },
+    { "if-match": '"other"' },
+    { "if-none-match": `"other", W/${etag}` },
+    { "if-none-match": '"other"' },
+    { "if-range": etag },
+    { "if-range": '"other"' },
+    { "if-range": "Thu, 01 Jan 1970 00:00:00 GMT" },
+    { "if-match": "*", "if-none-match": "*" },
+  ];
+  for (const condition of conditions) {
+    // Most of the headers need be tried with but one of the conditions.
+    const tried = Object.keys(condition).length === 0
+      ? RANGES
+      : RANGES.filter((_, k) => k % 4 === 1 || k === 0);
+    for (const [range, expected] of tried) {
+      for (const method of ["GET", "HEAD"]) {
+        const headers = { ...condition, range };
+        const { response, body } = await server.fetch(
+          "data.bin",
+          headers,
+          method,
+        );
+        const what = JSON.stringify({ method, ...headers });
+        const ifRange = condition["if-range"];
+        const ranges =
+          method === "HEAD" || ifRange !== undefined && ifRange !== etag
+            ? null
+            : expected;
+        const status = condition["if-match"] === '"other"'
+          ? 412
+          : condition["if-none-match"]?.match(/W\/|\*/)
+          ? 304
+          : ranges === null
+          ? 200
+          : ranges.length === 0
+          ? 416
+          : 206;
+        assertEquals(response.status, status, what);
+        const { headers: answered } = response;
+        assertEquals(answered.get("etag"), etag, what);
+        assertEquals(answered.get("accept-ranges"), "bytes", what);
+        const contentRange = answered.get("content-range");
+        if (status === 416) assertEquals(contentRange, `bytes */${SIZE}`, what);
+        if (status === 200) {
+          assertEquals(answered.get("content-length"), `${SIZE}`, what);
+          assertEquals(contentRange, null, what);
+          assert(method === "HEAD" || equal(body, bytes), what);
+        }
+        if (status !== 206) {
+          assert(status === 200 && method === "GET" || body.length === 0, what);
+          continue;
+        }
+        assertEquals(answered.get("content-length"), `${body.length}`, what);
+        const type = answered.get("content-type")!;
+        const parts = ranges!.length === 1
+          ? [{ range: contentRange, bytes: body }]
+          : partsOf(body, type);
+        assertEquals(parts.length, ranges!.length, what);
+        for (const [k, [first, last]] of ranges!.entries()) {
+          assertEquals(parts[k].range, `bytes ${first}-${last}/${SIZE}`, what);
+          assert(equal(parts[k].bytes, bytes.subarray(first, last + 1)), what);
+        }
+      }
+    }
+  }
+});
+
+test(
+  "serve.ts serves files below its directory, and nothing else",
+  async (server) => {
+    const { dir } = server;
+    dir.file("page", "index.html");
+    dir.file("", "empty.txt");
+    dir.file("text", "with space+é.json");
+    Deno.mkdirSync(dir.join("folder"));
+    const statuses: Record<string, number> = {
+      "": 200,
+      "index.html": 200,
+      "empty.txt": 200,
+      "with%20space+%C3%A9.json": 200,
+      "missing": 404,
+      "folder": 404,
+      "folder/": 404,
+      "index.html/": 404,
+      "%00": 400,
+      "%zz": 400,
+      "..%2f..%2fetc%2fpasswd": 404,
+      "%2e%2e/%2e%2e/etc/passwd": 404,
+    };
+    for (const [path, status] of Object.entries(statuses)) {
+      assertEquals((await server.fetch(path)).response.status, status, path);
+    }
+    const { response, body } = await server.fetch("");
+    assertEquals(
+      response.headers.get("content-type"),
+      "text/html; charset=utf-8",
+    );
+    assertEquals(body, encode("page"));
+    const empty = await server.fetch("empty.txt", { range: "bytes=0-" });
+    assertEquals(empty.response.headers.get("content-range"), "bytes */0");
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+      const { response } = await server.fetch("", {}, method);
+      assertEquals(response.status, 405);
+      assertEquals(response.headers.get("allow"), "GET, HEAD");
+    }
+  },
+  isWindows && "Windows has other names of files",
+);
+
+test("serve.ts follows no link out of its directory", async (server) => {
+  using outside = new TempDir();
+  Deno.symlinkSync(outside.file("secret"), server.dir.join("link"));
+  assertEquals((await server.fetch("link")).response.status, 404);
+}, NO_LINKS);
+
+test(
+  "serve.ts serves what has replaced a file, and finishes what it had begun",
+  async (server) => {
+    const { dir } = server;
+    const size = 64 << 20;
+    const [old, next] = [pattern(size), pattern(1000, 7)];
+    const path = dir.file(old);
+    const response = await fetch(server.url + "data");
+    const reader = response.body!.getReader();
+    let received = (await reader.read()).value!.length;
+    Deno.renameSync(dir.file(next, "next"), path);
+    assert(equal((await server.fetch("data")).body, next));
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      assert(equal(value, old.subarray(received, received + value.length)));
+      received += value.length;
+    }
+    assertEquals(received, size);
+    // In place, with the same size.
+    Deno.writeFileSync(path, pattern(1000, 8));
+    assert(equal((await server.fetch("data")).body, pattern(1000, 8)));
+  },
+  isWindows && "Windows lets nobody replace an open file",
+);
+
+test(
+  "serve.ts breaks off a body whose file is truncated, and goes on serving",
+  async (server) => {
+    const path = server.dir.file(64 << 20);
+    const response = await fetch(server.url + "data");
+    const reader = response.body!.getReader();
+    await reader.read();
+    Deno.truncateSync(path, 10);
+    await assertRejects(async () => {
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        assert(!value.includes(0), "zeros in place of the file's bytes");
+      }
+    }, TypeError);
+    assert(equal((await server.fetch("data")).body, pattern(10)));
+  },
+  NOT_CUT,
+);
