@@ -33,6 +33,21 @@ export const setBytes: (
   offset?: number,
 ) => void = uncurryThis(prototype.set);
 
+const isResizable: (buffer: ArrayBuffer) => boolean = uncurryThis(
+  getterOf("resizable", ArrayBuffer.prototype),
+);
+const isGrowable: (buffer: SharedArrayBuffer) => boolean = uncurryThis(
+  getterOf("growable", SharedArrayBuffer.prototype),
+);
+
+/** Whether the buffer under an array can change its length: Deno passes no such memory to another thread. */
+export function isOfAnyLength(array: Uint8Array): boolean {
+  const buffer = bufferOf(array);
+  return buffer instanceof ArrayBuffer
+    ? isResizable(buffer)
+    : isGrowable(buffer);
+}
+
 const dataViewBuffer: (view: DataView) => ArrayBufferLike = uncurryThis(
   getterOf("buffer", DataView.prototype),
 );

@@ -310,9 +310,24 @@ export class PlainPages implements Pages {
     if (this.#isHandedOut) {
       unreachable.unregister(this);
       keepFromReuse(this.address, this.length);
-    } else libc().munmap(this.address, BigInt(this.length));
+    } else unmap(this.address, this.length, this.#source.name);
   }
 }
+
+function unmap(address: bigint, length: number, name: string): void {
+  const { munmap } = libc();
+  for (const page of [1, ...HUGE_PAGES]) {
+    const bytes = BigInt(Math.ceil(length / page) * page);
+    if (munmap(address, bytes) === 0) return;
+  }
+  throw lastError("unmap", name, "munmap");
+}
+
+/**
+ * Of a file on hugetlbfs munmap(2) takes whole huge pages only (EINVAL), where mmap(2) has rounded the
+ * length up by itself: 2 MiB and 1 GiB on x86-64 and arm64.
+ */
+const HUGE_PAGES = [2 << 20, 1 << 30];
 
 /** Memory that the engine does not own, and of which every buffer has been garbage-collected. */
 const unreachable = new FinalizationRegistry<

@@ -19,6 +19,7 @@ import {
   bufferOf,
   byteLengthOf,
   copyOf,
+  isOfAnyLength,
   isUint8Array,
   plainView,
   setBytes,
@@ -2296,7 +2297,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** A large read that leaves time to the event loop, and goes on when the file is closed. */
   async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
     const { readAsync } = this.#mapping;
-    if (readAsync === undefined || this.#access.copyOnWrite) {
+    if (
+      readAsync === undefined || this.#access.copyOnWrite || isOfAnyLength(p)
+    ) {
       return await this.#readInPieces(p, position);
     }
     if (!this.#closed) this.#checkReadable("read");
@@ -2351,7 +2354,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (!this.#closed) this.#checkWritable("write");
     if (
       append || copyOnWrite || !this.#mapping.sharesPages ||
-      writeAsync === undefined
+      writeAsync === undefined || isOfAnyLength(bytes)
     ) {
       return await this.#inPieces(
         bytes,
@@ -2383,7 +2386,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async #appendLarge(bytes: Uint8Array): Promise<number> {
     const { appendAsync } = this.#mapping;
     if (!this.#closed) this.#checkWritable("write");
-    if (appendAsync === undefined) {
+    if (appendAsync === undefined || isOfAnyLength(bytes)) {
       return await this.#inPieces(bytes, (piece) => {
         if (this.#closed) this.#mapping.append(piece);
         else this.#append(piece);
