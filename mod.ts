@@ -82,6 +82,8 @@ export type {
   ReaderSync,
   Seeker,
   SeekerSync,
+  WaitOptions,
+  WaitResult,
   Writer,
   WriterAt,
   WriterAtSync,

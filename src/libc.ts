@@ -1,8 +1,9 @@
 /**
  * The C library: its functions, the constants that differ by system, and errno.
  *
- * Loaded once per isolate, on first use. No variadic function is declared: on
- * Apple arm64 variadic arguments travel on the stack and FFI passes them in registers.
+ * Loaded once per isolate, on first use. No variadic function is called on Apple
+ * arm64: there variadic arguments travel on the stack and FFI passes them in registers.
+ * Linux passes those of `syscall` in registers on both architectures.
  *
  * @module
  */
@@ -26,10 +27,15 @@ interface Constants {
   readonly fsyncWritesMemory: boolean;
   /** Whether read(2), write(2) and mappings share one page cache. */
   readonly unifiedCache: boolean;
+  /** Number of the system call futex(2). */
+  readonly SYS_futex: number;
+  /** Number of the system call futex_waitv(2), of Linux 5.16. */
+  readonly SYS_futex_waitv: number;
 }
 
 const CONSTANTS: Record<string, Constants> = {
-  // Linux: include/uapi/asm-generic/mman-common.h and mman.h; the same on x86-64 and arm64.
+  // Linux: include/uapi/asm-generic/mman-common.h and mman.h; the same on x86-64 and arm64. System
+  // calls: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64).
   linux: {
     library: ["libc.so.6", "libc.so"],
     errnoLocation: "__errno_location",
@@ -40,6 +46,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: true,
     fsyncWritesMemory: true,
     unifiedCache: true,
+    SYS_futex: Deno.build.arch === "x86_64" ? 202 : 98,
+    SYS_futex_waitv: 449,
   },
   // macOS: xnu bsd/sys/mman.h; <sys/errno.h>.
   darwin: {
@@ -52,6 +60,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
   // FreeBSD: sys/sys/mman.h; MAP_NORESERVE was removed in FreeBSD 11.
   freebsd: {
@@ -64,6 +74,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: true,
     fsyncWritesMemory: false,
     unifiedCache: true,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
   // NetBSD: sys/sys/mman.h.
   netbsd: {
@@ -76,6 +88,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
   // OpenBSD: sys/sys/mman.h.
   openbsd: {
@@ -88,6 +102,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: false,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
 };
 
@@ -100,6 +116,7 @@ export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
+export const MAP_FIXED = 0x10;
 export const MAP_FAILED = 0xffff_ffff_ffff_ffffn; // (void *) -1
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
@@ -111,6 +128,18 @@ export const MADV_NORMAL = 0;
 export const MADV_RANDOM = 1;
 export const MADV_SEQUENTIAL = 2;
 export const MADV_WILLNEED = 3;
+
+// Linux alone: include/uapi/linux/futex.h and time.h.
+export const FUTEX_WAKE = 1;
+export const FUTEX_PRIVATE_FLAG = 128;
+export const FUTEX2_SIZE_U32 = 2;
+export const FUTEX2_PRIVATE = 128;
+export const CLOCK_MONOTONIC = 1;
+
+// macOS alone: <os/os_sync_wait_on_address.h> and <os/clock.h>, of macOS 14.4.
+export const OS_SYNC_WAIT_ON_ADDRESS_SHARED = 1;
+export const OS_SYNC_WAKE_BY_ADDRESS_SHARED = 1;
+export const OS_CLOCK_MACH_ABSOLUTE_TIME = 32;
 
 const SYMBOLS = {
   // int *__errno_location(void);
@@ -148,6 +177,8 @@ const SYMBOLS = {
   },
   // off_t lseek(int fd, off_t offset, int whence);
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
   // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
   // ssize_t write(int fd, const void *buf, size_t count);
@@ -207,6 +238,50 @@ const SYMBOLS = {
   // Linux: int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);
   sigaction: {
     parameters: ["i32", "buffer", "buffer"],
+    result: "i32",
+    optional: true,
+  },
+  // Linux: int clock_gettime(clockid_t clockid, struct timespec *tp);
+  clock_gettime: {
+    parameters: ["i32", "buffer"],
+    result: "i32",
+    optional: true,
+  },
+  // Linux: long syscall(SYS_futex, uint32_t *uaddr, int futex_op, uint32_t val);
+  futex: {
+    name: "syscall",
+    parameters: ["i64", "usize", "i64", "i64"],
+    result: "i64",
+    optional: true,
+  },
+  // Linux: long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes,
+  // unsigned int flags, struct timespec *timeout, clockid_t clockid);
+  futex_waitv: {
+    name: "syscall",
+    parameters: ["i64", "buffer", "i64", "i64", "buffer", "i64"],
+    result: "i64",
+    optional: true,
+  },
+  futex_waitvAsync: {
+    name: "syscall",
+    parameters: ["i64", "buffer", "i64", "i64", "buffer", "i64"],
+    result: "i64",
+    optional: true,
+    nonblocking: true,
+  },
+  // macOS 14.4: int os_sync_wait_on_address_with_timeout(void *addr, uint64_t value, size_t size,
+  // os_sync_wait_on_address_flags_t flags, os_clockid_t clockid, uint64_t timeout_ns);
+  os_sync_wait_on_address_with_timeoutAsync: {
+    name: "os_sync_wait_on_address_with_timeout",
+    parameters: ["usize", "u64", "usize", "u32", "u32", "u64"],
+    result: "i32",
+    optional: true,
+    nonblocking: true,
+  },
+  // macOS 14.4: int os_sync_wake_by_address_all(void *addr, size_t size,
+  // os_sync_wake_by_address_flags_t flags);
+  os_sync_wake_by_address_all: {
+    parameters: ["usize", "usize", "u32"],
     result: "i32",
     optional: true,
   },

@@ -261,6 +261,18 @@ class PosixMapping implements Mapping {
     libc().madvise(address, bytes, ADVICE[advice]);
   }
 
+  get fd(): number {
+    return this.#fd;
+  }
+
+  loadInt32(position: number): number | undefined {
+    // Not from memory, which faults when others truncate the file.
+    const at = BigInt(this.#options.offset + position);
+    const read = libc().pread(this.#fd, WORD, 4n, at);
+    if (read === 4n) return WORD[0];
+    if (read < 0n) throw lastError("wait on", this.#options.name, "pread");
+  }
+
   /** A buffer over the first `length` bytes of what is leased. From now on who has it has the memory. */
   #wrap(lease: Lease, length: number): ArrayBuffer {
     const buffer = length === 0 ? new ArrayBuffer(0) : Deno.UnsafePointerView
@@ -361,6 +373,7 @@ const E = osConstants.errno;
 const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
 const NOTHING = new Uint8Array(0);
+const WORD = new Int32Array(1);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;
