@@ -250,22 +250,22 @@ const SYMBOLS = {
   // Linux: long syscall(SYS_futex, uint32_t *uaddr, int futex_op, uint32_t val);
   futex: {
     name: "syscall",
-    parameters: ["i64", "usize", "i64", "i64"],
-    result: "i64",
+    parameters: ["i32", "usize", "i32", "i32"],
+    result: "i32",
     optional: true,
   },
   // Linux: long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes,
   // unsigned int flags, struct timespec *timeout, clockid_t clockid);
   futex_waitv: {
     name: "syscall",
-    parameters: ["i64", "buffer", "i64", "i64", "buffer", "i64"],
-    result: "i64",
+    parameters: ["i32", "buffer", "u32", "u32", "buffer", "i32"],
+    result: "i32",
     optional: true,
   },
   futex_waitvAsync: {
     name: "syscall",
-    parameters: ["i64", "buffer", "i64", "i64", "buffer", "i64"],
-    result: "i64",
+    parameters: ["i32", "buffer", "u32", "u32", "buffer", "i32"],
+    result: "i32",
     optional: true,
     nonblocking: true,
   },

@@ -208,8 +208,10 @@ class Waits {
   }
 
   notify(id: string, position: number, fd: number | undefined): void {
-    const word = this.#words.get(keyOf(id, position));
-    for (const wait of word?.waits ?? []) this.#resolve(word!, wait, "ok");
+    if (this.#words.size > 0) {
+      const word = this.#words.get(keyOf(id, position));
+      for (const wait of word?.waits ?? []) this.#resolve(word!, wait, "ok");
+    }
     const page = kernel()?.pages.map(id, position, fd!);
     if (page !== undefined) kernel()!.wake(addressOf(page, position));
   }
@@ -377,10 +379,7 @@ interface Kernel {
   /** Words of one sleep. */
   readonly maxWords: number;
   readonly pages: Pages;
-  /**
-   * Sleeps while all words are as expected; returns the number of the one that was notified, if that is
-   * known to have ended it.
-   */
+  /** Sleeps while all words are as expected; returns the number of a word that is known to be notified, or less than 0. */
   sleep(words: readonly Sleeper[], ms: number): Promise<number>;
   /** Ends the sleep under way. */
   interrupt(): void;
@@ -392,8 +391,6 @@ interface Sleeper {
   readonly address: bigint;
   readonly expected: number;
 }
-
-const UNKNOWN = -1;
 
 let chosen: Kernel | null | undefined;
 
@@ -414,9 +411,8 @@ function linux(): Kernel | null {
   const calls = libcOf("linux");
   if (calls === null) return null;
   const { futex, futex_waitv, futex_waitvAsync, clock_gettime } = calls;
-  const SYS_futex = BigInt(platform!.SYS_futex);
-  const SYS_futex_waitv = BigInt(platform!.SYS_futex_waitv);
-  const EVERYBODY = 0x7fff_ffffn;
+  const { SYS_futex, SYS_futex_waitv } = platform!;
+  const ALL = 0x7fff_ffff;
   /** The word by which a sleep is interrupted. */
   const own = new Int32Array(new ArrayBuffer(4));
   const ownAddress = Deno.UnsafePointer.value(Deno.UnsafePointer.of(own));
@@ -424,7 +420,7 @@ function linux(): Kernel | null {
   const waiters = new BigUint64Array(3 * (1 + MAX_WORDS));
   const timespec = new BigInt64Array(2);
 
-  function prepare(words: readonly Sleeper[], ms: number): bigint {
+  function prepare(words: readonly Sleeper[], ms: number): void {
     const flags = BigInt(FUTEX2_SIZE_U32 | FUTEX2_PRIVATE);
     waiters.set([BigInt(own[0]), ownAddress, flags]);
     words.forEach(({ address, expected }, i) => {
@@ -435,47 +431,36 @@ function linux(): Kernel | null {
     const end = timespec[1] + BigInt(Math.ceil(1e6 * ms));
     timespec[0] += end / 1_000_000_000n;
     timespec[1] = end % 1_000_000_000n;
-    return BigInt(1 + words.length);
   }
 
-  // Linux 5.16 and newer have the call, and sandboxes may refuse it: another reason than EAGAIN, which
-  // says that the word is not as expected.
+  // Before Linux 5.16 there is not the call, and a sandbox may refuse it. Where it works it refuses a word
+  // that is not as expected.
   prepare([], 0);
-  waiters[0] = 1n;
-  const clock = BigInt(CLOCK_MONOTONIC);
-  const EAGAIN = osConstants.errno.EAGAIN;
-  const result = futex_waitv!(
-    SYS_futex_waitv,
-    waiters,
-    1n,
-    0n,
-    timespec,
-    clock,
-  );
-  if (result !== -1n || errno() !== EAGAIN) return null;
+  waiters[0]++;
+  const args = [0, timespec, CLOCK_MONOTONIC] as const;
+  if (
+    futex_waitv!(SYS_futex_waitv, waiters, 1, ...args) !== -1 ||
+    errno() !== osConstants.errno.EAGAIN
+  ) return null;
 
   return {
     maxWords: MAX_WORDS,
     pages: new Pages(MAX_WORDS + 1),
     async sleep(words, ms) {
-      const count = prepare(words, ms);
-      const woken = await futex_waitvAsync!(
+      prepare(words, ms);
+      const count = 1 + words.length;
+      return await futex_waitvAsync!(
         SYS_futex_waitv,
         waiters,
         count,
-        0n,
-        timespec,
-        clock,
-      );
-      return woken > 0n ? Number(woken) - 1 : UNKNOWN;
+        ...args,
+      ) - 1;
     },
     interrupt() {
       own[0]++;
-      const op = BigInt(FUTEX_WAKE | FUTEX_PRIVATE_FLAG);
-      futex!(SYS_futex, ownAddress, op, 1n);
+      futex!(SYS_futex, ownAddress, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
     },
-    wake: (address) =>
-      void futex!(SYS_futex, address, BigInt(FUTEX_WAKE), EVERYBODY),
+    wake: (address) => void futex!(SYS_futex, address, FUTEX_WAKE, ALL),
   };
 }
 
@@ -504,7 +489,7 @@ function darwin(): Kernel | null {
         OS_CLOCK_MACH_ABSOLUTE_TIME,
         ns,
       );
-      return UNKNOWN;
+      return -1;
     },
     // It takes one word. So others that sleep on it are woken too, look, and sleep again.
     interrupt: () => wakeAll(asleep),
