@@ -31,8 +31,10 @@ import {
 import type { FileOps, Mapping } from "./mapping.ts";
 import type { WaitOptions, WaitResult } from "./types.ts";
 
-/** Milliseconds of the longest sleep in the kernel, after which the process may exit. */
+/** Milliseconds of the longest sleep in the kernel: until what nobody notifies is seen, a truncation for one. */
 const SLEEP_MS = 250;
+/** Milliseconds for which a new wait keeps the process from exiting. */
+const HOLD_MS = 1000;
 
 /** Polls that find nothing until the pause between two of them is a millisecond longer. */
 const POLLS = 16;
@@ -130,9 +132,9 @@ export class FileWaits {
     );
   }
 
-  /** Has the waits look at their words, since the file may have been truncated. */
+  /** Looks at the words that are waited on: the file may have been truncated. */
   look(): void {
-    waits.interrupt();
+    waits.look();
   }
 
   /** Rejects the waits and lets go of the file. */
@@ -189,8 +191,8 @@ class Waits {
   #idlePolls = 0;
   /** Whether a wait has ended since the last sleep. */
   #hasEnded = false;
-  /** When the process could last exit. */
-  #lastFree = 0;
+  /** When the last wait began, or the process could last exit. */
+  #heldSince = 0;
 
   add(wait: Wait, id: string, position: number): Word {
     const key = keyOf(id, position);
@@ -202,6 +204,7 @@ class Waits {
     word.waits.add(wait);
     this.#nextDeadline = Math.min(this.#nextDeadline, wait.deadline);
     this.#idlePolls = 0;
+    this.#heldSince = wait.start;
     if (this.#isRunning) this.interrupt();
     else this.#run();
     return word;
@@ -238,7 +241,6 @@ class Waits {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    this.#lastFree = performance.now();
     let isIdle = false;
     while (this.#words.size > 0) {
       if (this.#hasEnded) {
@@ -249,13 +251,13 @@ class Waits {
         await this.#pause(1);
         isIdle = false;
       } else isIdle = await this.#sleep();
-      this.#look();
+      this.look();
     }
     this.#isRunning = false;
   }
 
   /** Ends the waits whose word has changed or whose time is over. */
-  #look(): void {
+  look(): void {
     const now = performance.now();
     this.#nextDeadline = Infinity;
     for (const word of this.#words.values()) {
@@ -334,8 +336,8 @@ class Waits {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       const now = performance.now();
-      if (isLoading || now - this.#lastFree < SLEEP_MS) return;
-      this.#lastFree = now;
+      if (isLoading || now - this.#heldSince < HOLD_MS) return;
+      this.#heldSince = now;
       Deno.unrefTimer(timer);
     });
   }
