@@ -15,34 +15,36 @@ import { main, wholeNumber } from "./cli.ts";
 const USAGE = `Usage: ring.ts receive FILE
        ring.ts send FILE [COUNT]
 
-Sends messages of 64 bytes, by default 1,000,000, to another process. Start the receiver
-first: it makes the file, and deletes it at the end, at Ctrl-C too. Both print messages a second.`;
+Sends messages of 64 bytes, by default 1,000,000, to another process. Both print messages a second.
+Start the receiver first: it makes the file, and deletes it at the end, at Ctrl-C too.`;
 
 const LINE = 16;
 const [COUNT, SENT, RECEIVED, RING] = [0, LINE, 2 * LINE, 3 * LINE];
-/** Beside each counter: whether the other side sleeps until it changes. */
-const ASLEEP = 1;
+/** Beside each counter: the value at which the other side last began to sleep. */
+const AWAITED = 1;
+let woken = -1;
 /** Messages that the ring holds, a power of 2; looks at a counter until its reader sleeps. */
 const [ROOM, SPINS] = [1 << 12, 20_000];
 const SIZE = 4 * (RING + ROOM * LINE);
 
-/** Waits until a counter is no longer what it was; returns what it is then. */
-async function change(file: MmapFile, at: number, was: number) {
+/** Waits until a counter is not what it was; returns what it is then. */
+async function next(file: MmapFile, at: number, was: number) {
   const words = file.view(Int32Array);
   for (let spins = 0; Atomics.load(words, at) === was; spins++) {
     if (spins < SPINS) continue;
-    Atomics.store(words, at + ASLEEP, 1);
+    Atomics.store(words, at + AWAITED, was);
     await file.wait(4 * at, was);
   }
   return Atomics.load(words, at);
 }
 
-/** Sets a counter, after all that was written before, and wakes the other side if it sleeps. */
+/** Sets a counter, after all that was written before, and wakes the other side if it sleeps since an earlier value. */
 function set(file: MmapFile, words: Int32Array, at: number, value: number) {
   Atomics.store(words, at, value);
-  if (Atomics.load(words, at + ASLEEP) === 0) return;
-  Atomics.store(words, at + ASLEEP, 0);
+  const awaited = Atomics.load(words, at + AWAITED);
+  if (awaited === value || awaited === woken) return;
   file.notify(4 * at);
+  woken = awaited;
 }
 
 async function send(file: MmapFile, count: number): Promise<void> {
@@ -54,24 +56,22 @@ async function send(file: MmapFile, count: number): Promise<void> {
   const start = performance.now();
   let received = 0;
   for (let sent = 0; sent < count; sent++) {
-    if (sent - received === ROOM) {
-      received = await change(file, RECEIVED, received);
-    }
+    const isFull = sent - received === ROOM;
+    if (isFull) received = await next(file, RECEIVED, received);
     const at = RING + sent % ROOM * LINE;
     for (let i = 0; i < LINE; i++) words[at + i] = sent ^ i;
     set(file, words, SENT, sent + 1);
   }
-  while (received < count) received = await change(file, RECEIVED, received);
+  while (received < count) received = await next(file, RECEIVED, received);
   report("sent", count, start);
 }
 
 async function receive(file: MmapFile): Promise<void> {
   const words = file.view(Int32Array);
   console.log("waiting for a sender");
-  const count = await change(file, COUNT, 0);
-  const start = performance.now();
+  const count = await next(file, COUNT, 0), start = performance.now();
   for (let sent = 0, received = 0; received < count; received++) {
-    if (sent === received) sent = await change(file, SENT, sent);
+    if (sent === received) sent = await next(file, SENT, sent);
     const at = RING + received % ROOM * LINE;
     for (let i = 0; i < LINE; i++) {
       if (words[at + i] !== (received ^ i)) {
