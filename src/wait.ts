@@ -45,10 +45,10 @@ const LONGEST_PAUSE_MS = 2;
 const SPIN_MS = 0.06;
 /** Milliseconds of a wait that might have ended while it spun, had the other side done so too. */
 const SHORT_WAIT_MS = 0.3;
-/** How often in a row spinning may be in vain until waits sleep at once. */
-const SPIN_ATTEMPTS = 4;
-
-const MAY_SPIN = navigator.hardwareConcurrency > 1;
+/** Short waits after which a wait spins, if before it was in vain. */
+const SHORT_WAITS_PER_SPIN = 8;
+/** Spins in vain after which waits sleep at once, if before they were not. */
+const VAIN_SPINS = 8;
 
 /**
  * Whether the main module is still being evaluated. A wait may be what its top-level await is for, and
@@ -93,7 +93,11 @@ export class FileWaits {
     expected |= 0;
     if (this.load(position) !== expected) return now("not-equal");
     if (deadline <= start) return now("timed-out");
-    if (this.#spin(position, expected)) return now("ok");
+    if (spinning.pays()) {
+      const hasChanged = this.#spin(position, expected);
+      spinning.ended(hasChanged);
+      if (hasChanged) return now("ok");
+    }
     return await new Promise((resolve, reject) => {
       const wait: Wait = {
         file: this,
@@ -142,18 +146,39 @@ export class FileWaits {
     waits.close(this, this.#id, error);
   }
 
+  /** Looks at the word for as long as it takes to wake this thread; returns whether it has changed. */
   #spin(position: number, expected: number): boolean {
-    if (waits.spinAttempts === 0) return false;
     const end = performance.now() + SPIN_MS;
     while (performance.now() < end) {
-      if (this.load(position) === expected) continue;
-      waits.spinAttempts = SPIN_ATTEMPTS;
-      return true;
+      if (this.load(position) !== expected) return true;
     }
-    waits.spinAttempts--;
     return false;
   }
 }
+
+/** Whether it is worth to spin: while the other side is quick, and has a processor of its own. */
+class Spinning {
+  /** Rises with each short wait and each spin that was of use, falls with one in vain. */
+  #credit = 0;
+  readonly #mayPay = navigator.hardwareConcurrency > 1;
+
+  pays(): boolean {
+    return this.#credit >= SHORT_WAITS_PER_SPIN;
+  }
+
+  ended(hasChanged: boolean): void {
+    const most = VAIN_SPINS * SHORT_WAITS_PER_SPIN;
+    const change = hasChanged ? SHORT_WAITS_PER_SPIN : -SHORT_WAITS_PER_SPIN;
+    this.#credit = Math.min(this.#credit + change, most);
+  }
+
+  slept(ms: number): void {
+    const isShort = ms < SHORT_WAIT_MS;
+    if (this.#mayPay && isShort && !this.pays()) this.#credit++;
+  }
+}
+
+const spinning = new Spinning();
 
 interface Wait {
   readonly file: FileWaits;
@@ -179,9 +204,6 @@ interface Word {
 
 /** All waits of this isolate. */
 class Waits {
-  /** How often spinning may still be in vain: not 0 while waits are short. */
-  spinAttempts = 0;
-
   readonly #words = new Map<string, Word>();
   #nextDeadline = Infinity;
   #isRunning = false;
@@ -241,7 +263,7 @@ class Waits {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    let isIdle = false;
+    let isIdle = this.#hasEnded = false;
     while (this.#words.size > 0) {
       if (this.#hasEnded) {
         // What has ended may begin again: the next sleep is for those waits too.
@@ -344,10 +366,7 @@ class Waits {
 
   #resolve(word: Word, wait: Wait, result: WaitResult): void {
     if (!this.#remove(word, wait)) return;
-    const ms = performance.now() - wait.start;
-    if (MAY_SPIN && result === "ok" && ms < SHORT_WAIT_MS) {
-      this.spinAttempts = SPIN_ATTEMPTS;
-    }
+    if (result === "ok") spinning.slept(performance.now() - wait.start);
     wait.resolve(result);
   }
 

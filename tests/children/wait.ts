@@ -83,7 +83,7 @@ export const tasks: Record<string, Task> = {
   },
 
   /** Adds to word 0, whoever else does. */
-  async add(path, rounds) {
+  async add(path, _me, rounds) {
     using words = openWords(path);
     for (let round = 0; round < rounds; round++) {
       words.add(0);
