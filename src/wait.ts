@@ -40,6 +40,8 @@ const HOLD_MS = 1000;
 const POLLS = 16;
 /** Milliseconds of the longest pause between two polls. */
 const LONGEST_PAUSE_MS = 2;
+/** How much longer than a poll of very many words the pause after it is. */
+const PAUSE_PER_LOOK = 4;
 
 /** Milliseconds that a wait spins before it sleeps: about what it takes to be woken. */
 const SPIN_MS = 0.06;
@@ -211,6 +213,8 @@ class Waits {
   #isAsleep = false;
   /** Polls in a row that have found nothing. */
   #idlePolls = 0;
+  /** What the last look at all words has taken. */
+  #lookMs = 0;
   /** Whether a wait has ended since the last sleep. */
   #hasEnded = false;
   /** When the last wait began, or the process could last exit. */
@@ -292,6 +296,7 @@ class Waits {
         else this.#nextDeadline = Math.min(this.#nextDeadline, deadline);
       }
     }
+    this.#lookMs = performance.now() - now;
   }
 
   #load({ waits }: Word): number | undefined {
@@ -316,8 +321,10 @@ class Waits {
   async #sleep(): Promise<boolean> {
     const left = Math.max(0, this.#nextDeadline - performance.now());
     if (!this.#mapWords()) {
-      const pause = Math.floor(this.#idlePolls++ / POLLS);
-      await this.#pause(Math.min(pause, LONGEST_PAUSE_MS, left));
+      const grown = Math.floor(this.#idlePolls++ / POLLS);
+      const pause = Math.min(grown, LONGEST_PAUSE_MS);
+      const fair = this.#lookMs * PAUSE_PER_LOOK;
+      await this.#pause(Math.min(Math.max(pause, fair), left));
       return false;
     }
     const words = [...this.#words.values()];
