@@ -90,15 +90,13 @@ export class FileWaits {
     signal?.throwIfAborted();
     const start = performance.now();
     const deadline = start + (Number.isNaN(+timeout) ? Infinity : +timeout);
-    // What is known at once must not keep timers and I/O waiting in a loop of waits.
-    const now = async (result: WaitResult) => (await eventLoop(), result);
     expected |= 0;
-    if (this.load(position) !== expected) return now("not-equal");
-    if (deadline <= start) return now("timed-out");
+    if (this.load(position) !== expected) return await atOnce("not-equal");
+    if (deadline <= start) return await atOnce("timed-out");
     if (spinning.pays()) {
       const hasChanged = this.#spin(position, expected);
       spinning.ended(hasChanged);
-      if (hasChanged) return now("ok");
+      if (hasChanged) return await atOnce("ok");
     }
     return await new Promise((resolve, reject) => {
       const wait: Wait = {
@@ -156,6 +154,12 @@ export class FileWaits {
     }
     return false;
   }
+}
+
+/** A result that is known at once. In a loop of such waits timers and I/O must have their turn. */
+async function atOnce(result: WaitResult): Promise<WaitResult> {
+  await eventLoop();
+  return result;
 }
 
 /** Whether it is worth to spin: while the other side is quick, and has a processor of its own. */
@@ -255,7 +259,7 @@ class Waits {
         if (wait.file === file) this.reject(word, wait, error);
       }
     }
-    kernel()?.pages.unmap(id);
+    chosen?.pages.unmap(id);
   }
 
   /** Ends the sleep under way, so that the words are looked at. */
@@ -450,7 +454,7 @@ function linux(): Kernel | null {
 
   function prepare(words: readonly Sleeper[], ms: number): void {
     const flags = BigInt(FUTEX2_SIZE_U32 | FUTEX2_PRIVATE);
-    waiters.set([BigInt(own[0]), ownAddress, flags]);
+    waiters.set([BigInt(own[0] >>> 0), ownAddress, flags]);
     words.forEach(({ address, expected }, i) => {
       const value = BigInt(expected >>> 0);
       waiters.set([value, address, BigInt(FUTEX2_SIZE_U32)], 3 * (1 + i));
