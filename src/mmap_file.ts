@@ -28,7 +28,7 @@ import type {
   Writer,
   WriterSync,
 } from "./types.ts";
-import { FileWaits } from "./wait.ts";
+import { FileWaits, lookAtWaits } from "./wait.ts";
 
 /**
  * A constructor of typed arrays over a given buffer, such as `Int32Array`: what {@linkcode MmapFile.view} takes.
@@ -2262,7 +2262,7 @@ export class MmapFile implements Disposable {
     const mapped = this.#bytes.length - this.#start;
     this.#setSize(size);
     if (mapped < size || (mapped > size && !this.#access.grow)) this.#map();
-    this.#waits?.look();
+    lookAtWaits();
   }
 
   #mapAsItIs(): void {
@@ -2276,7 +2276,7 @@ export class MmapFile implements Disposable {
     this.#truncated = false;
     this.#setSize(size);
     if (isStale || size > this.#bytes.length - this.#start) this.#map();
-    this.#waits?.look();
+    lookAtWaits();
   }
 
   /** The waits of this file, once an Int32 can be waited on. */

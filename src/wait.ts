@@ -136,11 +136,6 @@ export class FileWaits {
     );
   }
 
-  /** Looks at the words that are waited on: the file may have been truncated. */
-  look(): void {
-    waits.look();
-  }
-
   /** Rejects the waits and lets go of the file. */
   close(error: Error): void {
     waits.close(this, this.#id, error);
@@ -394,6 +389,11 @@ class Waits {
 }
 
 const waits = new Waits();
+
+/** Looks at the words of all waits: a file may have been truncated. */
+export function lookAtWaits(): void {
+  waits.look();
+}
 
 function keyOf(id: string, position: number): string {
   return `${id}:${position}`;
