@@ -32,7 +32,7 @@ import type { FileOps, Mapping } from "./mapping.ts";
 import type { WaitOptions, WaitResult } from "./types.ts";
 
 /** Milliseconds of the longest sleep in the kernel: until what nobody notifies is seen, a truncation for one. */
-const SLEEP_MS = 250;
+const SLEEP_MS = 500;
 /** Milliseconds for which a new wait keeps the process from exiting. */
 const HOLD_MS = 1000;
 
@@ -266,16 +266,16 @@ class Waits {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    let isIdle = this.#hasEnded = false;
+    let isPauseDue = this.#hasEnded = false;
     while (this.#words.size > 0) {
       if (this.#hasEnded) {
         // What has ended may begin again: the next sleep is for those waits too.
         this.#hasEnded = false;
         await nextTurn();
-      } else if (isIdle) {
+      } else if (isPauseDue) {
         await this.#pause(1);
-        isIdle = false;
-      } else isIdle = await this.#sleep();
+        isPauseDue = false;
+      } else isPauseDue = await this.#sleep();
       this.look();
     }
     this.#isRunning = false;
@@ -316,9 +316,10 @@ class Waits {
     }
   }
 
-  /** Sleeps until there may be something to see; returns whether that was in vain. */
+  /** Sleeps until there may be something to see; returns whether a pause should come before the next sleep. */
   async #sleep(): Promise<boolean> {
-    const left = Math.max(0, this.#nextDeadline - performance.now());
+    const start = performance.now();
+    const left = Math.max(0, this.#nextDeadline - start);
     if (!this.#mapWords()) {
       const grown = Math.floor(this.#idlePolls++ / POLLS);
       const pause = Math.min(grown, LONGEST_PAUSE_MS);
@@ -341,7 +342,10 @@ class Waits {
     for (const wait of word?.waits ?? []) {
       if (wait.isAsleep) this.#resolve(word, wait, "ok");
     }
-    return word === undefined && !isInterrupted;
+    if (word !== undefined || isInterrupted) return false;
+    // The kernel may refuse to sleep: a word has changed, or it has none of the memory that it needs.
+    const isRefused = performance.now() - start < ms;
+    return isRefused || this.#mayExit();
   }
 
   /** Maps the pages of all words for the kernel; returns whether it can sleep on those. */
@@ -363,11 +367,15 @@ class Waits {
     if (ms < 1) return await nextTurn();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
-      const now = performance.now();
-      if (isLoading || now - this.#heldSince < HOLD_MS) return;
-      this.#heldSince = now;
+      if (!this.#mayExit()) return;
+      this.#heldSince = performance.now();
       Deno.unrefTimer(timer);
     });
+  }
+
+  /** Whether it is time to let the process exit, if nothing else keeps it. */
+  #mayExit(): boolean {
+    return !isLoading && performance.now() - this.#heldSince >= HOLD_MS;
   }
 
   #resolve(word: Word, wait: Wait, result: WaitResult): void {
