@@ -1747,11 +1747,12 @@ export class MmapFile implements Disposable {
    * Waits while the Int32 at a byte offset is `expected`, until {@linkcode notify} wakes it: across
    * workers and processes, as `Atomics.waitAsync` does within a process.
    *
-   * A change that is stored before its notify is never missed. A notify without a change wakes those that
-   * sleep at that moment, and may be missed by others. A change without a notify is seen at some later time.
+   * A change that is stored before its notify is never missed. A notify without a change wakes the waits of
+   * this isolate, and in others those that sleep at that moment. A change without a notify is seen within
+   * half a second.
    *
-   * Like `Atomics.waitAsync`, a pending wait does not keep the process from exiting, but for a fraction of a
-   * second and while the main module is evaluated: a top-level await goes on.
+   * Like `Atomics.waitAsync`, a pending wait does not keep the process from exiting, except in its first
+   * second and while the main module is being evaluated: a top-level await goes on.
    *
    * @param offset First byte, aligned to 4 bytes in the file.
    * @param expected The value that the Int32 has as long as there is something to wait for.

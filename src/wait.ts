@@ -31,7 +31,7 @@ import {
 import type { FileOps, Mapping } from "./mapping.ts";
 import type { WaitOptions, WaitResult } from "./types.ts";
 
-/** Milliseconds of the longest sleep in the kernel: until what nobody notifies is seen, a truncation for one. */
+/** Milliseconds of the longest sleep in the kernel. What happens without a notify, a truncation for one, is seen then. */
 const SLEEP_MS = 500;
 /** Milliseconds for which a new wait keeps the process from exiting. */
 const HOLD_MS = 1000;
@@ -390,7 +390,7 @@ class Waits {
     if (word.waits.size > 0) return true;
     this.#words.delete(keyOf(word.id, word.position));
     if (word.page !== undefined) word.page.words--;
-    // A sleep for nobody would keep the process from exiting.
+    // A sleep without waits would keep the process from exiting.
     if (this.#words.size === 0) this.interrupt();
     return true;
   }

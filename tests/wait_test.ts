@@ -105,7 +105,7 @@ testInDir(
   },
 );
 
-testInDir("wait() sees a change that nobody has notified", async (dir) => {
+testInDir("wait() sees a change without a notify", async (dir) => {
   const [file, view] = words(dir);
   using _ = file;
   const wait = file.wait(0, 0);
@@ -400,7 +400,7 @@ testInDir(
 
 // --- One thread, and the end of the process
 
-/** A process that runs a program of the library's; gives how it ended. */
+/** A process that runs a program of the library's; returns how it ended. */
 async function program(dir: TempDir, body: string) {
   const library = new URL("../mod.ts", import.meta.url).href;
   const path = dir.file(
@@ -416,7 +416,7 @@ async function program(dir: TempDir, body: string) {
 
 const ENDS: [name: string, body: string, code: number, stdout: string][] = [
   [
-    "waits that nobody ends do not keep a process",
+    "waits that do not end do not keep a process",
     `void file.wait(0, 0); void file.wait(4, 0, { timeout: 1e9 });
      console.log("end");`,
     0,
@@ -729,7 +729,7 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
       wait.controller.abort();
       if (wait.isPending) ends(wait, "AbortError");
     } else if (step.do === "truncate") {
-      // Where the window is mapped Windows truncates the file for nobody.
+      // Windows does not truncate a file of which the window is mapped.
       if (whole.closed || !mayBeCut) continue;
       whole.truncateSync(step.size);
       size = step.size;

@@ -59,7 +59,7 @@ export const tasks: Record<string, Task> = {
     return "handed on";
   },
 
-  /** Counts for all: adds to word 0 once every one of them has answered, at a word of its own. */
+  /** Counts for all: adds to word 0 once each of them has answered, at a word of its own. */
   async count(path, all, rounds) {
     using words = openWords(path);
     const others = Array.from({ length: all }, (_, i) => i + 1);
@@ -82,7 +82,7 @@ export const tasks: Record<string, Task> = {
     return "answered";
   },
 
-  /** Adds to word 0, whoever else does. */
+  /** Adds to word 0, as others do too. */
   async add(path, _me, rounds) {
     using words = openWords(path);
     for (let round = 0; round < rounds; round++) {
@@ -114,7 +114,7 @@ export const tasks: Record<string, Task> = {
     }
   },
 
-  /** Has waits that nobody ends: `kept` of them keep the process. */
+  /** Waits on many words without end. */
   async leave(path, many) {
     const words = openWords(path);
     for (let index = 0; index < many; index++) void words.wait(index, 0);
