@@ -572,7 +572,8 @@ class Pages {
     const WASM_PAGE = 1 << 16;
     const initial = Math.ceil(count * pageSize() / WASM_PAGE);
     this.#memory = new WebAssembly.Memory({ initial, maximum: initial });
-    const bytes = new Uint8Array(this.#memory.buffer);
+    // Not shared, which the type of TypeScript 6 leaves open.
+    const bytes = new Uint8Array(this.#memory.buffer as ArrayBuffer);
     const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
     this.#free = Array.from(
       { length: count },
