@@ -89,8 +89,9 @@ function stream(
     send: (value) =>
       writer.write(new Uint8Array(new Float64Array([value]).buffer)),
     async receive() {
-      const { value } = await reader.read();
-      return new Float64Array(value!.slice().buffer)[0];
+      const bytes: number[] = [];
+      while (bytes.length < 8) bytes.push(...(await reader.read()).value!);
+      return new Float64Array(Uint8Array.from(bytes).buffer)[0];
     },
     close: () => void writer.close(),
   };

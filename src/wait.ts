@@ -43,14 +43,15 @@ const LONGEST_PAUSE_MS = 2;
 /** How much longer than a poll of very many words the pause after it is. */
 const PAUSE_PER_LOOK = 4;
 
-/** Milliseconds that a wait spins before it sleeps: about what it takes to be woken. */
-const SPIN_MS = 0.06;
+/** Milliseconds that a wait spins before it sleeps: what it takes the other side to be woken and to answer. */
+const SPIN_MS = 0.1;
 /** Milliseconds of a wait that might have ended while it spun, had the other side done so too. */
 const SHORT_WAIT_MS = 0.3;
-/** Short waits after which a wait spins, if before it was in vain. */
-const SHORT_WAITS_PER_SPIN = 8;
-/** Spins in vain after which waits sleep at once, if before they were not. */
+/** Spins in vain after which waits sleep at once: some, since both sides must spin at the same time. */
 const VAIN_SPINS = 8;
+/** Short waits after which waits spin again; twice as many each time that it was in vain. */
+const FEWEST_SHORT_WAITS = 8;
+const MOST_SHORT_WAITS = 1024;
 
 /**
  * Whether the main module is still being evaluated. A wait may be what its top-level await is for, and
@@ -159,23 +160,34 @@ async function atOnce(result: WaitResult): Promise<WaitResult> {
 
 /** Whether it is worth to spin: while the other side is quick, and has a processor of its own. */
 class Spinning {
-  /** Rises with each short wait and each spin that was of use, falls with one in vain. */
-  #credit = 0;
   readonly #mayPay = navigator.hardwareConcurrency > 1;
+  /** How often it may still be in vain. */
+  #attempts = 0;
+  /** Short waits until the next attempts. */
+  #shortWaits = 1;
+  /** Short waits before the last attempts. */
+  #lastShortWaits = FEWEST_SHORT_WAITS / 2;
 
   pays(): boolean {
-    return this.#credit >= SHORT_WAITS_PER_SPIN;
+    return this.#attempts > 0;
   }
 
   ended(hasChanged: boolean): void {
-    const most = VAIN_SPINS * SHORT_WAITS_PER_SPIN;
-    const change = hasChanged ? SHORT_WAITS_PER_SPIN : -SHORT_WAITS_PER_SPIN;
-    this.#credit = Math.min(this.#credit + change, most);
+    if (hasChanged) {
+      this.#attempts = VAIN_SPINS;
+      this.#lastShortWaits = FEWEST_SHORT_WAITS / 2;
+    } else if (--this.#attempts === 0) {
+      this.#lastShortWaits = Math.min(
+        2 * this.#lastShortWaits,
+        MOST_SHORT_WAITS,
+      );
+      this.#shortWaits = this.#lastShortWaits;
+    }
   }
 
   slept(ms: number): void {
-    const isShort = ms < SHORT_WAIT_MS;
-    if (this.#mayPay && isShort && !this.pays()) this.#credit++;
+    if (!this.#mayPay || ms >= SHORT_WAIT_MS || this.pays()) return;
+    if (--this.#shortWaits === 0) this.#attempts = VAIN_SPINS;
   }
 }
 
