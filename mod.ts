@@ -85,6 +85,8 @@ export type {
   ReaderSync,
   Seeker,
   SeekerSync,
+  WaitOptions,
+  WaitResult,
   Writer,
   WriterAt,
   WriterAtSync,

@@ -1,42 +1,50 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write --allow-ffi
 /**
- * Messages from one process to another through a ring buffer in a file that both have mapped: no system
- * call for a message, only Atomics on two counters.
+ * Messages from one process to another through a ring buffer in a file that both have mapped: Atomics on
+ * two counters, and a system call only if the other side sleeps.
  *
- * The file, in lines of 64 bytes as processors share memory: how many messages there will be; how
- * many have been sent; how many received; and the ring, a message a line.
+ * The file, in lines of 16 words as processors share memory: how many messages there will be; how many
+ * have been sent; how many received; and the ring, a message a line.
  *
  * @module
  */
 
 import { type MmapFile, open } from "../mod.ts";
-import { main, Progress, wholeNumber } from "./cli.ts";
+import { main, wholeNumber } from "./cli.ts";
 
 const USAGE = `Usage: ring.ts receive FILE
        ring.ts send FILE [COUNT]
 
-Sends messages of 64 bytes, by default 1,000,000, to another process. Start the receiver
-first: it makes the file, and deletes it at the end, at Ctrl-C too. Both print messages a second.`;
+Sends messages of 64 bytes, by default 1,000,000, to another process. Both print messages a second.
+Start the receiver first: it makes the file, and deletes it at the end, at Ctrl-C too.`;
 
-/** 32-bit words of a line. */
 const LINE = 16;
 const [COUNT, SENT, RECEIVED, RING] = [0, LINE, 2 * LINE, 3 * LINE];
-/** Messages that the ring holds: a power of 2. */
-const ROOM = 1 << 12;
+/** Beside each counter: the value at which the other side last began to sleep. */
+const AWAITED = 1;
+let woken = -1;
+/** Messages that the ring holds, a power of 2; looks at a counter until its reader sleeps. */
+const [ROOM, SPINS] = [1 << 12, 20_000];
 const SIZE = 4 * (RING + ROOM * LINE);
-/** How often a counter is looked at before the processor is left to others. */
-const SPINS = 20_000;
-const SHOW_EVERY = 1 << 14;
 
-/** Waits until a counter is no longer what it was; gives what it is then. */
-async function change(words: Int32Array, at: number, was: number) {
-  for (let spins = 0;; spins++) {
-    const now = Atomics.load(words, at);
-    if (now !== was) return now;
+/** Waits until a counter is not what it was; returns what it is then. */
+async function next(file: MmapFile, at: number, was: number) {
+  const words = file.view(Int32Array);
+  for (let spins = 0; Atomics.load(words, at) === was; spins++) {
     if (spins < SPINS) continue;
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    spins = 0;
+    Atomics.store(words, at + AWAITED, was);
+    await file.wait(4 * at, was);
   }
+  return Atomics.load(words, at);
+}
+
+/** Sets a counter, after all that was written before, and wakes the other side if it sleeps since an earlier value. */
+function set(file: MmapFile, words: Int32Array, at: number, value: number) {
+  Atomics.store(words, at, value);
+  const awaited = Atomics.load(words, at + AWAITED);
+  if (awaited === value || awaited === woken) return;
+  file.notify(4 * at);
+  woken = awaited;
 }
 
 async function send(file: MmapFile, count: number): Promise<void> {
@@ -44,40 +52,33 @@ async function send(file: MmapFile, count: number): Promise<void> {
   if (Atomics.compareExchange(words, COUNT, 0, count) !== 0) {
     throw new Error(`Cannot send to '${file.name}': somebody else does`);
   }
-  using progress = new Progress("sent", count);
+  file.notify(4 * COUNT);
   const start = performance.now();
   let received = 0;
   for (let sent = 0; sent < count; sent++) {
-    if (sent - received === ROOM) {
-      received = await change(words, RECEIVED, received);
-    }
+    const isFull = sent - received === ROOM;
+    if (isFull) received = await next(file, RECEIVED, received);
     const at = RING + sent % ROOM * LINE;
     for (let i = 0; i < LINE; i++) words[at + i] = sent ^ i;
-    // Whoever sees this sees what was written before.
-    Atomics.store(words, SENT, sent + 1);
-    if (sent % SHOW_EVERY === 0) progress.at(sent);
+    set(file, words, SENT, sent + 1);
   }
-  while (received < count) received = await change(words, RECEIVED, received);
+  while (received < count) received = await next(file, RECEIVED, received);
   report("sent", count, start);
 }
 
 async function receive(file: MmapFile): Promise<void> {
   const words = file.view(Int32Array);
   console.log("waiting for a sender");
-  const count = await change(words, COUNT, 0);
-  using progress = new Progress("received", count);
-  const start = performance.now();
-  let sent = 0;
-  for (let received = 0; received < count; received++) {
-    if (sent === received) sent = await change(words, SENT, sent);
+  const count = await next(file, COUNT, 0), start = performance.now();
+  for (let sent = 0, received = 0; received < count; received++) {
+    if (sent === received) sent = await next(file, SENT, sent);
     const at = RING + received % ROOM * LINE;
     for (let i = 0; i < LINE; i++) {
       if (words[at + i] !== (received ^ i)) {
         throw new Error(`Cannot receive: message ${received} came wrong`);
       }
     }
-    Atomics.store(words, RECEIVED, received + 1);
-    if (received % SHOW_EVERY === 0) progress.at(received);
+    set(file, words, RECEIVED, received + 1);
   }
   report("received", count, start);
 }

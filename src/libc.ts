@@ -1,8 +1,9 @@
 /**
  * The C library: its functions, the constants that differ by system, and errno.
  *
- * Loaded once per isolate, on first use. No variadic function is declared: on
- * Apple arm64 variadic arguments travel on the stack and FFI passes them in registers.
+ * Loaded once per isolate, on first use. No variadic function is called on Apple
+ * arm64: there variadic arguments travel on the stack and FFI passes them in registers.
+ * Linux passes those of `syscall` in registers on both architectures.
  *
  * @module
  */
@@ -27,10 +28,15 @@ interface Constants {
   readonly fsyncWritesMemory: boolean;
   /** Whether read(2), write(2) and mappings share one page cache. */
   readonly unifiedCache: boolean;
+  /** Number of the system call futex(2). */
+  readonly SYS_futex: number;
+  /** Number of the system call futex_waitv(2), of Linux 5.16. */
+  readonly SYS_futex_waitv: number;
 }
 
 const CONSTANTS: Record<string, Constants> = {
-  // Linux: include/uapi/asm-generic/mman-common.h and mman.h; the same on x86-64 and arm64.
+  // Linux: include/uapi/asm-generic/mman-common.h and mman.h; the same on x86-64 and arm64. System
+  // calls: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64).
   linux: {
     library: ["libc.so.6", "libc.so"],
     errnoLocation: "__errno_location",
@@ -41,6 +47,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: true,
     fsyncWritesMemory: true,
     unifiedCache: true,
+    SYS_futex: Deno.build.arch === "x86_64" ? 202 : 98,
+    SYS_futex_waitv: 449,
   },
   // macOS: xnu bsd/sys/mman.h; <sys/errno.h>.
   darwin: {
@@ -53,6 +61,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
   // FreeBSD: sys/sys/mman.h; MAP_NORESERVE was removed in FreeBSD 11.
   freebsd: {
@@ -65,6 +75,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: true,
     fsyncWritesMemory: false,
     unifiedCache: true,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
   // NetBSD: sys/sys/mman.h.
   netbsd: {
@@ -77,6 +89,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
   // OpenBSD: sys/sys/mman.h.
   openbsd: {
@@ -89,6 +103,8 @@ const CONSTANTS: Record<string, Constants> = {
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: false,
+    SYS_futex: 0,
+    SYS_futex_waitv: 0,
   },
 };
 
@@ -114,6 +130,18 @@ export const MADV_RANDOM = 1;
 export const MADV_SEQUENTIAL = 2;
 export const MADV_WILLNEED = 3;
 export const MADV_DONTNEED = 4;
+
+// Linux alone: include/uapi/linux/futex.h and time.h.
+export const FUTEX_WAKE = 1;
+export const FUTEX_PRIVATE_FLAG = 128;
+export const FUTEX2_SIZE_U32 = 2;
+export const FUTEX2_PRIVATE = 128;
+export const CLOCK_MONOTONIC = 1;
+
+// macOS alone: <os/os_sync_wait_on_address.h> and <os/clock.h>, of macOS 14.4.
+export const OS_SYNC_WAIT_ON_ADDRESS_SHARED = 1;
+export const OS_SYNC_WAKE_BY_ADDRESS_SHARED = 1;
+export const OS_CLOCK_MACH_ABSOLUTE_TIME = 32;
 
 const SYMBOLS = {
   // int *__errno_location(void);
@@ -237,6 +265,50 @@ const SYMBOLS = {
   // Linux: int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);
   sigaction: {
     parameters: ["i32", "buffer", "buffer"],
+    result: "i32",
+    optional: true,
+  },
+  // Linux: int clock_gettime(clockid_t clockid, struct timespec *tp);
+  clock_gettime: {
+    parameters: ["i32", "buffer"],
+    result: "i32",
+    optional: true,
+  },
+  // Linux: long syscall(SYS_futex, uint32_t *uaddr, int futex_op, uint32_t val);
+  futex: {
+    name: "syscall",
+    parameters: ["i32", "usize", "i32", "i32"],
+    result: "i32",
+    optional: true,
+  },
+  // Linux: long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes,
+  // unsigned int flags, struct timespec *timeout, clockid_t clockid);
+  futex_waitv: {
+    name: "syscall",
+    parameters: ["i32", "buffer", "u32", "u32", "buffer", "i32"],
+    result: "i32",
+    optional: true,
+  },
+  futex_waitvAsync: {
+    name: "syscall",
+    parameters: ["i32", "buffer", "u32", "u32", "buffer", "i32"],
+    result: "i32",
+    optional: true,
+    nonblocking: true,
+  },
+  // macOS 14.4: int os_sync_wait_on_address_with_timeout(void *addr, uint64_t value, size_t size,
+  // os_sync_wait_on_address_flags_t flags, os_clockid_t clockid, uint64_t timeout_ns);
+  os_sync_wait_on_address_with_timeoutAsync: {
+    name: "os_sync_wait_on_address_with_timeout",
+    parameters: ["usize", "u64", "usize", "u32", "u32", "u64"],
+    result: "i32",
+    optional: true,
+    nonblocking: true,
+  },
+  // macOS 14.4: int os_sync_wake_by_address_all(void *addr, size_t size,
+  // os_sync_wake_by_address_flags_t flags);
+  os_sync_wake_by_address_all: {
+    parameters: ["usize", "usize", "u32"],
     result: "i32",
     optional: true,
   },

@@ -170,6 +170,14 @@ export interface Mapping {
     length: number,
   ): void;
 
+  /**
+   * The Int32 that the file has at a position, aligned to 4 bytes in the file; `undefined` past its end.
+   * Absent where memory is a copy of the file.
+   */
+  loadInt32?(position: number): number | undefined;
+  /** The descriptor by which pages of the file are mapped, where it is by one. */
+  readonly fd?: number;
+
   /** Only where memory is a copy of the file: notes what was written to `buffer`. */
   wrote?(position: number, length: number): void;
   /** Only where memory is a copy of the file: reads it again, once what has changed is written back. */

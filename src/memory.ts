@@ -445,7 +445,8 @@ function placeZeros(range: AddressRange, at: number, length: number): boolean {
   return place(range, at, length, PROT_READ | PROT_WRITE, flags, -1, 0);
 }
 
-interface AddressRange {
+/** Memory of this process that nobody else maps anything over. */
+export interface AddressRange {
   readonly address: bigint;
   readonly byteLength: number;
 }
@@ -454,7 +455,7 @@ interface AddressRange {
  * Maps over memory that is ours already; false if the system refuses. The only call with MAP_FIXED,
  * which silently destroys whatever lies at a wrong address.
  */
-function place(
+export function place(
   range: AddressRange,
   at: number,
   length: number,

@@ -44,9 +44,12 @@ import type {
   ByteRange,
   Reader,
   ReaderSync,
+  WaitOptions,
+  WaitResult,
   Writer,
   WriterSync,
 } from "./types.ts";
+import { FileWaits, lookAtWaits } from "./wait.ts";
 
 /**
  * A constructor of typed arrays over a given buffer, such as `Int32Array`: what {@linkcode MmapFile.view} takes.
@@ -194,6 +197,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #info: Deno.FileInfo | null = null;
   /** The large async operation under way, which later async ones wait for, as Deno's do. */
   #turn: Promise<unknown> | null = null;
+
+  /** Made by the first wait or notify. */
+  #waits: FileWaits | undefined;
 
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: WritableStream<Uint8Array<ArrayBufferLike>> | null = null;
@@ -1987,6 +1993,78 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
+   * Waits while the Int32 at a byte offset is `expected`, until {@linkcode notify} wakes it: across
+   * workers and processes, as `Atomics.waitAsync` does within a process.
+   *
+   * A change that is stored before its notify is never missed. A notify without a change wakes the waits of
+   * this isolate, and in others those that sleep at that moment. A change without a notify is seen within
+   * half a second.
+   *
+   * Like `Atomics.waitAsync`, a pending wait does not keep the process from exiting, except in its first
+   * second and while the main module is being evaluated: a top-level await goes on.
+   *
+   * @param offset First byte, aligned to 4 bytes in the file.
+   * @param expected The value that the Int32 has as long as there is something to wait for.
+   * @returns "ok" if the Int32 was notified or has changed, "not-equal" if it is not `expected` to begin with,
+   * "timed-out" after `timeout` milliseconds.
+   * @throws {RangeError} If the range is not in the file, or not aligned.
+   * @throws {Deno.errors.NotSupported} If memory is a copy of the file: with the fallback.
+   * @throws {ClosedError} If the file is closed, now or while it waits.
+   * @throws {TruncatedError} If the file is truncated below the Int32, now or while it waits.
+   *
+   * @example Wait for the next version
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * using file = createSync(path, 8);
+   * const version = file.view(Int32Array, 0, 1);
+   * const next = file.wait(0, 0);
+   * Atomics.store(version, 0, 1);
+   * file.notify(0);
+   * assert.equal(await next, "ok");
+   * assert.equal(await file.wait(0, 0), "not-equal");
+   * Deno.removeSync(path);
+   * ```
+   */
+  async wait(
+    offset: number,
+    expected: number,
+    options: WaitOptions = {},
+  ): Promise<WaitResult> {
+    const waits = this.#waitsOn("wait on", offset);
+    return await waits.wait(offset, expected, options);
+  }
+
+  /**
+   * Wakes all that {@linkcode wait} on the Int32 at a byte offset, in every worker and process that maps the
+   * file, whatever its window. Store the new value first.
+   *
+   * @param offset First byte, aligned to 4 bytes in the file.
+   * @throws {RangeError} If the range is not in the file, or not aligned.
+   * @throws {Deno.errors.NotSupported} If memory is a copy of the file: with the fallback.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If someone else has truncated the file.
+   *
+   * @example Tell others of a new message
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * const path = Deno.makeTempFileSync();
+   * using file = createSync(path, 64);
+   * Atomics.add(file.view(Int32Array, 0, 1), 0, 1);
+   * file.notify(0);
+   * assert.equal(await file.wait(0, 0), "not-equal");
+   * Deno.removeSync(path);
+   * ```
+   */
+  notify(offset: number): void {
+    this.#waitsOn("notify", offset).notify(offset);
+  }
+
+  /**
    * Maps the file as it is now, after someone else has made it longer or shorter.
    *
    * Until then reads end where the file ended. Views are emptied if the memory has to be mapped anew;
@@ -2095,6 +2173,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     } finally {
       this.#closed = true;
       try {
+        this.#waits?.close(this.#closedError("wait on"));
         this.#unmap();
       } finally {
         if (this.#turn === null) this.#file.close();
@@ -2717,6 +2796,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #resize(size: number): void {
     this.#size = size;
     this.#adopt();
+    lookAtWaits();
   }
 
   /** Returns whether its size has changed, or its memory was no longer the file's. */
@@ -2737,7 +2817,30 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
     this.#adopt();
     if (this.#mapping.mapsAtOpen) this.#cover();
+    lookAtWaits();
     return hasChanged;
+  }
+
+  /** The waits of this file, once an Int32 can be waited on. */
+  #waitsOn(action: string, offset: number): FileWaits {
+    this.#checkRange(action, offset, 4);
+    if (this.#mapping.loadInt32 === undefined) {
+      throw new Deno.errors.NotSupported(
+        `Cannot ${action} '${this.name}': memory is a copy of the file, which others do not share`,
+      );
+    }
+    const at = this.#access.offset + offset;
+    if (at % 4 !== 0) {
+      throw new RangeError(
+        `Cannot ${action} '${this.name}': byte ${at} of the file is not aligned to the 4 bytes of an Int32`,
+      );
+    }
+    return this.#waits ??= new FileWaits(
+      this.name,
+      this.#mapping,
+      this.#file,
+      this.#access.offset,
+    );
   }
 
   /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */

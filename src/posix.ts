@@ -340,6 +340,18 @@ class PosixMapping implements Mapping {
     }
   }
 
+  get fd(): number {
+    return this.#fd;
+  }
+
+  loadInt32(position: number): number | undefined {
+    // Not from memory, which faults when others truncate the file.
+    const at = BigInt(this.#options.offset + position);
+    const read = libc().pread(this.#fd, WORD, 4n, at);
+    if (read === 4n) return WORD[0];
+    if (read < 0n) throw lastError("wait on", this.#options.name, "pread");
+  }
+
   /**
    * Reads or writes by as few nonblocking calls as the system needs: one, most of the time. Returns the
    * number of bytes; fewer at the end of the file, or if the array's buffer was resized in between.
@@ -510,6 +522,7 @@ class PosixMapping implements Mapping {
 const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
 const NOTHING = new Uint8Array(0);
+const WORD = new Int32Array(1);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;

@@ -394,3 +394,30 @@ export interface MmapOpenOptions extends Deno.OpenOptions {
    */
   backend?: "auto" | "fallback";
 }
+
+/**
+ * How a wait ended: the word was notified or changed, it was not as expected to begin with, or the time was over.
+ */
+export type WaitResult = "ok" | "not-equal" | "timed-out";
+
+/**
+ * Options of `MmapFile.wait`.
+ *
+ * @example Wait for a second at most
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { createSync, type WaitOptions } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * const options: WaitOptions = { timeout: 10 };
+ * using file = createSync(path, 4);
+ * assert.equal(await file.wait(0, 0, options), "timed-out");
+ * Deno.removeSync(path);
+ * ```
+ */
+export interface WaitOptions {
+  /** Milliseconds after which the wait ends with "timed-out"; by default it does not. */
+  timeout?: number;
+  /** Ends the wait when it is aborted: the promise is rejected with its reason. */
+  signal?: AbortSignal;
+}

@@ -220,6 +220,12 @@ class WindowsMapping implements Mapping {
     await PrefetchVirtualMemoryAsync(CURRENT_PROCESS, 1n, entry(range), 0);
   }
 
+  loadInt32(position: number): number | undefined {
+    const at = this.start + position;
+    if (at + 4 > this.buffer.byteLength) return undefined;
+    return Atomics.load(new Int32Array(this.buffer, at, 1), 0);
+  }
+
   /** Windows takes such hints for reads through handles only, and when a handle is made. */
   advise(): void {}
 

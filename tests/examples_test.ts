@@ -10,7 +10,13 @@ import { fromFileUrl } from "@std/path";
 import { Store } from "../examples/kv_store.ts";
 import { NOT_CUT } from "./backend.ts";
 import { type ChildResult, commandOf, deno } from "./child.ts";
-import { ONE_IN, type Reason, unless, unlessSampled } from "./reason.ts";
+import {
+  NO_LISTING,
+  ONE_IN,
+  type Reason,
+  unless,
+  unlessSampled,
+} from "./reason.ts";
 import { decode, encode, pattern, TempDir } from "./temp.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
@@ -468,6 +474,34 @@ test("ring.ts brings every message from one process to another", async () => {
   assertEquals([...Deno.readDirSync(dir.path)], []);
 });
 
+Deno.test({
+  ...unless(
+    unlessTaken() || NO_LISTING,
+    "ring.ts takes no processor time while nobody sends",
+  ),
+  async fn() {
+    using dir = new TempDir();
+    const receiver = start("ring.ts", ["receive", dir.join("ring")]);
+    const reader = receiver.stdout.getReader();
+    await reader.read();
+    // Time of the processor in hundredths of a second, user and system: fields 14 and 15 of proc_pid_stat(5).
+    const used = () => {
+      const stat = Deno.readTextFileSync(`/proc/${receiver.pid}/stat`);
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(fields[11]) + Number(fields[12]);
+    };
+    // What Deno does once it has started comes first.
+    await new Promise((done) => setTimeout(done, 500));
+    const before = used();
+    await new Promise((done) => setTimeout(done, 2000));
+    assert(used() - before <= 4, `${used() - before} of 200`);
+    receiver.kill("SIGINT");
+    await reader.cancel();
+    await receiver.stdin.close();
+    await receiver.status;
+  },
+});
+
 test("ring.ts takes no file that is there already", async () => {
   using dir = new TempDir();
   const path = dir.file("mine");
@@ -651,4 +685,24 @@ test("the demo says what is wrong with a file", async () => {
   } finally {
     await Deno.remove(empty);
   }
+});
+
+// --- latest.ts
+
+test("latest.ts prints what is written while it waits", async () => {
+  using dir = new TempDir();
+  const path = dir.join("latest");
+  assertEquals(await output("latest.ts", "write", path, "one"), "");
+  const reader = start("latest.ts", ["read", path]);
+  const printed = reader.stdout.pipeThrough(new TextDecoderStream())
+    .getReader();
+  assertEquals((await printed.read()).value, "one\n");
+  for (const text of ["two", "", "drei Äpfel"]) {
+    assertEquals(await output("latest.ts", "write", path, text), "");
+    assertEquals((await printed.read()).value, `${text}\n`);
+  }
+  reader.kill("SIGKILL");
+  await printed.cancel();
+  await reader.stdin.close();
+  await reader.status;
 });
