@@ -1390,6 +1390,8 @@ const ARGUMENTS: Record<string, unknown[]> = {
   indexOf: [1],
   lastIndexOf: [1],
   includes: [1],
+  wait: [0, 1],
+  notify: [0],
 };
 
 /** Every method of the class, those to come included. */

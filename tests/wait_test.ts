@@ -18,7 +18,13 @@ import { mayBeCut, NOT_CUT } from "./backend.ts";
 import { commandOf, deno } from "./child.ts";
 import { STRIDE } from "./children/wait.ts";
 import { isEmulated, NO_LISTING, ONE_IN, type Reason } from "./reason.ts";
-import { heldOpen, outcomeOf, type TempDir, testInDir } from "./temp.ts";
+import {
+  assertNothingIsOpen,
+  heldOpen,
+  outcomeOf,
+  type TempDir,
+  testInDir,
+} from "./temp.ts";
 
 const ROUNDS = Number(Deno.env.get("MMAPFILE_WAIT_ROUNDS") ?? 400 / ONE_IN);
 const SCRIPT = new URL("./children/wait.ts", import.meta.url);
@@ -189,11 +195,11 @@ testInDir(
     assertThrows(() => file.notify(0), ClosedError);
     other.notify(4);
     assertEquals(await kept, "ok");
-    const left = other.wait(4, 0);
+    const left = assertRejects(() => other.wait(4, 0), ClosedError);
     await sleep(5);
     other.close();
-    assertEquals(heldOpen(dir), []);
-    await assertRejects(() => left, ClosedError);
+    await left;
+    await assertNothingIsOpen(dir);
   },
 );
 
@@ -769,5 +775,5 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
     const result = await outcome;
     assert(may.has(result), `${result} is not of ${[...may].join(", ")}`);
   }
-  assertEquals(heldOpen(dir), []);
+  await assertNothingIsOpen(dir);
 }
