@@ -17,12 +17,12 @@ import {
 import { nextTurn } from "./event_loop.ts";
 import {
   bufferOf,
-  byteLengthOf,
+  byteLength as importedByteLength,
   copyOf,
   isOfAnyLength,
   isUint8Array,
   plainView,
-  setBytes,
+  set as importedSet,
 } from "./intrinsics.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
@@ -87,6 +87,10 @@ export interface TypedArrayConstructor<
 }
 
 const NOTHING = new Uint8Array(new ArrayBuffer(0));
+
+// V8 inlines calls of a module's own constants, and not of those that it imports (measured).
+const byteLength = importedByteLength;
+const set = importedSet;
 
 const encoder = new TextEncoder();
 
@@ -345,11 +349,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   readSync(p: Uint8Array): number | null {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
     const position = this.#position;
-    const length = lengthOf(p);
-    if (length < 0 || position + length > this.#readLimit) {
-      return this.#readFurther(p);
-    }
+    const length = byteLength.call(p);
+    if (position + length > this.#readLimit) return this.#readFurther(p);
     this.#copyTo(p, position, length);
     this.#position = position + length;
     return length;
@@ -410,9 +413,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   readAtSync(p: Uint8Array, offset: number): number | null {
-    const length = lengthOf(p);
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    const length = byteLength.call(p);
     if (
-      length < 0 || !Number.isSafeInteger(offset) || offset < 0 ||
+      !Number.isSafeInteger(offset) || offset < 0 ||
       offset + length > this.#readLimit
     ) return this.#readAtFurther(p, offset);
     this.#copyTo(p, offset, length);
@@ -481,10 +485,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeSync(p: Uint8Array): number {
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
     const position = this.#position;
-    const length = lengthOf(p);
+    const length = byteLength.call(p);
     const end = position + length;
-    if (length < 0 || length >= DIRECT || end > this.#writeLimit) {
+    if (length >= DIRECT || end > this.#writeLimit) {
       return this.#writeFurther(p);
     }
     this.#copyFrom(p, position);
@@ -546,10 +551,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeAtSync(p: Uint8Array, offset: number): number {
-    const length = lengthOf(p);
+    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    const length = byteLength.call(p);
     if (
-      length < 0 || length >= DIRECT ||
-      !Number.isSafeInteger(offset) || offset < 0 ||
+      length >= DIRECT || !Number.isSafeInteger(offset) || offset < 0 ||
       offset + length > this.#writeLimit
     ) {
       this.#checkOffset("write", offset);
@@ -855,11 +860,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : whence === 2
       ? this.#size
       : -1;
-    const distance = typeof offset === "bigint"
-      ? Number(offset)
-      : typeof offset === "number"
-      ? offset
-      : NaN;
+    const distance = typeof offset === "bigint" ? Number(offset) : offset;
+    if (typeof distance !== "number") throw this.#seekError(offset, whence);
     const position = base + distance;
     if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
       throw this.#seekError(offset, whence);
@@ -2246,7 +2248,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #copyTo(p: Uint8Array, position: number, length: number): void {
     if (length >= CACHES) return this.#copyLargeTo(p, position, length);
     try {
-      setBytes(p, new Uint8Array(this.#buffer, this.#start + position, length));
+      set.call(p, new Uint8Array(this.#buffer, this.#start + position, length));
     } catch (error) {
       throw this.#explain("read", error);
     }
@@ -2265,7 +2267,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #copyFrom(p: Uint8Array, position: number): void {
     try {
-      setBytes(this.#bytes, p, this.#start + position);
+      set.call(this.#bytes, p, this.#start + position);
     } catch (error) {
       throw this.#explain("write", error);
     }
@@ -2292,7 +2294,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const mapping = this.#mapping;
     const mayOverlap = mapping.holds(bufferOf(target)) &&
       mapping.holds(bufferOf(source));
-    if (mapping.copyLarge === undefined || mayOverlap) setBytes(target, source);
+    if (mapping.copyLarge === undefined || mayOverlap) set.call(target, source);
     else mapping.copyLarge(target, source);
   }
 
@@ -2302,7 +2304,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#isCut() || !mapping.restore?.()) throw this.#cut("read");
     this.#adopt();
     const read = mapping.read?.(plainView(p), position);
-    if (read !== byteLengthOf(p)) throw this.#cut("read");
+    if (read !== byteLength.call(p)) throw this.#cut("read");
   }
 
   /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
@@ -2339,11 +2341,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #readAtFurther(p: Uint8Array, offset: number): number | null {
+    const wanted = byteLength.call(p);
+    // The end: if the file were closed, or not to be read, the limit would be -1.
+    const isEnd = offset === this.#readLimit && offset === this.#size;
+    if (isEnd && wanted > 0 && this.#faults[0] === 0) return null;
     this.#checkOffset("read", offset);
-    const bytes = this.#bytesOf("read", p);
-    const length = this.#readableLength(offset, bytes.length);
-    if (length === 0) return bytes.length === 0 ? 0 : null;
-    this.#copyTo(bytes, offset, length);
+    const length = this.#readableLength(offset, wanted);
+    if (length === 0) return wanted === 0 ? 0 : null;
+    this.#copyTo(p, offset, length);
     return length;
   }
 
@@ -3007,8 +3012,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** What was passed as bytes, as an array that can be trusted. */
   #bytesOf(action: string, p: unknown): Uint8Array {
     if (isUint8Array(p)) return plainView(p);
+    throw this.#notBytes(action);
+  }
+
+  #notBytes(action: string): Error {
     this.#opened(action);
-    throw new TypeError(
+    return new TypeError(
       `Cannot ${action} '${this.name}': expected a Uint8Array`,
     );
   }
@@ -3156,9 +3165,13 @@ function* pieces(s: string): Generator<string> {
   }
 }
 
-/** Bytes of an array, whatever it says of itself; -1 for what is not an array of bytes. */
+/**
+ * Bytes of an array, whatever it says of itself; -1 for what is not an array of bytes.
+ *
+ * @throws {TypeError} If it only pretends to be one.
+ */
 function lengthOf(p: unknown): number {
-  return isUint8Array(p) ? byteLengthOf(p) : -1;
+  return p instanceof Uint8Array ? byteLength.call(p) : -1;
 }
 
 type Times = [atime: number | Date, mtime: number | Date];

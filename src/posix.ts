@@ -91,8 +91,9 @@ class PosixMapping implements Mapping {
   }
 
   get hasFaulted(): boolean {
-    return this.faults[0] !== 0 ||
-      this.#handedOut.some(({ faults }) => faults[0] !== 0);
+    if (this.faults[0] !== 0) return true;
+    for (const { faults } of this.#handedOut) if (faults[0] !== 0) return true;
+    return false;
   }
 
   get guarded(): boolean {
@@ -100,7 +101,9 @@ class PosixMapping implements Mapping {
   }
 
   get moved(): boolean {
-    return this.#pages !== null && isDetached(this.#pages.buffer);
+    // A WebAssembly.Memory does not let its buffer be transferred.
+    const pages = this.#pages;
+    return pages instanceof PlainPages && pages.buffer.detached;
   }
 
   map(size: number): void {
@@ -547,10 +550,6 @@ function noSharedMemory(name: string, length: number): Error {
     `Cannot map '${name}': option 'shared' needs a WebAssembly.Memory of ${length} bytes, ` +
       `which this system does not provide; the largest has ${MAX_OWNED}`,
   );
-}
-
-function isDetached(buffer: ArrayBufferLike): boolean {
-  return buffer instanceof ArrayBuffer && buffer.detached;
 }
 
 function lengthOf(array: Uint8Array): bigint {
