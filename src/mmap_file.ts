@@ -2333,7 +2333,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** A read at the cursor that is not simply within the memory. */
   #readFurther(p: Uint8Array): number | null {
-    this.#opened("read");
+    // Resolves an append, which moves the cursor.
+    if (this.#appended > 0) this.#settle();
     const position = this.#position;
     const read = this.#readAtFurther(p, position);
     this.#position = position + (read ?? 0);
@@ -2341,13 +2342,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #readAtFurther(p: Uint8Array, offset: number): number | null {
-    const wanted = byteLength.call(p);
-    // The end: if the file were closed, or not to be read, the limit would be -1.
-    const isEnd = offset === this.#readLimit && offset === this.#size;
-    if (isEnd && wanted > 0 && this.#faults[0] === 0) return null;
     this.#checkOffset("read", offset);
-    const length = this.#readableLength(offset, wanted);
-    if (length === 0) return wanted === 0 ? 0 : null;
+    const wanted = byteLength.call(p);
+    // If all of the file is in memory and may be read, only the end is to be looked out for.
+    const isReady = this.#readLimit === this.#size && this.#faults[0] === 0;
+    const length = isReady
+      ? Math.min(wanted, this.#size - offset)
+      : this.#readableLength(offset, wanted);
+    if (length <= 0) return wanted === 0 ? 0 : null;
     this.#copyTo(p, offset, length);
     return length;
   }
