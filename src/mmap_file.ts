@@ -26,7 +26,6 @@ import {
 } from "./intrinsics.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
-import { checkRange, readFullySync } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
@@ -148,7 +147,7 @@ const PIECE = 8 << 20;
  * ```
  */
 export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
-  implements Disposable {
+  implements Deno.FsFile {
   /** The path as it was given to `open`; of a URL its text. */
   readonly name: string;
   /**
@@ -3189,3 +3188,6 @@ function plainTimes(atime: number | Date, mtime: number | Date): Times {
 function isMemoryFault(error: unknown): boolean {
   return error instanceof Error && error.message.includes("(os error 14)");
 }
+
+// `file instanceof Deno.FsFile`: programs ask that of what they are passed. Every member is this class's own.
+Object.setPrototypeOf(MmapFile.prototype, Deno.FsFile.prototype);

@@ -1417,11 +1417,13 @@ async function run(file: MmapFile, name: string, args?: unknown[]) {
   return await (result instanceof Iterator ? result.next() : result);
 }
 
-test("The class has the methods of Deno.FsFile", () => {
+test("An MmapFile is an instance of Deno.FsFile, and has every method of its own", (dir) => {
+  using file = openSync(dir.file("hello"));
+  assertInstanceOf(file, Deno.FsFile as never);
   const theirs = Object.getOwnPropertyNames(Deno.FsFile.prototype);
   for (const name of theirs) {
     if (name === "constructor" || name.startsWith("_")) continue;
-    assert(name in MmapFile.prototype, name);
+    assert(Object.hasOwn(MmapFile.prototype, name), name);
   }
   assert(METHODS.length > 30);
   assert(ASYNC_METHODS.length >= 14);
