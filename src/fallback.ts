@@ -63,6 +63,10 @@ class FileCopy implements Mapping {
     return this.#room;
   }
 
+  get isHandedOut(): boolean {
+    return this.#exposed !== -1;
+  }
+
   get hasFaulted(): boolean {
     return this.faults[0] !== 0;
   }

@@ -22,6 +22,9 @@ interface Constants {
   readonly MAP_ANONYMOUS: number;
   readonly MS_SYNC: number;
   readonly MADV_POPULATE_READ: number;
+  /** <sys/stat.h>: what futimens takes for "now" and for "as it is". */
+  readonly UTIME_NOW: bigint;
+  readonly UTIME_OMIT: bigint;
   /** Whether a read-only file may be mapped private and writable and still show what others write. */
   readonly privateFollowsFile: boolean;
   /** Whether fsync finds what was changed in memory, with no msync before it. */
@@ -44,6 +47,8 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x20,
     MS_SYNC: 4,
     MADV_POPULATE_READ: 22,
+    UTIME_NOW: 0x3fff_ffffn,
+    UTIME_OMIT: 0x3fff_fffen,
     privateFollowsFile: true,
     fsyncWritesMemory: true,
     unifiedCache: true,
@@ -58,6 +63,8 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 0x10,
     MADV_POPULATE_READ: 0,
+    UTIME_NOW: -1n,
+    UTIME_OMIT: -2n,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
@@ -72,6 +79,8 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 0,
     MADV_POPULATE_READ: 0,
+    UTIME_NOW: -1n,
+    UTIME_OMIT: -2n,
     privateFollowsFile: true,
     fsyncWritesMemory: false,
     unifiedCache: true,
@@ -86,6 +95,8 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 4,
     MADV_POPULATE_READ: 0,
+    UTIME_NOW: 0x3fff_ffffn,
+    UTIME_OMIT: 0x3fff_fffen,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: true,
@@ -100,6 +111,8 @@ const CONSTANTS: Record<string, Constants> = {
     MAP_ANONYMOUS: 0x1000,
     MS_SYNC: 2,
     MADV_POPULATE_READ: 0,
+    UTIME_NOW: -2n,
+    UTIME_OMIT: -1n,
     privateFollowsFile: false,
     fsyncWritesMemory: false,
     unifiedCache: false,

@@ -115,6 +115,8 @@ export interface Mapping {
    * not run past the end of the file. May replace `buffer`.
    */
   expose(size: number, position: number, length: number): Exposed;
+  /** Whether users may have views of memory. */
+  readonly isHandedOut: boolean;
   /** Whether a buffer is memory of this file. */
   holds(buffer: ArrayBufferLike): boolean;
   /** Empties every view, and unmaps what nothing else can be using. */
@@ -152,6 +154,8 @@ export interface Mapping {
   /** As `writeAsync`, at the end of the file. */
   appendAsync?(source: Uint8Array): Promise<number>;
 
+  /** Sets the modification time to now, where writes through memory do not move it. */
+  updateTimes?(): void;
   /** Has changed pages written to the disk. */
   flushSync(position: number, length: number): void;
   /**

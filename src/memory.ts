@@ -356,16 +356,13 @@ function keepFromReuse(address: bigint, length: number): void {
   }
 }
 
-/** Whether the engine can own memory of this many bytes. */
-export function canOwn(byteLength: number): boolean {
-  return byteLength <= MAX_OWNED && typeof WebAssembly !== "undefined";
-}
-
 function newMemory(
   byteLength: number,
   shared: boolean,
 ): WebAssembly.Memory | undefined {
-  if (!canOwn(byteLength)) return undefined;
+  if (byteLength > MAX_OWNED || typeof WebAssembly === "undefined") {
+    return undefined;
+  }
   const initial = Math.max(1, Math.ceil(byteLength / WASM_PAGE));
   if (++memories % MEMORIES_TO_COLLECT === 0) collectGarbage();
   try {

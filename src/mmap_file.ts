@@ -190,6 +190,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #written: Uint8Array[] = [];
   /** Writes through the descriptor, of less than `HUGE`, since the event loop last had its turn. */
   #run = 0;
+  /** Whether memory was written to since the modification time last moved. */
+  #isDirty = false;
+  /** Whether the times are those that `utime` has set. */
+  #hasSetTimes = false;
   /** Bytes appended since the size of the file was last learnt. */
   #appended = 0;
   #closed = false;
@@ -1132,7 +1136,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   utimeSync(atime: number | Date, mtime: number | Date): void {
     const times = plainTimes(atime, mtime);
-    this.#opened("set the times of").utimeSync(...times);
+    this.#beforeUtime().utimeSync(...times);
   }
 
   /**
@@ -1153,7 +1157,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async utime(atime: number | Date, mtime: number | Date): Promise<void> {
     const times = plainTimes(atime, mtime);
-    await this.#opened("set the times of").utime(...times);
+    await this.#beforeUtime().utime(...times);
   }
 
   /**
@@ -1875,6 +1879,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   flushSync(offset = 0, length: number = this.size - offset): void {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
+    this.#updateTimes();
     this.#take();
     this.#mapping.flushSync(offset, length);
     if (!this.#mapping.syncFindsMemory) this.#file.syncDataSync();
@@ -2170,6 +2175,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { write } = this.#access;
     try {
       if (this.#appended > 0) this.#settle();
+      this.#updateTimes();
       if (write && !this.#truncated) this.#checkSize("close");
     } finally {
       this.#closed = true;
@@ -2270,6 +2276,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     } catch (error) {
       throw this.#explain("write", error);
     }
+    this.#isDirty = true;
     if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
   }
 
@@ -2286,6 +2293,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     } catch (error) {
       throw this.#explain("write", error);
     }
+    this.#isDirty = true;
     if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
   }
 
@@ -2614,6 +2622,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         throw this.#explain("write", error);
       }
     }
+    this.#isDirty = true;
     if (this.#faults[0] !== 0) {
       const { read, written } = result;
       const encoded = encoder.encode(s.slice(0, read));
@@ -2799,6 +2808,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return length;
   }
 
+  /** The times that are set stay: writes before that are not to move them later. */
+  #beforeUtime(): FileOps {
+    const file = this.#opened("set the times of");
+    this.#isDirty = false;
+    this.#hasSetTimes = true;
+    return file;
+  }
+
   #resize(size: number): void {
     this.#size = size;
     this.#adopt();
@@ -2925,6 +2942,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #syncNow(sync: (file: FileOps) => void): void {
     this.#checkWhole("sync");
     if (this.#access.copyOnWrite) return;
+    this.#updateTimes();
     if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
     sync(this.#file);
     this.#checkSize("sync");
@@ -2933,10 +2951,24 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
     this.#checkWhole("sync");
     if (this.#access.copyOnWrite) return;
+    this.#updateTimes();
     const isSynced = !this.#mapping.syncFindsMemory &&
       await this.#mapping.flush(0, this.#size);
     if (!isSynced) await sync(this.#opened("sync"));
     if (!this.#closed) this.#checkSize("sync");
+  }
+
+  /**
+   * Moves the modification time for what was written through memory. The kernel moves it at the first change of
+   * a page alone, and not again until that is on the disk.
+   */
+  #updateTimes(): void {
+    const { write, copyOnWrite } = this.#access;
+    if (!write || copyOnWrite) return;
+    // Nobody knows whether what users have views of was written to.
+    const mayBeDirty = this.#mapping.isHandedOut && !this.#hasSetTimes;
+    if (this.#isDirty || mayBeDirty) this.#mapping.updateTimes?.();
+    this.#isDirty = false;
   }
 
   async #flushOff(
@@ -2945,6 +2977,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): Promise<void> {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
+    this.#updateTimes();
     const isSynced = await this.#mapping.flush(offset, length);
     if (!this.#mapping.syncFindsMemory && !isSynced) {
       await this.#opened("flush").syncData();

@@ -122,6 +122,10 @@ class PosixMapping implements Mapping {
     );
   }
 
+  get isHandedOut(): boolean {
+    return this.#handedOut.length > 0 || this.#pages?.isHandedOut === true;
+  }
+
   expose(size: number, position: number, length: number): Exposed {
     const { offset } = this.#options;
     if (size === 0) return { buffer: this.#nothing(), start: 0 };
@@ -265,6 +269,17 @@ class PosixMapping implements Mapping {
       (rest) => writeAsync(this.#fd, rest, lengthOf(rest)),
       (rest) => write(this.#fd, rest, lengthOf(rest)),
     );
+  }
+
+  updateTimes(): void {
+    const { futimens } = libc();
+    const { UTIME_NOW, UTIME_OMIT } = platform!;
+    const now = [0n, UTIME_NOW];
+    // To set one of the two takes the file's owner (EPERM), to set both the right to write it.
+    if (futimens(this.#fd, BigInt64Array.of(0n, UTIME_OMIT, ...now)) === 0) {
+      return;
+    }
+    futimens(this.#fd, BigInt64Array.of(...now, ...now));
   }
 
   flushSync(position: number, length: number): void {
@@ -446,8 +461,7 @@ class PosixMapping implements Mapping {
    */
   #part(size: number, first: number, length: number): Pages | undefined {
     const { copyOnWrite, shared } = this.#options;
-    const isOther = this.#handedOut.length > 0 || this.#pages?.isHandedOut;
-    if (copyOnWrite || shared || isOther) return undefined;
+    if (copyOnWrite || shared || this.isHandedOut) return undefined;
     if (size < SMALLEST_DIVIDED || length > size / SMALL_PART) return undefined;
     const start = first - first % pageSize();
     const bytes = first + length - start;

@@ -134,6 +134,10 @@ class WindowsMapping implements Mapping {
     return this.buffer.byteLength - this.start;
   }
 
+  get isHandedOut(): boolean {
+    return this.#view?.isExposed === true;
+  }
+
   get moved(): boolean {
     return this.buffer.detached;
   }
