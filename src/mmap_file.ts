@@ -2693,9 +2693,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const least = this.#size + this.#appended;
     this.#appended = 0;
     const end = this.#mapping.appendedTo();
-    // Cut by someone else: what was appended is in the file, what was mapped is not.
-    if (end < least) this.#truncated = true;
-    this.#setSize(this.#position = end);
+    this.#position = end;
+    // Truncated by others, as logrotate's copytruncate does: the log goes on, with other bytes in memory.
+    if (end < least) this.#mapAsItIs();
+    else this.#setSize(end);
   }
 
   /** A write at a position, over the end of the memory or of the file. */
@@ -3089,7 +3090,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Throws if someone else has cut the file. */
   #checkSize(action: string): void {
-    if (this.#isDamaged()) throw this.#cut(action);
+    if (!this.#isDamaged()) return;
+    if (!this.#access.append || this.#mapping.hasFaulted) {
+      throw this.#cut(action);
+    }
+    this.#mapAsItIs();
   }
 
   /** Whether memory does not show the file any more. */
