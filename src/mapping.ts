@@ -135,6 +135,8 @@ export interface Mapping {
   fileSize(): number;
   /** Returns once a truncation that is under way is over, where there is a way to wait for it. */
   awaitTruncation?(): void;
+  /** Maps the first `size` bytes for copies; false if the system cannot map this file. */
+  canMap?(size: number): boolean;
   /** Reads through the descriptor, as much as there is. */
   read?(target: Uint8Array, position: number): number;
   /** Writes all of `source` through the descriptor, past the end too. */

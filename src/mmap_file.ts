@@ -2351,6 +2351,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #readAtFurther(p: Uint8Array, offset: number): number | null {
     this.#checkOffset("read", offset);
     const wanted = byteLength.call(p);
+    const mayReadThrough = wanted > 0 && this.#mapping.read !== undefined;
+    if (mayReadThrough && !this.#canReadMemory()) {
+      return this.#readThrough(plainView(p), offset);
+    }
     // If all of the file is in memory and may be read, only the end is to be looked out for.
     const isReady = this.#readLimit === this.#size && this.#faults[0] === 0;
     const length = isReady
@@ -2359,6 +2363,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (length <= 0) return wanted === 0 ? 0 : null;
     this.#copyTo(p, offset, length);
     return length;
+  }
+
+  /** Whether there is memory to read from: not of an empty file, nor of one that the system cannot map. */
+  #canReadMemory(): boolean {
+    if (this.#mapped >= this.#size && this.#size > 0) return true;
+    this.#checkReadable("read");
+    return this.#size > 0 && this.#mapping.canMap?.(this.#size) === true;
+  }
+
+  /** Reads through the descriptor: files of /proc have no size, and what is empty may have grown. */
+  #readThrough(p: Uint8Array, offset: number): number | null {
+    const room = Math.max(0, this.#access.length - offset);
+    const target = room < p.length ? p.subarray(0, room) : p;
+    const read = this.#mapping.read!(target, offset);
+    if (read > 0 && offset + read > this.#size) this.#setSize(offset + read);
+    return read || null;
   }
 
   /** How many of `length` bytes at `position` there are to read: 0 at the end. */

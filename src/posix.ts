@@ -63,6 +63,8 @@ class PosixMapping implements Mapping {
   #pages: Pages | null = null;
   /** Other pages of which users may have views. */
   #handedOut: Pages[] = [];
+  /** Whether the system cannot map this file. */
+  #cannotMap = false;
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
@@ -120,6 +122,21 @@ class PosixMapping implements Mapping {
         : this.#plain(end + (grow ? size + GROWTH_ROOM : 0)),
       size,
     );
+  }
+
+  canMap(size: number): boolean {
+    if (this.#cannotMap || this.#options.copyOnWrite) return !this.#cannotMap;
+    try {
+      this.map(size);
+    } catch (error) {
+      // mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to.
+      const isOther = error instanceof Error && "code" in error &&
+        (error.code === "ENODEV" || error.code === "EACCES" ||
+          error.code === "EPERM");
+      if (!isOther) throw error;
+      this.#cannotMap = true;
+    }
+    return !this.#cannotMap;
   }
 
   get isHandedOut(): boolean {

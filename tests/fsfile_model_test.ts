@@ -324,7 +324,8 @@ class Pair implements Disposable {
     } else {
       const p = new Uint8Array(10);
       const { size } = this.#file;
-      if (KINDS[this.#kind].read) {
+      // Of an empty file the end is asked for each time.
+      if (KINDS[this.#kind].read && size > 0) {
         assertEquals(this.#file.readAtSync(p, size), null);
       }
       this.#file.refresh();

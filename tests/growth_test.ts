@@ -459,12 +459,14 @@ for (
       for (const end of [size + 10, size + 2 * PAGE, size + 3 * MIB]) {
         const before = file.size;
         writeAsOther(file.name, pattern(end).subarray(before), before);
-        // Until then it ends where it ended.
         assertEquals(file.size, before);
-        assertEquals(file.readAtSync(new Uint8Array(10), before), null);
-        file.seekSync(before, Start);
-        assertEquals(file.readSync(new Uint8Array(10)), null);
-        assertEquals(file.seekSync(0, End), before);
+        // Until then it ends where it ended, unless it was empty: that is asked for each time.
+        if (before > 0) {
+          assertEquals(file.readAtSync(new Uint8Array(10), before), null);
+          file.seekSync(before, Start);
+          assertEquals(file.readSync(new Uint8Array(10)), null);
+          assertEquals(file.seekSync(0, End), before);
+        }
         file.refresh();
         assertIs(file, pattern(end));
         assertEquals(file.seekSync(0, Current), before);

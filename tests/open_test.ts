@@ -17,7 +17,7 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { NO_ADDRESSES, NO_BLOCKS } from "./backend.ts";
+import { isCopy, NO_ADDRESSES, NO_BLOCKS } from "./backend.ts";
 import {
   isEmulated,
   isWindows,
@@ -853,3 +853,30 @@ test(
     }
   },
 );
+
+// --- files that cannot be mapped
+
+for (
+  const path of [
+    "/proc/meminfo",
+    "/proc/self/status",
+    "/sys/devices/system/cpu/online",
+  ]
+) {
+  test(
+    `{open} of ${path}, which cannot be mapped, reads what Deno.FsFile reads`,
+    async (_, { open }) => {
+      using file = await open(path);
+      using denos = Deno.openSync(path);
+      const [ours, theirs] = [new Uint8Array(50), new Uint8Array(50)];
+      // The first bytes alone: the rest changes all the time.
+      assertEquals(file.readSync(ours), denos.readSync(theirs));
+      assertEquals(ours.subarray(0, 3), theirs.subarray(0, 3));
+      if (path.startsWith("/sys")) {
+        assertEquals(file.readSync(ours), null);
+        if (!isCopy) assertThrows(() => file.bytes(), SystemError, path);
+      }
+    },
+    Deno.build.os !== "linux" && "these are Linux's",
+  );
+}
