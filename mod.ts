@@ -76,6 +76,7 @@ export type {
   Advice,
   Closer,
   MmapOpenOptions,
+  PrefetchOptions,
   Reader,
   ReaderAt,
   ReaderAtSync,

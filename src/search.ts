@@ -5,6 +5,7 @@
  */
 
 import { isUint8Array, plainView } from "./intrinsics.ts";
+import { PART, PAUSE, type Step as WalkStep, Walk } from "./iteration.ts";
 
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
 export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
@@ -158,6 +159,7 @@ export function lines<Buffer extends ArrayBufferLike>(
   check?: () => void,
   window = WINDOW,
   name = NAME,
+  way: Walk = new Walk(),
 ): Generator<Uint8Array<Buffer>, void, undefined> {
   // Not a generator itself, which would not look at its arguments before the first `next()`.
   const { offset = 0, length = haystack.length - offset } = options;
@@ -169,7 +171,13 @@ export function lines<Buffer extends ArrayBufferLike>(
       `Cannot read lines of '${name}': offset ${offset} and length ${length} are not a range of its ${haystack.length} bytes`,
     );
   }
-  return walk(haystack, offset, offset + length, check, window);
+  const end = offset + length;
+  // It pauses only if `way` says so.
+  return walk(haystack, offset, end, check, window, way) as Generator<
+    Uint8Array<Buffer>,
+    void,
+    undefined
+  >;
 }
 
 /** `from` as an index, below 0 if it counts from the end and past the beginning. */
@@ -349,7 +357,8 @@ function* walk<Buffer extends ArrayBufferLike>(
   stop: number,
   check: (() => void) | undefined,
   window: number,
-): Generator<Uint8Array<Buffer>, void, undefined> {
+  way: Walk,
+): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
   const { buffer, byteOffset } = haystack;
   // Positions are those in the buffer, whose words are aligned.
   const end = byteOffset + stop;
@@ -365,7 +374,14 @@ function* walk<Buffer extends ArrayBufferLike>(
     let index = newlineIn(words, line - at);
     while (index === -1 && at + words.length * 4 < end) {
       at += words.length * 4;
-      words = wordsAt(buffer, at, Math.min(window, end - at));
+      const length = Math.min(way.pauses ? PART : window, end - at);
+      if (way.pauses) {
+        way.from = Math.max(at, byteOffset + offset) - byteOffset;
+        way.to = at + length - byteOffset;
+        yield PAUSE;
+        if (haystack.length === 0) released(check);
+      }
+      words = wordsAt(buffer, at, length);
       front = at === 0 ? 0 : 1;
       bytes = new Uint8Array(buffer, at - front);
       index = newlineIn(words, Math.max(line - at, 0));
