@@ -70,20 +70,20 @@ class AsyncItems<T extends ArrayBufferView | string>
   async next(): Promise<IteratorResult<T, void>> {
     for (;;) {
       while (this.#pause !== null) await this.#pause;
-      const { done, value } = this.#step();
-      if (done) return { done, value: undefined };
-      if (value !== PAUSE) {
-        const turn = turnAfter(sizeOf(value));
+      const step = this.#step();
+      if (step.value === PAUSE) this.#pause = this.#enter();
+      else {
+        const turn = turnAfter(step.done ? 0 : sizeOf(step.value));
         if (turn !== undefined) await turn;
-        return { done: false, value };
+        return step as IteratorResult<T, void>;
       }
-      this.#pause = this.#enter();
     }
   }
 
   return(): Promise<IteratorResult<T, void>> {
-    this.#steps.return();
-    return Promise.resolve({ done: true, value: undefined });
+    return Promise.resolve(
+      this.#steps.return() as IteratorResult<T, void>,
+    );
   }
 
   #step(): IteratorResult<Step<T>, void> {

@@ -1832,11 +1832,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#cover();
     for (let done = 0; done < length && !this.#closed;) {
       const piece = Math.min(PREFETCH_PIECE, length - done);
-      await fairly(() => this.#mapping.prefetch(offset + done, piece));
+      await this.#mapping.prefetch(offset + done, piece);
       signal?.throwIfAborted();
       done += piece;
       onProgress?.(done, length);
     }
+    await turnAfter();
   }
 
   /**
