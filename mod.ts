@@ -79,6 +79,7 @@ export type {
   ByteRange,
   Closer,
   MmapOpenOptions,
+  PrefetchOptions,
   Reader,
   ReaderAt,
   ReaderAtSync,

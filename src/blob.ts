@@ -4,7 +4,7 @@
  * @module
  */
 
-import { eventLoop } from "./event_loop.ts";
+import { turnAfter } from "./event_loop.ts";
 import { checkRange, readFully, type Source } from "./ranges.ts";
 import type { ByteRange } from "./types.ts";
 
@@ -71,7 +71,7 @@ class FileBlob extends Blob {
     return new ReadableStream({
       type: "bytes",
       pull: async (controller) => {
-        await eventLoop();
+        await turnAfter();
         const length = Math.min(CHUNK_SIZE, this.#size - at);
         if (length > 0) {
           controller.enqueue(await this.#read(at, length));

@@ -1,17 +1,25 @@
 /**
- * Turns of the event loop, for work on memory that would leave it none.
+ * Fairness: calls that are done as soon as they are made, awaited in a loop, let other tasks have their turn.
  *
  * @module
  */
 
 import { setImmediate } from "node:timers";
 
-/** How long work done in small pieces may keep timers and I/O waiting. */
-const SLICE_MS = 3;
+/** How long such calls may keep timers and I/O waiting. */
+const SLICE_MS = 1;
 
-/** A turn of the event loop, asked for when the one that goes on began to be used up. */
-let turn: Promise<void> | null = null;
-let turnAsked = 0;
+/** Bytes after which the clock is read, which takes longer than to copy 4 KiB, and what a call counts beside its own. */
+const STEP = 512 << 10;
+const CALL = 4 << 10;
+
+/** Bytes left until the clock is read; none while a turn is due. */
+let left = STEP;
+
+/** The next turn of the event loop, once it is asked for, and since when. */
+let next: Promise<void> | null = null;
+let asked = 0;
+let isDue = false;
 
 /** Lets timers and I/O have their turn. */
 export function nextTurn(): Promise<void> {
@@ -19,14 +27,40 @@ export function nextTurn(): Promise<void> {
 }
 
 /**
- * Memory never makes anybody wait, so that streams of it feed each other and nothing else has a
- * turn. To be awaited before each piece of work: all wait for the next turn once it is due.
+ * What a call that has done its work waits for before it resolves: the next turn of the event loop if the
+ * present one has lasted long enough, nothing otherwise. All calls made in a turn share its time, and once
+ * the next is due all wait for it, so that they resolve in the order in which they were made.
+ *
+ * @param bytes How many the call has moved; by default enough for a look at the clock.
  */
-export function eventLoop(): Promise<void> | undefined {
-  if (turn === null) {
-    turnAsked = performance.now();
-    turn = nextTurn().then(() => {
-      turn = null;
-    });
-  } else if (performance.now() - turnAsked > SLICE_MS) return turn;
+export function turnAfter(bytes = STEP): Promise<void> | undefined {
+  left -= CALL + bytes;
+  return left > 0 ? undefined : turnIfDue();
+}
+
+/** Does what is not counted in bytes, and then lets other tasks have their turn if it is due. */
+export async function fairly<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await turnAfter();
+  }
+}
+
+function turnIfDue(): Promise<void> | undefined {
+  if (next === null) {
+    asked = performance.now();
+    next = nextTurn().then(begin);
+  } else if (isDue || performance.now() - asked > SLICE_MS) {
+    isDue = true;
+    return next;
+  }
+  left = STEP;
+}
+
+/** The event loop has gone round. */
+function begin(): void {
+  next = null;
+  isDue = false;
+  left = STEP;
 }

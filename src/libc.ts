@@ -227,18 +227,8 @@ const SYMBOLS = {
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   // int fsync(int fd);
   fsync: { parameters: ["i32"], result: "i32" },
-  // int dup(int oldfd);
-  dup: { parameters: ["i32"], result: "i32" },
-  // int close(int fd);
-  close: { parameters: ["i32"], result: "i32" },
   // int flock(int fd, int operation);
   flock: { parameters: ["i32", "i32"], result: "i32" },
-  flockAsync: {
-    name: "flock",
-    parameters: ["i32", "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
   // int futimens(int fd, const struct timespec times[2]);
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // void *memmem(const void *haystack, size_t haystacklen, const void *needle, size_t needlelen);

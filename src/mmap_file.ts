@@ -14,7 +14,7 @@ import {
   SystemError,
   TruncatedError,
 } from "./errors.ts";
-import { nextTurn } from "./event_loop.ts";
+import { fairly, nextTurn, turnAfter } from "./event_loop.ts";
 import {
   bufferOf,
   byteLength as importedByteLength,
@@ -24,6 +24,14 @@ import {
   plainView,
   set as importedSet,
 } from "./intrinsics.ts";
+import {
+  type BothWays,
+  bothWays,
+  PART,
+  PAUSE,
+  type Step,
+  Walk,
+} from "./iteration.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
 import { isNamed } from "./same_file.ts";
@@ -38,9 +46,11 @@ import {
   moveToSync,
   type Outgoing,
 } from "./transfer.ts";
+import { hasThread } from "./threads.ts";
 import type {
   Advice,
   ByteRange,
+  PrefetchOptions,
   Reader,
   ReaderSync,
   WaitOptions,
@@ -117,6 +127,9 @@ const LARGE = 1 << 20;
 
 /** Bytes of such a one copied in one go: a millisecond's work, beside which the turns in between are cheap. */
 const PIECE = 8 << 20;
+
+/** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
+const PREFETCH_PIECE = 16 << 20;
 
 /**
  * A file as memory: a drop-in for `Deno.FsFile` whose bytes are the file's own pages.
@@ -384,7 +397,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async read(p: Uint8Array): Promise<number | null> {
-    if (this.#turn === null && lengthOf(p) <= LARGE) return this.readSync(p);
+    const length = lengthOf(p);
+    if (this.#turn === null && length <= LARGE) {
+      try {
+        return this.readSync(p);
+      } finally {
+        const turn = turnAfter(length);
+        if (turn !== undefined) await turn;
+      }
+    }
     this.#opened("read");
     const bytes = this.#bytesOf("read", p);
     return await this.#inTurn(() => this.#readNext(bytes));
@@ -450,8 +471,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async readAt(p: Uint8Array, offset: number): Promise<number | null> {
-    if (this.#turn === null && lengthOf(p) <= LARGE) {
-      return this.readAtSync(p, offset);
+    const length = lengthOf(p);
+    if (this.#turn === null && length <= LARGE) {
+      try {
+        return this.readAtSync(p, offset);
+      } finally {
+        const turn = turnAfter(length);
+        if (turn !== undefined) await turn;
+      }
     }
     this.#checkOffset("read", offset);
     this.#opened("read");
@@ -522,7 +549,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async write(p: Uint8Array): Promise<number> {
-    if (this.#turn === null && lengthOf(p) <= LARGE) return this.writeSync(p);
+    const length = lengthOf(p);
+    if (this.#turn === null && length <= LARGE) {
+      try {
+        return this.writeSync(p);
+      } finally {
+        const turn = turnAfter(length);
+        if (turn !== undefined) await turn;
+      }
+    }
     const bytes = this.#bytesToWrite(p);
     return await this.#inTurn(() => this.#writeNext(bytes));
   }
@@ -592,8 +627,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async writeAt(p: Uint8Array, offset: number): Promise<number> {
-    if (this.#turn === null && lengthOf(p) <= LARGE) {
-      return this.writeAtSync(p, offset);
+    const length = lengthOf(p);
+    if (this.#turn === null && length <= LARGE) {
+      try {
+        return this.writeAtSync(p, offset);
+      } finally {
+        const turn = turnAfter(length);
+        if (turn !== undefined) await turn;
+      }
     }
     this.#checkOffset("write", offset);
     const bytes = this.#bytesToWrite(p);
@@ -662,7 +703,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async writeString(s: string): Promise<number> {
     if (typeof s !== "string") throw this.#notString();
     if (this.#turn === null && s.length <= LARGE) {
-      return this.writeStringSync(s);
+      try {
+        return this.writeStringSync(s);
+      } finally {
+        const turn = turnAfter(s.length);
+        if (turn !== undefined) await turn;
+      }
     }
     this.#opened("write");
     return await this.#inTurn(() => this.#writeLargeString(s));
@@ -699,10 +745,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
     this.#checkWritable("write");
-    if (!(r instanceof MmapFile)) return await moveFrom(r, this);
+    if (!(r instanceof MmapFile)) {
+      return await fairly(() => moveFrom(r, this));
+    }
     r.#checkReadable("read");
     const length = Math.max(0, r.size - r.#position);
-    if (this.#turn === null && length <= LARGE) return this.readFromSync(r);
+    if (this.#turn === null && length <= LARGE) {
+      try {
+        return this.readFromSync(r);
+      } finally {
+        await turnAfter(length);
+      }
+    }
     // Memory that stays mapped while it is written, even if its file is closed.
     const rest = r.bytes(r.size - length);
     let written = 0;
@@ -792,7 +846,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const source = this.#outgoing(w);
     let moved = 0;
     try {
-      await moveTo(source, w, (count) => moved += count);
+      await fairly(() => moveTo(source, w, (count) => moved += count));
       return moved;
     } catch (error) {
       throw this.#outgoingError(error, moved);
@@ -1157,7 +1211,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async utime(atime: number | Date, mtime: number | Date): Promise<void> {
     const times = plainTimes(atime, mtime);
-    await this.#beforeUtime().utime(...times);
+    const file = this.#beforeUtime();
+    await this.#inOrder(() => file.utime(...times));
   }
 
   /**
@@ -1213,7 +1268,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async lock(exclusive?: boolean): Promise<void> {
-    await this.#opened("lock").lock(exclusive);
+    this.#opened("lock");
+    // A close leaves the descriptor open until the lock is taken, as Deno's does.
+    await this.#inTurn(() => this.#file.lock(exclusive));
   }
 
   /**
@@ -1266,7 +1323,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async tryLock(exclusive?: boolean): Promise<boolean> {
-    return await this.#opened("lock").tryLock(exclusive);
+    this.#opened("lock");
+    return await this.#inOrder(() => this.#file.tryLock(exclusive));
   }
 
   /**
@@ -1314,7 +1372,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async unlock(): Promise<void> {
-    await this.#opened("unlock").unlock();
+    this.#opened("unlock");
+    await this.#inOrder(() => this.#file.unlock());
   }
 
   /**
@@ -1708,7 +1767,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Deno.removeSync(path);
    * ```
    */
-  chunks(size: number = 64 << 10): Generator<Uint8Array<Buffer>> {
+  chunks(size: number = 64 << 10):
+    & Generator<Uint8Array<Buffer>, void, undefined>
+    & AsyncIterable<Uint8Array<Buffer>, void, undefined> {
     this.#checkReadable("read");
     this.#checkOffset("read", size);
     if (size === 0) {
@@ -1716,7 +1777,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         `Cannot read '${this.name}': chunks of 0 bytes never end; give a size of 1 or more`,
       );
     }
-    return this.#chunks(size);
+    const walk = new Walk();
+    return bothWays(
+      this.#chunks(size, walk),
+      walk,
+      (from, to) => this.#bringIn(from, to),
+    );
   }
 
   /**
@@ -1745,12 +1811,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Deno.removeSync(path);
    * ```
    */
-  lines(
-    options?: LinesOptions,
-  ): Generator<Uint8Array<Buffer>, void, undefined> {
+  lines(options?: LinesOptions):
+    & Generator<Uint8Array<Buffer>, void, undefined>
+    & AsyncIterable<Uint8Array<Buffer>, void, undefined> {
     this.#checkReadable("read");
     const check = () => this.#checkWhole("read");
-    return lines(this.bytes(), options, check, undefined, this.name);
+    const walk = new Walk();
+    return bothWays(
+      lines(this.bytes(), options, check, undefined, this.name, walk),
+      walk,
+      (from, to) => this.#bringIn(from, to),
+    );
   }
 
   /**
@@ -1916,35 +1987,50 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Brings a range of the file into memory, off the event loop; by default all of it.
    *
-   * A hint: what the system cannot bring in is read when it is used.
+   * A hint: what the system cannot bring in is read when it is used. A close ends it early.
    *
    * @param offset First byte.
    * @param length Bytes.
+   * @param options What ends it early, and what is told how far it is.
    * @throws {RangeError} If the range is not in the file.
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
+   * @throws The signal's reason, if it is aborted.
    *
-   * @example
+   * @example Show the progress
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "hello");
-   * const file = openSync(path);
-   * await file.prefetch();
-   * assert.equal(file.bytes()[4], 0x6f);
-   * file.close();
+   * Deno.writeFileSync(path, new Uint8Array(40 << 20));
+   * using file = openSync(path);
+   * const percent: number[] = [];
+   * await file.prefetch(0, file.size, {
+   *   onProgress: (done, total) => percent.push(100 * done / total),
+   *   signal: AbortSignal.timeout(60_000),
+   * });
+   * assert.deepEqual(percent, [40, 80, 100]);
    * Deno.removeSync(path);
    * ```
    */
   async prefetch(
     offset = 0,
     length: number = this.size - offset,
+    options: PrefetchOptions = {},
   ): Promise<void> {
+    const { signal, onProgress } = options;
+    signal?.throwIfAborted();
     this.#checkRange("prefetch", offset, length);
     this.#cover();
-    await this.#mapping.prefetch(offset, length);
+    for (let done = 0; done < length && !this.#closed;) {
+      const piece = Math.min(PREFETCH_PIECE, length - done);
+      await this.#mapping.prefetch(offset + done, piece);
+      signal?.throwIfAborted();
+      done += piece;
+      onProgress?.(done, length);
+    }
+    await turnAfter();
   }
 
   /**
@@ -2322,13 +2408,26 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     mapping.write(plainView(p), position);
   }
 
-  *#chunks(size: number): Generator<Uint8Array<Buffer>> {
+  *#chunks(
+    size: number,
+    walk: Walk,
+  ): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
     let end = this.size;
     for (let at = 0; at < end; at += size) {
+      if (walk.pauses && Math.min(end, at + size) > walk.to) {
+        walk.from = at;
+        walk.to = Math.min(end, at + Math.max(size, PART));
+        yield PAUSE;
+      }
       this.#checkEndIs(end);
       end = this.#size;
       yield this.bytes(at, Math.min(size, end - at));
     }
+  }
+
+  /** Brings a range into memory for a reader that may be slower than a close. */
+  async #bringIn(from: number, to: number): Promise<void> {
+    if (!this.#closed) await this.#mapping.prefetch(from, to - from);
   }
 
   /** All the bytes there are to search, in memory. */
@@ -2493,7 +2592,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #bytesToWrite(p: Uint8Array): Uint8Array {
     this.#opened("write");
     const bytes = this.#bytesOf("write", p);
-    return this.#turn === null ? bytes : copyOf(bytes);
+    return this.#turn === null && hasThread() ? bytes : copyOf(bytes);
   }
 
   async #appendLarge(bytes: Uint8Array): Promise<number> {
@@ -3014,7 +3113,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Does the work at once, or behind the large operation under way. */
   async #inOrder<T>(work: () => T | Promise<T>): Promise<T> {
-    return await (this.#turn === null ? work() : this.#inTurn(work));
+    return await (this.#turn === null ? fairly(work) : this.#inTurn(work));
   }
 
   /** Does the work behind the operations that were begun before it, and ahead of those begun later. */
@@ -3029,6 +3128,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     } finally {
       if (this.#turn === promise) this.#turn = null;
       resolve();
+      await turnAfter();
     }
   }
 

@@ -34,6 +34,7 @@ import {
 } from "./memory.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
 import type { Memmem } from "./search.ts";
+import { inThread } from "./threads.ts";
 import type { Advice } from "./types.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
@@ -313,19 +314,11 @@ class PosixMapping implements Mapping {
 
   async flush(position: number, length: number): Promise<void> {
     if (!this.#options.write) return;
-    const range = this.#pagesOf(position, length);
-    if (range === undefined) return await this.#file.syncData();
-    const [pages, at, bytes] = range;
-    const memory = new Uint8Array(pages.buffer, at, bytes);
-    const { msyncAsync } = libc();
-    const result = await pages.whileMapped(() =>
-      msyncAsync(memory, BigInt(bytes), platform!.MS_SYNC)
-    );
-    if (result === 0) return;
-    // A nonblocking call cannot report errno. The same call, made again, can, but for a failed
-    // write to the disk, which the system reports once.
-    if (this.#pages === pages) this.flushSync(position, length);
-    throw systemError(E.EIO, "flush", this.#options.name, "msync");
+    // A close while all threads are in use leaves the descriptor, but no memory.
+    await this.#file.whileOpen(async () => {
+      const isMapped = await inThread(() => this.#msync(position, length));
+      if (!isMapped) await this.#file.syncData();
+    });
   }
 
   prefetchSync(position: number, length: number): void {
@@ -342,13 +335,10 @@ class PosixMapping implements Mapping {
   }
 
   async prefetch(position: number, length: number): Promise<void> {
-    const end = position + length;
-    // In pieces: a close stops the rest.
-    for (let at = position; at < end; at += PREFETCH_PIECE) {
-      const range = this.#pagesOf(at, Math.min(PREFETCH_PIECE, end - at));
-      if (range === undefined) return;
-      await this.#populate(...range);
-    }
+    await inThread(async () => {
+      const range = this.#pagesOf(position, length);
+      if (range !== undefined) await this.#populate(...range);
+    });
   }
 
   advise(
@@ -401,7 +391,9 @@ class PosixMapping implements Mapping {
     return await this.#file.whileOpen(async () => {
       let done = 0;
       while (done < Math.min(length, array.length)) {
-        let count = Number(await call(array.subarray(done, length), done));
+        let count = Number(
+          await inThread(() => call(array.subarray(done, length), done)),
+        );
         if (count < 0 && done < array.length) {
           // A nonblocking call cannot report errno: the same call, made again, can.
           count = Number(again(array.subarray(done, length), done));
@@ -417,6 +409,23 @@ class PosixMapping implements Mapping {
       }
       return action === "read" ? Math.min(done, array.length) : done;
     });
+  }
+
+  /** Has a range of memory written to the disk, in another thread; false if none is mapped. */
+  async #msync(position: number, length: number): Promise<boolean> {
+    const range = this.#pagesOf(position, length);
+    if (range === undefined) return false;
+    const [pages, at, bytes] = range;
+    const memory = new Uint8Array(pages.buffer, at, bytes);
+    const { msyncAsync } = libc();
+    const result = await pages.whileMapped(() =>
+      msyncAsync(memory, BigInt(bytes), platform!.MS_SYNC)
+    );
+    if (result === 0) return true;
+    // A nonblocking call cannot report errno. The same call, made again, can, but for a failed
+    // write to the disk, which the system reports once.
+    if (this.#pages === pages) this.flushSync(position, length);
+    throw systemError(E.EIO, "flush", this.#options.name, "msync");
   }
 
   #populate(pages: Pages, at: number, bytes: number): Promise<void> {
@@ -564,9 +573,6 @@ const GROWTH_ROOM = 1 << 20;
 /** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
 const SMALLEST_DIVIDED = 1 << 20;
 const SMALL_PART = 4;
-
-/** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
-const PREFETCH_PIECE = 16 << 20;
 
 const ADVICE: Record<Advice | "dontneed", number> = {
   normal: MADV_NORMAL,

@@ -33,7 +33,9 @@ import {
   LOCK_UN,
   systemError,
 } from "./libc.ts";
+import { hasWaiters, waitForLock, wake } from "./lock_queue.ts";
 import type { FileOps } from "./mapping.ts";
+import { inThread } from "./threads.ts";
 
 const E = osConstants.errno;
 const RESERVE = "reserve space for";
@@ -64,12 +66,15 @@ export function openPosix(
   options: Deno.OpenOptions,
 ): Promise<PosixFile> {
   const name = String(path);
-  return new Promise<PosixFile>((resolve, reject) => {
-    open(path, openFlags(options), openMode(options), (error, fd) => {
-      if (error) reject(error);
-      else resolve(new PosixFile(fd!, name));
+  const [flags, mode] = [openFlags(options), openMode(options)];
+  const opened = () =>
+    new Promise<PosixFile>((resolve, reject) => {
+      open(path, flags, mode, (error, fd) => {
+        if (error) reject(error);
+        else resolve(new PosixFile(fd!, name));
+      });
     });
-  }).catch((error) => {
+  return inThread(opened).catch((error) => {
     throw posixOpenError(error, path, options);
   });
 }
@@ -100,7 +105,7 @@ export class PosixFile implements FileOps {
     try {
       return await call();
     } finally {
-      if (--this.#uses === 0 && this.#isClosed) closeSync(this.fd);
+      if (--this.#uses === 0 && this.#isClosed) this.#close();
     }
   }
 
@@ -136,7 +141,8 @@ export class PosixFile implements FileOps {
     const { fallocateAsync } = libc();
     if (fallocateAsync === null) return false;
     this.#checkRoom(size);
-    if (await fallocateAsync(this.fd, 0, 0n, BigInt(size)) === 0) return true;
+    const reserve = () => fallocateAsync(this.fd, 0, 0n, BigInt(size));
+    if (await inThread(reserve) === 0) return true;
     // A nonblocking call cannot report errno: the same call, made again, can.
     return this.reserveSync(size);
   }
@@ -217,26 +223,10 @@ export class PosixFile implements FileOps {
     }
   }
 
-  /** Waits in a thread, on a duplicate: a close meanwhile cannot hand the number to another file. */
   async lock(exclusive = false): Promise<void> {
     if (this.tryLockSync(exclusive)) return;
-    const c = libc();
-    const duplicate = c.dup(this.fd);
-    if (duplicate < 0) throw lastError("lock", this.#name, "dup");
-    try {
-      const operation = exclusive ? LOCK_EX : LOCK_SH;
-      while (await c.flockAsync(duplicate, operation) !== 0) {
-        // A nonblocking call cannot report errno: the same call, made again, can.
-        if (c.flock(duplicate, operation | LOCK_NB) === 0) return;
-        const number = errno();
-        if (
-          number !== E.EWOULDBLOCK &&
-          number !== E.EINTR
-        ) throw lastError("lock", this.#name, "flock");
-      }
-    } finally {
-      c.close(duplicate);
-    }
+    const tryLock = () => this.tryLockSync(exclusive);
+    await waitForLock(this.#queue(exclusive), tryLock);
   }
 
   tryLockSync(exclusive = false): boolean {
@@ -254,6 +244,7 @@ export class PosixFile implements FileOps {
     if (libc().flock(this.fd, LOCK_UN) !== 0) {
       throw lastError("unlock", this.#name, "flock");
     }
+    this.#wakeWaiters();
   }
 
   async unlock(): Promise<void> {
@@ -264,7 +255,25 @@ export class PosixFile implements FileOps {
     this.#isClosed = true;
     if (this.#token !== null) takeBack(this.#token);
     this.#token = null;
-    if (this.#uses === 0) closeSync(this.fd);
+    if (this.#uses === 0) this.#close();
+  }
+
+  #close(): void {
+    // The waiters try after this function has returned.
+    this.#wakeWaiters();
+    closeSync(this.fd);
+  }
+
+  #wakeWaiters(): void {
+    if (!hasWaiters()) return;
+    wake(this.#queue(true));
+    wake(this.#queue(false));
+  }
+
+  /** Names the waiters for one kind of lock on this file: where an exclusive lock fails a shared one may not. */
+  #queue(exclusive: boolean): string {
+    const { dev, ino } = this.statSync();
+    return `${dev} ${ino} ${exclusive}`;
   }
 
   /** Refuses what cannot fit: fallocate(2) would fill the disk, to everyone's harm, before it fails. */
@@ -310,14 +319,14 @@ export class PosixFile implements FileOps {
     syscall: string,
     call: (done: (error: Error | null) => void) => void,
   ): Promise<void> {
-    return this.whileOpen(() =>
-      new Promise((resolve, reject) => {
+    const called = () =>
+      new Promise<void>((resolve, reject) => {
         call((error) => {
           if (error) reject(nodeError(action, this.#name, syscall, error));
           else resolve();
         });
-      })
-    );
+      });
+    return this.whileOpen(() => inThread(called));
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { isUint8Array, plainView } from "./intrinsics.ts";
+import { PART, PAUSE, type Step as WalkStep, Walk } from "./iteration.ts";
 import type { ByteRange } from "./types.ts";
 
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
@@ -169,13 +170,16 @@ export function lines<Buffer extends ArrayBufferLike>(
   check?: () => void,
   window = WINDOW,
   name = NAME,
+  way: Walk = new Walk(),
 ): Generator<Uint8Array<Buffer>, void, undefined> {
   // Not a generator itself, which would not look at its arguments before the first `next()`.
   const { part, offset } = partOf("read lines of", haystack, options, name);
   const stop = offset + part.length;
-  return options.reverse
-    ? walkBack(haystack, offset, stop, check)
-    : walk(haystack, offset, stop, check, window);
+  const steps = options.reverse
+    ? walkBack(haystack, offset, stop, check, way)
+    : walk(haystack, offset, stop, check, window, way);
+  // They pause only if `way` says so.
+  return steps as Generator<Uint8Array<Buffer>, void, undefined>;
 }
 
 /** The bytes of a range, and where it begins. */
@@ -375,7 +379,8 @@ function* walk<Buffer extends ArrayBufferLike>(
   stop: number,
   check: (() => void) | undefined,
   window: number,
-): Generator<Uint8Array<Buffer>, void, undefined> {
+  way: Walk,
+): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
   const { buffer, byteOffset } = haystack;
   // Positions are those in the buffer, whose words are aligned.
   const end = byteOffset + stop;
@@ -391,7 +396,14 @@ function* walk<Buffer extends ArrayBufferLike>(
     let index = newlineIn(words, line - at);
     while (index === -1 && at + words.length * 4 < end) {
       at += words.length * 4;
-      words = wordsAt(buffer, at, Math.min(window, end - at));
+      const length = Math.min(way.pauses ? PART : window, end - at);
+      if (way.pauses) {
+        way.from = Math.max(at, byteOffset + offset) - byteOffset;
+        way.to = at + length - byteOffset;
+        yield PAUSE;
+        if (haystack.length === 0) released(check);
+      }
+      words = wordsAt(buffer, at, length);
       front = at === 0 ? 0 : 1;
       bytes = new Uint8Array(buffer, at - front);
       index = newlineIn(words, Math.max(line - at, 0));
@@ -412,13 +424,23 @@ function* walkBack<Buffer extends ArrayBufferLike>(
   offset: number,
   stop: number,
   check: (() => void) | undefined,
-): Generator<Uint8Array<Buffer>, void, undefined> {
+  way: Walk,
+): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
   if (offset === stop) return;
   /** The end of the line, without its LF. */
   let end = haystack[stop - 1] === LF ? stop - 1 : stop;
   let hasLF = end < stop;
+  /** Down to here the memory has been paused for. */
+  let entered = Infinity;
   for (;;) {
     if (haystack.length === 0) released(check);
+    if (way.pauses && end < entered) {
+      entered = Math.max(offset, end - PART);
+      way.from = entered;
+      way.to = end;
+      yield PAUSE;
+      if (haystack.length === 0) released(check);
+    }
     const before = end > offset ? haystack.lastIndexOf(LF, end - 1) : -1;
     const line = Math.max(before + 1, offset);
     const isCRLF = hasLF && end > line && haystack[end - 1] === CR;

@@ -5,7 +5,7 @@
  */
 
 import { addBytesWritten } from "./errors.ts";
-import { eventLoop } from "./event_loop.ts";
+import { turnAfter } from "./event_loop.ts";
 import { bytesUnder } from "./intrinsics.ts";
 import type { MmapFile } from "./mmap_file.ts";
 
@@ -296,7 +296,7 @@ function byteStream(
     type: "bytes",
     async pull(controller) {
       try {
-        await eventLoop();
+        await turnAfter();
         checkOpen("read", file);
         const view = controller.byobRequest?.view ?? null;
         const size = Math.min(chunkSize, source.left());
@@ -337,7 +337,7 @@ function viewStream<Buffer extends ArrayBufferLike>(
   return new ReadableStream<Uint8Array<Buffer>>({
     async pull(controller) {
       try {
-        await eventLoop();
+        await turnAfter();
         checkOpen("read", file);
         const view = source.view(Math.min(chunkSize, source.left()));
         // Whoever reads the stream may not have looked at the chunks yet.
@@ -366,7 +366,7 @@ function sink(
   return new WritableStream({
     async write(chunk) {
       try {
-        await eventLoop();
+        await turnAfter();
         checkOpen("write", file);
         await write(bytesOf(chunk));
       } catch (error) {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { eventLoop } from "./event_loop.ts";
+import { turnAfter } from "./event_loop.ts";
 import { checkRange, readFully, readFullySync, type Source } from "./ranges.ts";
 import type { ByteRange } from "./types.ts";
 import { MAX_STRING_LENGTH, newDecoder, withoutBOM } from "./text.ts";
@@ -100,7 +100,7 @@ class Pieces {
   }
 
   async read(): Promise<string[]> {
-    await eventLoop();
+    await turnAfter();
     const [p, position] = this.#next();
     await readFully(this.#file, p, position);
     return this.#linesOf(p, position);

@@ -5,7 +5,7 @@
  */
 
 import { addBytesWritten, bytesWritten } from "./errors.ts";
-import { eventLoop } from "./event_loop.ts";
+import { turnAfter } from "./event_loop.ts";
 import type { Reader, ReaderSync, Writer, WriterSync } from "./types.ts";
 
 /** Bytes asked of a reader at once: small enough to stay in the processor's cache. */
@@ -29,12 +29,12 @@ export async function moveFrom(
 ): Promise<number> {
   let moved = 0;
   const move = async (chunk: Uint8Array) => {
-    await eventLoop();
     try {
       moved += await writer.write(chunk);
     } catch (error) {
       throw addBytesWritten(error, moved);
     }
+    await turnAfter(chunk.length);
   };
   if (isReadable(source)) {
     // An error of `move` cancels the stream.
@@ -114,6 +114,7 @@ export async function moveTo(
     source.check(at, rest);
     onMoved(written);
     at += written;
+    await turnAfter(written);
   }
 }
 
@@ -153,12 +154,12 @@ async function moveToStream(
   try {
     const { length } = source;
     for (let at = 0; at < length; at += CHUNK_SIZE) {
-      await eventLoop();
       source.check(at);
       const chunk = source.copy(at, Math.min(CHUNK_SIZE, length - at));
       const size = chunk.length;
       await writer.write(chunk);
       onMoved(size);
+      await turnAfter(size);
     }
   } finally {
     writer.releaseLock();

@@ -330,6 +330,29 @@ export interface ByteRange {
 export type Advice = "normal" | "sequential" | "random";
 
 /**
+ * Options of {@linkcode MmapFile.prefetch}: what ends it early, and what is told how far it is.
+ *
+ * @example Stop when another task says so
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { openSync, type PrefetchOptions } from "@mmapfile/mmapfile";
+ *
+ * const path = Deno.makeTempFileSync();
+ * const file = openSync(path);
+ * const options: PrefetchOptions = { signal: AbortSignal.abort() };
+ * await assert.rejects(() => file.prefetch(0, 0, options), DOMException);
+ * file.close();
+ * Deno.removeSync(path);
+ * ```
+ */
+export interface PrefetchOptions {
+  /** Ends it: the promise rejects with the signal's reason once the call under way, of 16 MiB at most, is over. */
+  signal?: AbortSignal;
+  /** Called after each part with the number of bytes brought in so far, and in all. What it throws ends the work. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
  * Options of {@linkcode open} and {@linkcode openSync}: those of `Deno.open`, and those of a mapping.
  *
  * Options that are at odds, or mean nothing without another, are a `TypeError` that names both.

@@ -9,7 +9,7 @@
 
 import { constants as osConstants } from "node:os";
 import { TruncatedError } from "./errors.ts";
-import { eventLoop, nextTurn } from "./event_loop.ts";
+import { nextTurn, turnAfter } from "./event_loop.ts";
 import {
   addressOf,
   CLOCK_MONOTONIC,
@@ -155,7 +155,7 @@ export class FileWaits {
 
 /** A result that is known at once. In a loop of such waits timers and I/O must have their turn. */
 async function atOnce(result: WaitResult): Promise<WaitResult> {
-  await eventLoop();
+  await turnAfter();
   return result;
 }
 

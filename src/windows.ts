@@ -32,6 +32,7 @@ import {
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
+import { inThread } from "./threads.ts";
 import { type View, Views } from "./windows_memory.ts";
 
 /** Files mapped by kernel32 and kernelbase. */
@@ -78,7 +79,8 @@ class WindowsFile extends DenoFile {
     this.#flushes++;
     try {
       await flushView();
-      if (await FlushFileBuffersAsync(this.handle) !== 0) return;
+      const flush = () => FlushFileBuffersAsync(this.handle);
+      if (await inThread(flush) !== 0) return;
       // A nonblocking call cannot report its error. The same call can when it is made again; what the
       // first one did not write is still dirty.
       if (FlushFileBuffers(this.handle) === 0) {
@@ -202,7 +204,8 @@ class WindowsMapping implements Mapping {
     const range = this.#pagesOf(position, length);
     await this.#file.flush(async () => {
       if (range === undefined) return;
-      const isFlushed = await kernel32().FlushViewOfFileAsync(...range) !== 0;
+      const flush = () => kernel32().FlushViewOfFileAsync(...range);
+      const isFlushed = await inThread(flush) !== 0;
       // If the view was unmapped in between, its changes are in the file's cache. If not, the same call is
       // made again and reports the error, which a nonblocking one cannot.
       if (!isFlushed && this.#view === view) this.flushSync(position, length);
@@ -221,7 +224,9 @@ class WindowsMapping implements Mapping {
     if (range === undefined) return;
     const { PrefetchVirtualMemoryAsync } = kernel32();
     // A hint: if the view is unmapped in between, the call fails or brings in other memory. Neither does harm.
-    await PrefetchVirtualMemoryAsync(CURRENT_PROCESS, 1n, entry(range), 0);
+    await inThread(() =>
+      PrefetchVirtualMemoryAsync(CURRENT_PROCESS, 1n, entry(range), 0)
+    );
   }
 
   loadInt32(position: number): number | undefined {

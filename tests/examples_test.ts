@@ -228,6 +228,18 @@ Deno.test({
   },
 });
 
+// --- warm.ts
+
+test("warm.ts brings in files of any size, and says how large they are", async () => {
+  using dir = new TempDir();
+  const paths = [dir.file("", "empty"), dir.file("hello", "small")];
+  paths.push(dir.sparseFile(40 << 20));
+  assertEquals(
+    await output("warm.ts", ...paths),
+    `0 ${paths[0]}\n5 ${paths[1]}\n${40 << 20} ${paths[2]}\n`,
+  );
+});
+
 // --- grep.ts
 
 Deno.test({

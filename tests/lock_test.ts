@@ -1,0 +1,191 @@
+/** Waiting for locks: no thread, no descriptor and no time of others is taken by it. */
+
+import { assert, assertEquals } from "@std/assert";
+import { type MmapFile, openSync } from "@mmapfile/mmapfile";
+import { fromFileUrl } from "@std/path";
+import { isCopy } from "./backend.ts";
+import { commandOf, deno } from "./child.ts";
+import { isWindows, NO_LISTING, type Reason, WINE_LOCKS } from "./reason.ts";
+import { decode, testInDir as test } from "./temp.ts";
+
+const CHILD = fromFileUrl(
+  new URL("./children/lock_waiter.ts", import.meta.url),
+);
+
+const COMMAND = ["run", "-A", "--no-check", "--no-config", "--no-lock", CHILD];
+
+const NOT_POSIX: Reason = (isWindows || isCopy) &&
+  "this backend waits as Deno.FsFile does, in threads of its own";
+
+const OPTIONS = { read: true, write: true };
+
+for (
+  const end of ["exit", "signal", "throw", "close", "unlock", "other calls"]
+) {
+  test(
+    `MmapFile.lock() that waits behaves as Deno.FsFile's does: ${end}`,
+    async (dir) => {
+      const [expected, found] = await Promise.all(
+        ["fsFile", "mmapFile"].map(async (kind) => {
+          const own = dir.file("0", kind);
+          const result = await deno([...COMMAND, kind, own, end]);
+          // The stack has line numbers of the library.
+          return { ...result, stderr: result.stderr.split("\n")[0] };
+        }),
+      );
+      assertEquals(found, expected);
+    },
+    WINE_LOCKS || isWindows && end === "signal" && "Windows has no signals",
+  );
+}
+
+test(
+  "MmapFile.lock() that waits keeps the process running",
+  async (dir) => {
+    const args = [...COMMAND, "mmapFile", dir.file(), "waiting forever"];
+    const [program, all] = commandOf(args);
+    await using child = new Deno.Command(program, {
+      args: all,
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    assertEquals(decode((await reader.read()).value!), "waiting\n");
+    // The output would end with the process.
+    const end = reader.read().then(() => "ended");
+    const wait = new Promise((resolve) => setTimeout(resolve, 300, "running"));
+    assertEquals(await Promise.race([end, wait]), "running");
+    child.kill();
+    await end;
+  },
+  WINE_LOCKS,
+);
+
+test(
+  "2,000 files wait for one lock while other files are read, flushed and synced, and have it in turn",
+  async (dir) => {
+    const path = dir.file("0");
+    using holder = Deno.openSync(path);
+    holder.lockSync(true);
+    const order: number[] = [];
+    let hasLock = 0;
+    const waiters = Array.from({ length: 2000 }, async (_, k) => {
+      using file = openSync(path, OPTIONS);
+      await file.lock(true);
+      assertEquals(++hasLock, 1);
+      order.push(k);
+      // Half of them leave it to close().
+      hasLock--;
+      if (k % 2 === 0) await file.unlock();
+    });
+    using other = openSync(dir.file(4 << 20, "other"), OPTIONS);
+    const buffer = new Uint8Array(2 << 20);
+    assertEquals(await other.readAt(buffer, 5), buffer.length);
+    assertEquals(await other.writeAt(buffer, 0), buffer.length);
+    await other.flush();
+    await other.sync();
+    assertEquals(await Deno.readTextFile(path), "0");
+    assertEquals(order, []);
+    holder.unlockSync();
+    await Promise.all(waiters);
+    assertEquals(order, order.map((_, k) => k));
+    assertEquals(order.length, 2000);
+  },
+  NOT_POSIX,
+);
+
+test(
+  "those who wait for a shared lock have it together, past one who waits for an exclusive one",
+  async (dir) => {
+    const path = dir.file();
+    const holder = Deno.openSync(path);
+    holder.lockSync();
+    using exclusive = openSync(path);
+    let isExclusive = false;
+    const locked = exclusive.lock(true).then(() => isExclusive = true);
+    const shared = Array.from({ length: 5 }, () => openSync(path));
+    await Promise.all(shared.map((file) => file.lock()));
+    assertEquals(isExclusive, false);
+    holder.close();
+    for (const file of shared) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assertEquals(isExclusive, false);
+      file.close();
+    }
+    await locked;
+  },
+  isWindows && "locks of Windows are mandatory",
+);
+
+/** Ways in which a lock is released. */
+const RELEASES: Record<string, (file: MmapFile) => unknown> = {
+  "unlockSync()": (file) => file.unlockSync(),
+  "unlock()": (file) => file.unlock(),
+  "close()": (file) => file.close(),
+};
+
+for (const [name, release] of Object.entries(RELEASES)) {
+  test(
+    `${name} hands the lock on before timers have a turn`,
+    async (dir) => {
+      const path = dir.file();
+      const holder = openSync(path);
+      using file = openSync(path);
+      holder.lockSync(true);
+      let isLocked = false;
+      const locked = file.lock(true).then(() => isLocked = true);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      assertEquals(isLocked, false);
+      await release(holder);
+      for (let k = 0; k < 20; k++) await undefined;
+      assertEquals(isLocked, true);
+      await locked;
+      if (!holder.closed) holder.close();
+    },
+    NOT_POSIX,
+  );
+}
+
+test(
+  "no descriptor of a file whose lock is waited for is inherited by a child",
+  async (dir) => {
+    const path = dir.file();
+    const holder = Deno.openSync(path);
+    holder.lockSync(true);
+    using file = openSync(path, OPTIONS);
+    const waiting = file.lock(true);
+    await using child = new Deno.Command("sleep", {
+      args: ["60"],
+      stdin: "null",
+    }).spawn();
+    const own = `/proc/${child.pid}/fd`;
+    // Until then the child is this process, or on its way.
+    while (!Deno.readTextFileSync(`/proc/${child.pid}/comm`).includes("sleep"));
+    const open = [...Deno.readDirSync(own)].map(({ name }) => {
+      try {
+        return Deno.readLinkSync(`${own}/${name}`);
+      } catch {
+        // The loader of programs has closed it since.
+        return "";
+      }
+    });
+    assert(open.length > 0);
+    assertEquals(open.filter((name) => name.startsWith(dir.path)), []);
+    holder.close();
+    await waiting;
+    child.kill();
+  },
+  NO_LISTING,
+);
+
+test(
+  "MmapFile.lock() does not wait for a lock of its own file",
+  async (dir) => {
+    using file = openSync(dir.file());
+    file.lockSync(true);
+    await file.lock(true);
+    await file.lock();
+    await file.unlock();
+  },
+  isWindows && "a lock of Windows does not turn into another",
+);
