@@ -24,14 +24,7 @@ import {
   plainView,
   set as importedSet,
 } from "./intrinsics.ts";
-import {
-  type BothWays,
-  bothWays,
-  PART,
-  PAUSE,
-  type Step,
-  Walk,
-} from "./iteration.ts";
+import { bothWays, PART, PAUSE, type Step, Walk } from "./iteration.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
 import { isNamed } from "./same_file.ts";
