@@ -172,6 +172,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Bytes of the memory that show the file. */
   #mapped = 0;
   #faults: Int32Array;
+  /** Whether users may have other memory of the file. */
+  #isAliased = false;
 
   #size = 0;
   #position = 0;
@@ -842,23 +844,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
     this.#opened("seek in");
-    const base = whence === 0
-      ? 0
-      : whence === 1
-      ? this.#position
-      : whence === 2
-      ? this.#size
-      : -1;
-    const distance = typeof offset === "bigint"
-      ? Number(offset)
-      : typeof offset === "number"
-      ? offset
-      : NaN;
-    const position = base + distance;
-    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
-      throw this.#seekError(offset, whence);
-    }
-    return this.#position = position;
+    return this.#seek(offset, whence);
   }
 
   /**
@@ -885,7 +871,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
-    return await this.#inOrder(() => this.seekSync(offset, whence));
+    return await this.#inOrder("seek in", () => this.#seek(offset, whence));
   }
 
   /**
@@ -946,7 +932,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async truncate(len = 0): Promise<void> {
+    this.#checkTruncate(len);
     await this.#inTurn(async () => {
+      if (this.#closed) return await this.#file.truncate(len);
       len = this.#beforeTruncate(len);
       try {
         await this.#file.truncate(len);
@@ -1001,7 +989,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async stat(): Promise<Deno.FileInfo> {
-    return await this.#inOrder(async () => {
+    return await this.#inOrder("stat", async () => {
+      if (this.#closed) return await this.#file.stat();
       this.#checkWhole("stat");
       const info = await this.#file.stat();
       if (!this.#closed) this.#checkStat(info);
@@ -1054,7 +1043,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async sync(): Promise<void> {
-    await this.#inOrder(() => this.#syncOff((file) => file.sync()));
+    await this.#inOrder("sync", () => this.#syncOff((file) => file.sync()));
   }
 
   /**
@@ -1100,7 +1089,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async syncData(): Promise<void> {
-    await this.#inOrder(() => this.#syncOff((file) => file.syncData()));
+    await this.#inOrder(
+      "sync",
+      () => this.#syncOff((file) => file.syncData()),
+    );
   }
 
   /**
@@ -1534,9 +1526,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     offset = 0,
     length?: number,
   ): T | DataView<Buffer> {
-    const width = "BYTES_PER_ELEMENT" in type ? type.BYTES_PER_ELEMENT : 1;
+    const width = "BYTES_PER_ELEMENT" in type
+      ? Number(type.BYTES_PER_ELEMENT)
+      : 1;
     const elements = length ?? Math.floor((this.size - offset) / width);
-    this.#checkRange("view", offset, elements * width);
+    // An object that is converted to a number here must not be converted again after the checks.
+    this.#checkOffset("view", elements);
+    const byteLength = elements * width;
+    this.#checkRange("view", offset, byteLength);
     if ((this.#access.offset + offset) % width !== 0) {
       throw new RangeError(
         `Cannot view '${this.name}': byte ${
@@ -1544,7 +1541,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         } of the file is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
-    const { buffer, start } = this.#expose(offset, elements * width);
+    const { buffer, start } = this.#expose(offset, byteLength);
     return new type(buffer, start + offset, elements);
   }
 
@@ -1738,8 +1735,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     options?: LinesOptions,
   ): Generator<Uint8Array<Buffer>, void, undefined> {
     this.#checkReadable("read");
-    const check = () => this.#checkWhole("read");
-    return lines(this.bytes(), options, check, undefined, this.name);
+    const bytes = this.bytes();
+    const end = this.#size;
+    // Shared memory is not emptied when the file is truncated.
+    const check = () => this.#checkEndIs(end);
+    return lines(bytes, options, check, undefined, this.name);
   }
 
   /**
@@ -1898,7 +1898,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async flush(offset = 0, length?: number): Promise<void> {
-    await this.#inOrder(() => this.#flushOff(offset, length));
+    await this.#inOrder("flush", () => this.#flushOff(offset, length));
   }
 
   /**
@@ -2167,7 +2167,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #copyTo(p: Uint8Array, position: number, length: number): void {
     if (length >= CACHES) return this.#copyLargeTo(p, position, length);
     try {
-      setBytes(p, new Uint8Array(this.#buffer, this.#start + position, length));
+      const at = this.#start + position;
+      const source = new Uint8Array(this.#buffer, at, length);
+      setBytes(p, this.#isAliased ? this.#unaliased(source, p) : source);
     } catch (error) {
       throw this.#explain("read", error);
     }
@@ -2186,11 +2188,24 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #copyFrom(p: Uint8Array, position: number): void {
     try {
-      setBytes(this.#bytes, p, this.#start + position);
+      const source = this.#isAliased ? this.#unaliased(p, this.#bytes) : p;
+      setBytes(this.#bytes, source, this.#start + position);
     } catch (error) {
       throw this.#explain("write", error);
     }
     if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
+  }
+
+  /**
+   * The source of a copy, or a copy of it. Two mappings of one page have different addresses, by which
+   * `set` does not find out that they overlap.
+   */
+  #unaliased(source: Uint8Array, target: Uint8Array): Uint8Array {
+    const [from, to] = [bufferOf(source), bufferOf(target)];
+    const mapping = this.#mapping;
+    return from !== to && mapping.holds(from) && mapping.holds(to)
+      ? copyOf(source)
+      : source;
   }
 
   /** Copies to memory any number of bytes, and says so where that has to be known. */
@@ -2213,7 +2228,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const mapping = this.#mapping;
     const mayOverlap = mapping.holds(bufferOf(target)) &&
       mapping.holds(bufferOf(source));
-    if (mapping.copyLarge === undefined || mayOverlap) setBytes(target, source);
+    if (mayOverlap) setBytes(target, this.#unaliased(source, target));
+    else if (mapping.copyLarge === undefined) setBytes(target, source);
     else mapping.copyLarge(target, source);
   }
 
@@ -2297,6 +2313,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** A large read that leaves time to the event loop, and goes on when the file is closed. */
   async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
     const { readAsync } = this.#mapping;
+    // Into the file's own memory: the kernel would overwrite bytes that it has yet to read.
+    if (this.#mapping.holds(bufferOf(p))) return this.readAtSync(p, position);
     if (
       readAsync === undefined || this.#access.copyOnWrite || isOfAnyLength(p)
     ) {
@@ -2352,6 +2370,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { append, copyOnWrite, grow } = this.#access;
     const { writeAsync } = this.#mapping;
     if (!this.#closed) this.#checkWritable("write");
+    this.#checkReach(position, bytes.length);
     if (
       append || copyOnWrite || !this.#mapping.sharesPages ||
       writeAsync === undefined || isOfAnyLength(bytes)
@@ -2608,6 +2627,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #writeOver(p: Uint8Array, position: number): number {
     this.#checkWritable("write");
     const { length } = p;
+    this.#checkReach(position, length);
     const end = position + length;
     if (length === 0) return 0;
     const { append, copyOnWrite, grow } = this.#access;
@@ -2648,6 +2668,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (fits > 0) this.#change(p.subarray(0, fits), position);
     if (fits === length) return length;
     throw this.#overEnd(fits);
+  }
+
+  /** Throws if a write ends where a number no longer tells one byte from the next. */
+  #checkReach(position: number, length: number): void {
+    if (position + length <= Number.MAX_SAFE_INTEGER) return;
+    if (!this.#access.grow) return;
+    throw new SystemError(
+      `Cannot write '${this.name}': ${length} bytes at ${position} end beyond byte ${Number.MAX_SAFE_INTEGER}`,
+      { syscall: "write", code: "EFBIG", errno: 27 },
+    );
   }
 
   /**
@@ -2691,16 +2721,29 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkSize("write");
   }
 
+  #seek(offset: number | bigint, whence: Deno.SeekMode): number {
+    const base = whence === 0
+      ? 0
+      : whence === 1
+      ? this.#position
+      : whence === 2
+      ? this.#size
+      : -1;
+    const distance = typeof offset === "bigint"
+      ? Number(offset)
+      : typeof offset === "number"
+      ? offset
+      : NaN;
+    const position = base + distance;
+    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
+      throw this.#seekError(offset, whence);
+    }
+    return this.#position = position;
+  }
+
   /** Checks the length, and gives up the memory that the file is about to lose. */
   #beforeTruncate(length: number): number {
-    this.#checkWritable("truncate");
-    this.#checkOffset("truncate", length);
-    if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
-    if (this.#access.isWindow) {
-      throw new TypeError(
-        `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
-      );
-    }
+    this.#checkTruncate(length);
     this.#checkSize("truncate");
     // -0 is a whole number too, and would be the size.
     length += 0;
@@ -2712,6 +2755,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#size = length;
     this.#adopt();
     return length;
+  }
+
+  #checkTruncate(length: number): void {
+    this.#checkWritable("truncate");
+    this.#checkOffset("truncate", length);
+    if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
+    if (this.#access.isWindow) {
+      throw new TypeError(
+        `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
+      );
+    }
   }
 
   #resize(size: number): void {
@@ -2770,6 +2824,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       return exposed as { buffer: Buffer; start: number };
     } finally {
       this.#take();
+      this.#isAliased = this.#mapping.isAliased === true;
     }
   }
 
@@ -2784,8 +2839,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Takes over what the mapping says of its memory. */
   #adopt(): void {
-    const { buffer, start, length, faults } = this.#mapping;
+    const { buffer, start, length, faults, isAliased } = this.#mapping;
     this.#faults = faults;
+    this.#isAliased = isAliased === true;
     this.#start = start;
     this.#mapped = length;
     if (buffer !== this.#buffer) {
@@ -2822,6 +2878,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
+    if (this.#closed) return await sync(this.#file);
     this.#checkWhole("sync");
     if (this.#access.copyOnWrite) return;
     const isSynced = !this.#mapping.syncFindsMemory &&
@@ -2834,6 +2891,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     offset: number,
     length: number = this.size - offset,
   ): Promise<void> {
+    if (this.#closed) return await this.#file.syncData();
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
     const isSynced = await this.#mapping.flush(offset, length);
@@ -2849,8 +2907,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#file.close();
   }
 
-  /** Does the work at once, or behind the large operation under way. */
-  async #inOrder<T>(work: () => T | Promise<T>): Promise<T> {
+  /**
+   * Does the work at once, or behind the large operation under way. The file may be closed by then, as a
+   * `Deno.FsFile` may: its descriptor is open until the work is done.
+   */
+  async #inOrder<T>(action: string, work: () => T | Promise<T>): Promise<T> {
+    this.#opened(action);
     return await (this.#turn === null ? work() : this.#inTurn(work));
   }
 
