@@ -82,6 +82,8 @@ export class PosixFile implements FileOps {
   /** Calls under way in other threads. */
   #uses = 0;
   #isClosed = false;
+  /** Whether it has asked for a lock. */
+  #mayHoldLock = false;
 
   constructor(fd: number, name: string) {
     this.fd = fd;
@@ -100,7 +102,7 @@ export class PosixFile implements FileOps {
     try {
       return await call();
     } finally {
-      if (--this.#uses === 0 && this.#isClosed) closeSync(this.fd);
+      if (--this.#uses === 0 && this.#isClosed) this.#closeDescriptor();
     }
   }
 
@@ -211,6 +213,7 @@ export class PosixFile implements FileOps {
   }
 
   lockSync(exclusive = false): void {
+    this.#mayHoldLock = true;
     while (libc().flock(this.fd, exclusive ? LOCK_EX : LOCK_SH) !== 0) {
       if (errno() === E.EINTR) continue;
       throw lastError("lock", this.#name, "flock");
@@ -235,11 +238,13 @@ export class PosixFile implements FileOps {
         ) throw lastError("lock", this.#name, "flock");
       }
     } finally {
+      if (this.#isClosed) c.flock(duplicate, LOCK_UN);
       c.close(duplicate);
     }
   }
 
   tryLockSync(exclusive = false): boolean {
+    this.#mayHoldLock = true;
     const operation = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
     if (libc().flock(this.fd, operation) === 0) return true;
     if (errno() === E.EWOULDBLOCK) return false;
@@ -264,7 +269,12 @@ export class PosixFile implements FileOps {
     this.#isClosed = true;
     if (this.#token !== null) takeBack(this.#token);
     this.#token = null;
-    if (this.#uses === 0) closeSync(this.fd);
+    if (this.#uses === 0) this.#closeDescriptor();
+  }
+
+  #closeDescriptor(): void {
+    if (this.#mayHoldLock) closeUnlocked(this.fd);
+    else closeSync(this.fd);
   }
 
   /** Refuses what cannot fit: fallocate(2) would fill the disk, to everyone's harm, before it fails. */
@@ -334,8 +344,17 @@ interface Token {
 
 const finalizers = new FinalizationRegistry<Resources>(({ fd, pages }) => {
   pages?.release();
-  if (fd !== -1) closeSync(fd);
+  if (fd !== -1) closeUnlocked(fd);
 });
+
+/**
+ * Closes a descriptor that may hold a lock. flock(2) locks belong to the open file, which close(2) alone does not
+ * end as long as memory is mapped: that would keep the lock until the engine frees the memory.
+ */
+function closeUnlocked(fd: number): void {
+  libc().flock(fd, LOCK_UN);
+  closeSync(fd);
+}
 
 /** Tokens that are used again: to register one and take it back takes 0.3 µs of an open and close. */
 const unusedTokens: Token[] = [];
