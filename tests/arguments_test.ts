@@ -7,7 +7,7 @@ import { isEmulated, unless } from "./reason.ts";
 import { TempDir } from "./temp.ts";
 
 /** Processes that share the cases. */
-const PARTS = 4;
+const PARTS = 2;
 
 const RUN = ["run", "-A", "--no-lock", "--no-config"];
 
