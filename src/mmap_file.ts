@@ -844,7 +844,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
     this.#opened("seek in");
-    return this.#seek(offset, whence);
+    return this.#seek(offset, whence, this.#size);
   }
 
   /**
@@ -871,7 +871,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
-    return await this.#inOrder("seek in", () => this.#seek(offset, whence));
+    return await this.#inOrder("seek in", async () => {
+      if (!this.#closed) return this.#seek(offset, whence, this.#size);
+      // Writes that ended after the close have not changed what is known here.
+      const { size } = await this.#file.stat();
+      return this.#seek(offset, whence, size - this.#access.offset);
+    });
   }
 
   /**
@@ -2340,6 +2345,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       const piece = p.subarray(done, Math.min(done + PIECE, length));
       if (piece.length === 0) break;
       await this.#mapping.prefetch(position + done, piece.length);
+      // Resized in between.
+      if (piece.length === 0) break;
       // Truncated by this file's own `truncate` since: the rest is past the end.
       const read = this.readAtSync(piece, position + done);
       done += read ?? 0;
@@ -2353,6 +2360,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#access.append) return await this.#appendLarge(p);
     const position = this.#position;
     const { length } = p;
+    this.#checkReach(position, length);
     this.#position += length;
     let written = 0;
     try {
@@ -2721,13 +2729,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkSize("write");
   }
 
-  #seek(offset: number | bigint, whence: Deno.SeekMode): number {
+  #seek(
+    offset: number | bigint,
+    whence: Deno.SeekMode,
+    size: number,
+  ): number {
     const base = whence === 0
       ? 0
       : whence === 1
       ? this.#position
       : whence === 2
-      ? this.#size
+      ? size
       : -1;
     const distance = typeof offset === "bigint"
       ? Number(offset)
@@ -2745,8 +2757,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #beforeTruncate(length: number): number {
     this.#checkTruncate(length);
     this.#checkSize("truncate");
-    // -0 is a whole number too, and would be the size.
-    length += 0;
     if (length >= this.#size) return length;
     // Before the bytes are gone: nothing may touch them any more.
     this.#written.length = 0;
@@ -2852,7 +2862,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #setSize(size: number): void {
-    this.#size = size;
+    // -0 is a whole number too, and would be the size.
+    this.#size = size + 0;
     const { read, write, append, copyOnWrite } = this.#access;
     const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
