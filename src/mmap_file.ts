@@ -1397,12 +1397,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * others write to the file is here.
    *
    * The view becomes empty when the file is closed, cut, or mapped anew because it grew. In a file
-   * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD).
+   * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD), unless the
+   * system refuses such memory: under strict overcommit or `RLIMIT_DATA` a write can end the process.
    *
    * Give a copy (`slice()`) to what goes on with the bytes outside JavaScript after a close: the body
    * of a response that `Deno.serve` sends, a TLS connection, `pbkdf2` and `scrypt` of `node:crypto`, a
    * nonblocking FFI call. Nothing can take the memory back from those: they end the process.
-   * Decode text that others may change meanwhile from a copy too: decoders look at the bytes twice.
+   * Decode text from a copy too if others may change it: decoders look at the bytes twice.
+   * The same goes for `sort()` without a comparator. It ends the process if another process writes to
+   * the file or truncates it at the same time; `toSorted()` and `slice().sort()` sort a copy.
    *
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
