@@ -283,8 +283,8 @@ test("no size and no position is -0", async (dir) => {
     file.truncateSync(-0);
     assertStrictEquals(file.size, 0);
   }
-  using window = openSync(path, { offset: -0, length: -0 });
-  assertStrictEquals(window.size, 0);
+  using part = openSync(path, { offset: -0, length: -0 });
+  assertStrictEquals(part.size, 0);
 });
 
 test("a reader sees nothing of what a later one reads, whatever it keeps or has done to its buffer", (dir) => {

@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import * as library from "../../mod.ts";
-import { MmapFile, type MmapOpenOptions, openSync } from "../../mod.ts";
+import { type MmapFile, type MmapOpenOptions, openSync } from "../../mod.ts";
 import {
   AROUND,
   arrays,
