@@ -182,9 +182,11 @@ export class SystemError extends Error implements SystemErrorFacts {
 
 /** How much a write that threw did write. */
 export function bytesWritten(error: unknown): number {
-  return error instanceof Error && "bytesWritten" in error
-    ? Number(error.bytesWritten)
+  const count = error instanceof Error && "bytesWritten" in error
+    ? error.bytesWritten
     : 0;
+  // Errors of which nothing was written may have the property too, and those of a target's own may lie.
+  return typeof count === "number" && Number.isSafeInteger(count) ? count : 0;
 }
 
 /** Counts what was written before the write that failed. */

@@ -85,6 +85,8 @@ export interface Mapping {
    * made only when it is asked for; until then `faults` says nothing of it.
    */
   readonly buffer: ArrayBufferLike;
+  /** Whether users may have memory of the file that is not in `buffer`, at other addresses. */
+  readonly isAliased?: boolean;
   /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
   readonly moved: boolean;
   /** Where in `buffer` position 0 lies. */
@@ -117,7 +119,7 @@ export interface Mapping {
   expose(size: number, position: number, length: number): Exposed;
   /** Whether users may have views of memory. */
   readonly isHandedOut: boolean;
-  /** Whether a buffer is memory of this file. */
+  /** Whether a buffer is memory of this file, or may be. */
   holds(buffer: ArrayBufferLike): boolean;
   /** Empties every view, and unmaps what nothing else can be using. */
   unmap(): void;

@@ -184,6 +184,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Bytes of the memory that show the file. */
   #mapped = 0;
   #faults: Int32Array;
+  /** Whether users may have other memory of the file. */
+  #isAliased = false;
 
   #size = 0;
   #position = 0;
@@ -903,20 +905,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
     this.#opened("seek in");
-    const base = whence === 0
-      ? 0
-      : whence === 1
-      ? this.#position
-      : whence === 2
-      ? this.#size
-      : -1;
-    const distance = typeof offset === "bigint" ? Number(offset) : offset;
-    if (typeof distance !== "number") throw this.#seekError(offset, whence);
-    const position = base + distance;
-    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
-      throw this.#seekError(offset, whence);
-    }
-    return this.#position = position;
+    return this.#seek(offset, whence, this.#size);
   }
 
   /**
@@ -943,7 +932,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
-    return await this.#inOrder(() => this.seekSync(offset, whence));
+    return await this.#inOrder("seek in", async () => {
+      if (!this.#closed) return this.#seek(offset, whence, this.#size);
+      // Writes that ended after the close have not changed what is known here.
+      const { size } = await this.#file.stat();
+      return this.#seek(offset, whence, size - this.#access.offset);
+    });
   }
 
   /**
@@ -1004,7 +998,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async truncate(len = 0): Promise<void> {
+    this.#checkTruncate(len);
     await this.#inTurn(async () => {
+      if (this.#closed) return await this.#file.truncate(len);
       len = this.#beforeTruncate(len);
       try {
         await this.#file.truncate(len);
@@ -1059,7 +1055,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async stat(): Promise<Deno.FileInfo> {
-    return await this.#inOrder(async () => {
+    return await this.#inOrder("stat", async () => {
+      if (this.#closed) return await this.#file.stat();
       this.#checkWhole("stat");
       const info = await this.#file.stat();
       if (!this.#closed) this.#checkStat(info);
@@ -1112,7 +1109,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async sync(): Promise<void> {
-    await this.#inOrder(() => this.#syncOff((file) => file.sync()));
+    await this.#inOrder("sync", () => this.#syncOff((file) => file.sync()));
   }
 
   /**
@@ -1158,7 +1155,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async syncData(): Promise<void> {
-    await this.#inOrder(() => this.#syncOff((file) => file.syncData()));
+    await this.#inOrder(
+      "sync",
+      () => this.#syncOff((file) => file.syncData()),
+    );
   }
 
   /**
@@ -1205,7 +1205,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async utime(atime: number | Date, mtime: number | Date): Promise<void> {
     const times = plainTimes(atime, mtime);
     const file = this.#beforeUtime();
-    await this.#inOrder(() => file.utime(...times));
+    await this.#inOrder(
+      "set the times of",
+      () => file.utime(...times),
+    );
   }
 
   /**
@@ -1316,8 +1319,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async tryLock(exclusive?: boolean): Promise<boolean> {
-    this.#opened("lock");
-    return await this.#inOrder(() => this.#file.tryLock(exclusive));
+    return await this.#inOrder(
+      "lock",
+      () => this.#file.tryLock(exclusive),
+    );
   }
 
   /**
@@ -1365,8 +1370,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async unlock(): Promise<void> {
-    this.#opened("unlock");
-    await this.#inOrder(() => this.#file.unlock());
+    await this.#inOrder("unlock", () => this.#file.unlock());
   }
 
   /**
@@ -1463,12 +1467,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * others write to the file is here.
    *
    * The view becomes empty when the file is closed, cut, or mapped anew because it grew. In a file
-   * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD).
+   * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD), unless the
+   * system refuses such memory: under strict overcommit or `RLIMIT_DATA` a write can end the process.
    *
    * Give a copy (`slice()`) to what goes on with the bytes outside JavaScript after a close: the body
    * of a response that `Deno.serve` sends, a TLS connection, `pbkdf2` and `scrypt` of `node:crypto`, a
    * nonblocking FFI call. Nothing can take the memory back from those: they end the process.
-   * Decode text that others may change meanwhile from a copy too: decoders look at the bytes twice.
+   * Decode text from a copy too if others may change it: decoders look at the bytes twice.
+   * The same goes for `sort()` without a comparator. It ends the process if another process writes to
+   * the file or truncates it at the same time; `toSorted()` and `slice().sort()` sort a copy.
    *
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
@@ -1597,9 +1604,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     offset = 0,
     length?: number,
   ): T | DataView<Buffer> {
-    const width = "BYTES_PER_ELEMENT" in type ? type.BYTES_PER_ELEMENT : 1;
+    const width = "BYTES_PER_ELEMENT" in type
+      ? Number(type.BYTES_PER_ELEMENT)
+      : 1;
     const elements = length ?? Math.floor((this.size - offset) / width);
-    this.#checkRange("view", offset, elements * width);
+    // An object that is converted to a number here must not be converted again after the checks.
+    this.#checkOffset("view", elements);
+    const byteLength = elements * width;
+    this.#checkRange("view", offset, byteLength);
     if ((this.#access.offset + offset) % width !== 0) {
       throw new RangeError(
         `Cannot view '${this.name}': byte ${
@@ -1607,7 +1619,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         } of the file is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
-    const { buffer, start } = this.#expose(offset, elements * width);
+    const { buffer, start } = this.#expose(offset, byteLength);
     return new type(buffer, start + offset, elements);
   }
 
@@ -1808,10 +1820,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     & Generator<Uint8Array<Buffer>, void, undefined>
     & AsyncIterable<Uint8Array<Buffer>, void, undefined> {
     this.#checkReadable("read");
-    const check = () => this.#checkWhole("read");
+    const bytes = this.bytes();
+    const end = this.#size;
+    // Shared memory is not emptied when the file is truncated.
+    const check = () => this.#checkEndIs(end);
     const walk = new Walk();
     return bothWays(
-      lines(this.bytes(), options, check, undefined, this.name, walk),
+      lines(bytes, options, check, undefined, this.name, walk),
       walk,
       (from, to) => this.#bringIn(from, to),
     );
@@ -1974,7 +1989,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async flush(offset = 0, length?: number): Promise<void> {
-    await this.#inOrder(() => this.#flushOff(offset, length));
+    await this.#inOrder("flush", () => this.#flushOff(offset, length));
   }
 
   /**
@@ -2332,7 +2347,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #copyTo(p: Uint8Array, position: number, length: number): void {
     if (length >= CACHES) return this.#copyLargeTo(p, position, length);
     try {
-      set.call(p, new Uint8Array(this.#buffer, this.#start + position, length));
+      const at = this.#start + position;
+      const source = new Uint8Array(this.#buffer, at, length);
+      set.call(p, this.#isAliased ? this.#unaliased(source, p) : source);
     } catch (error) {
       throw this.#explain("read", error);
     }
@@ -2351,12 +2368,25 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #copyFrom(p: Uint8Array, position: number): void {
     try {
-      set.call(this.#bytes, p, this.#start + position);
+      const source = this.#isAliased ? this.#unaliased(p, this.#bytes) : p;
+      set.call(this.#bytes, source, this.#start + position);
     } catch (error) {
       throw this.#explain("write", error);
     }
     this.#isDirty = true;
     if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
+  }
+
+  /**
+   * The source of a copy, or a copy of it. Two mappings of one page have different addresses, by which
+   * `set` does not find out that they overlap.
+   */
+  #unaliased(source: Uint8Array, target: Uint8Array): Uint8Array {
+    const [from, to] = [bufferOf(source), bufferOf(target)];
+    const mapping = this.#mapping;
+    return from !== to && mapping.holds(from) && mapping.holds(to)
+      ? copyOf(source)
+      : source;
   }
 
   /** Copies to memory any number of bytes, and says so where that has to be known. */
@@ -2380,7 +2410,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const mapping = this.#mapping;
     const mayOverlap = mapping.holds(bufferOf(target)) &&
       mapping.holds(bufferOf(source));
-    if (mapping.copyLarge === undefined || mayOverlap) set.call(target, source);
+    if (mayOverlap) set.call(target, this.#unaliased(source, target));
+    else if (mapping.copyLarge === undefined) set.call(target, source);
     else mapping.copyLarge(target, source);
   }
 
@@ -2502,6 +2533,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** A large read that leaves time to the event loop, and goes on when the file is closed. */
   async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
     const { readAsync } = this.#mapping;
+    // Into the file's own memory: the kernel would overwrite bytes that it has yet to read.
+    if (this.#mapping.holds(bufferOf(p))) return this.readAtSync(p, position);
     if (
       readAsync === undefined || this.#access.copyOnWrite || isOfAnyLength(p)
     ) {
@@ -2527,6 +2560,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       const piece = p.subarray(done, Math.min(done + PIECE, length));
       if (piece.length === 0) break;
       await this.#mapping.prefetch(position + done, piece.length);
+      // Resized in between.
+      if (piece.length === 0) break;
       // Truncated by this file's own `truncate` since: the rest is past the end.
       const read = this.readAtSync(piece, position + done);
       done += read ?? 0;
@@ -2540,6 +2575,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#access.append) return await this.#appendLarge(p);
     const position = this.#position;
     const { length } = p;
+    this.#checkReach(position, length);
     this.#position += length;
     let written = 0;
     try {
@@ -2557,6 +2593,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { append, copyOnWrite, grow } = this.#access;
     const { writeAsync } = this.#mapping;
     if (!this.#closed) this.#checkWritable("write");
+    this.#checkReach(position, bytes.length);
     if (
       append || copyOnWrite || !this.#mapping.sharesPages ||
       writeAsync === undefined || isOfAnyLength(bytes)
@@ -2815,6 +2852,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #writeOver(p: Uint8Array, position: number): number {
     this.#checkWritable("write");
     const { length } = p;
+    this.#checkReach(position, length);
     const end = position + length;
     if (length === 0) return 0;
     const { append, copyOnWrite, grow } = this.#access;
@@ -2855,6 +2893,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (fits > 0) this.#change(p.subarray(0, fits), position);
     if (fits === length) return length;
     throw this.#overEnd(fits);
+  }
+
+  /** Throws if a write ends where a number no longer tells one byte from the next. */
+  #checkReach(position: number, length: number): void {
+    if (position + length <= Number.MAX_SAFE_INTEGER) return;
+    if (!this.#access.grow) return;
+    throw new SystemError(
+      `Cannot write '${this.name}': ${length} bytes at ${position} end beyond byte ${Number.MAX_SAFE_INTEGER}`,
+      { syscall: "write", code: "EFBIG", errno: 27 },
+    );
   }
 
   /**
@@ -2898,19 +2946,34 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkSize("write");
   }
 
+  #seek(
+    offset: number | bigint,
+    whence: Deno.SeekMode,
+    size: number,
+  ): number {
+    const base = whence === 0
+      ? 0
+      : whence === 1
+      ? this.#position
+      : whence === 2
+      ? size
+      : -1;
+    const distance = typeof offset === "bigint"
+      ? Number(offset)
+      : typeof offset === "number"
+      ? offset
+      : NaN;
+    const position = base + distance;
+    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
+      throw this.#seekError(offset, whence);
+    }
+    return this.#position = position;
+  }
+
   /** Checks the length, and gives up the memory that the file is about to lose. */
   #beforeTruncate(length: number): number {
-    this.#checkWritable("truncate");
-    this.#checkOffset("truncate", length);
-    if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
-    if (this.#access.isWindow) {
-      throw new TypeError(
-        `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
-      );
-    }
+    this.#checkTruncate(length);
     this.#checkSize("truncate");
-    // -0 is a whole number too, and would be the size.
-    length += 0;
     if (length >= this.#size) return length;
     // Before the bytes are gone: nothing may touch them any more.
     this.#written.length = 0;
@@ -2927,6 +2990,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#isDirty = false;
     this.#hasSetTimes = true;
     return file;
+  }
+
+  #checkTruncate(length: number): void {
+    this.#checkWritable("truncate");
+    this.#checkOffset("truncate", length);
+    if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
+    if (this.#access.isWindow) {
+      throw new TypeError(
+        `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
+      );
+    }
   }
 
   #resize(size: number): void {
@@ -3009,6 +3083,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       return exposed as { buffer: Buffer; start: number };
     } finally {
       this.#take();
+      this.#isAliased = this.#mapping.isAliased === true;
     }
   }
 
@@ -3023,8 +3098,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Takes over what the mapping says of its memory. */
   #adopt(): void {
-    const { buffer, start, length, faults } = this.#mapping;
+    const { buffer, start, length, faults, isAliased } = this.#mapping;
     this.#faults = faults;
+    this.#isAliased = isAliased === true;
     this.#start = start;
     this.#mapped = length;
     if (buffer !== this.#buffer) {
@@ -3035,7 +3111,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #setSize(size: number): void {
-    this.#size = size;
+    // -0 is a whole number too, and would be the size.
+    this.#size = size + 0;
     const { read, write, append, copyOnWrite } = this.#access;
     const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
@@ -3062,6 +3139,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
+    if (this.#closed) return await sync(this.#file);
     this.#checkWhole("sync");
     if (this.#access.copyOnWrite) return;
     this.#updateTimes();
@@ -3088,6 +3166,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     offset: number,
     length: number = this.size - offset,
   ): Promise<void> {
+    if (this.#closed) return await this.#file.syncData();
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
     this.#updateTimes();
@@ -3104,8 +3183,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#file.close();
   }
 
-  /** Does the work at once, or behind the large operation under way. */
-  async #inOrder<T>(work: () => T | Promise<T>): Promise<T> {
+  /**
+   * Does the work at once, or behind the large operation under way. The file may be closed by then, as a
+   * `Deno.FsFile` may: its descriptor is open until the work is done.
+   */
+  async #inOrder<T>(action: string, work: () => T | Promise<T>): Promise<T> {
+    this.#opened(action);
     return await (this.#turn === null ? fairly(work) : this.#inTurn(work));
   }
 

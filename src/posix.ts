@@ -163,7 +163,15 @@ class PosixMapping implements Mapping {
     return this.#exposed(whole);
   }
 
+  get isAliased(): boolean {
+    return this.#handedOut.length > 0;
+  }
+
   holds(buffer: ArrayBufferLike): boolean {
+    // Growth, and a worker that posts it back, make another object for the same shared memory.
+    if (this.#options.shared && buffer instanceof SharedArrayBuffer) {
+      return true;
+    }
     return buffer === this.#pages?.buffer ||
       this.#handedOut.some((pages) => pages.buffer === buffer);
   }

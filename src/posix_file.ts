@@ -87,6 +87,8 @@ export class PosixFile implements FileOps {
   /** Calls under way in other threads. */
   #uses = 0;
   #isClosed = false;
+  /** Whether it has asked for a lock. */
+  #mayHoldLock = false;
 
   constructor(fd: number, name: string) {
     this.fd = fd;
@@ -217,6 +219,7 @@ export class PosixFile implements FileOps {
   }
 
   lockSync(exclusive = false): void {
+    this.#mayHoldLock = true;
     while (libc().flock(this.fd, exclusive ? LOCK_EX : LOCK_SH) !== 0) {
       if (errno() === E.EINTR) continue;
       throw lastError("lock", this.#name, "flock");
@@ -230,6 +233,7 @@ export class PosixFile implements FileOps {
   }
 
   tryLockSync(exclusive = false): boolean {
+    this.#mayHoldLock = true;
     const operation = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
     if (libc().flock(this.fd, operation) === 0) return true;
     if (errno() === E.EWOULDBLOCK) return false;
@@ -261,7 +265,8 @@ export class PosixFile implements FileOps {
   #close(): void {
     // The waiters try after this function has returned.
     this.#wakeWaiters();
-    closeSync(this.fd);
+    if (this.#mayHoldLock) closeUnlocked(this.fd);
+    else closeSync(this.fd);
   }
 
   #wakeWaiters(): void {
@@ -343,8 +348,17 @@ interface Token {
 
 const finalizers = new FinalizationRegistry<Resources>(({ fd, pages }) => {
   pages?.release();
-  if (fd !== -1) closeSync(fd);
+  if (fd !== -1) closeUnlocked(fd);
 });
+
+/**
+ * Closes a descriptor that may hold a lock. flock(2) locks belong to the open file, which close(2) alone does not
+ * end as long as memory is mapped: that would keep the lock until the engine frees the memory.
+ */
+function closeUnlocked(fd: number): void {
+  libc().flock(fd, LOCK_UN);
+  closeSync(fd);
+}
 
 /** Tokens that are used again: to register one and take it back takes 0.3 µs of an open and close. */
 const unusedTokens: Token[] = [];

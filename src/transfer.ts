@@ -41,7 +41,7 @@ export async function moveFrom(
     for await (const chunk of source) await move(chunk);
     return moved;
   }
-  const filling = new Filling(new Uint8Array(BUFFER_SIZE));
+  const filling = new Filling(new ArrayBuffer(BUFFER_SIZE));
   for (;;) {
     const chunk = filling.filled(await source.read(filling.buffer));
     if (chunk === null) return moved;
@@ -52,7 +52,7 @@ export async function moveFrom(
 /** As `moveFrom`, synchronously. */
 export function moveFromSync(source: ReaderSync, writer: WriterSync): number {
   // Taken, so that a reader that moves bytes itself does not fill it too.
-  const filling = new Filling(spare ?? new Uint8Array(BUFFER_SIZE));
+  const filling = new Filling(spare ?? new ArrayBuffer(BUFFER_SIZE));
   spare = undefined;
   let moved = 0;
   try {
@@ -72,7 +72,7 @@ export function moveFromSync(source: ReaderSync, writer: WriterSync): number {
 }
 
 /** A buffer for the next call: to make one takes longer than to read the 1 KB that may be all there is. */
-let spare: Uint8Array<ArrayBuffer> | undefined;
+let spare: ArrayBuffer | undefined;
 
 /** A file whose bytes are passed on. */
 export interface Outgoing {
@@ -168,20 +168,23 @@ async function moveToStream(
 
 /** What a reader is given to fill. */
 class Filling {
+  /** The reader's own view: what it defines on it is not believed. */
   readonly buffer: Uint8Array<ArrayBuffer>;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
   /** Bytes that were filled. */
   #used = 0;
   /** Reads in a row that returned nothing. */
   #empty = 0;
 
-  constructor(buffer: Uint8Array<ArrayBuffer>) {
-    this.buffer = buffer;
+  constructor(memory: ArrayBuffer) {
+    this.buffer = new Uint8Array(memory);
+    this.#bytes = new Uint8Array(memory);
   }
 
   /** The bytes that were read; `null` at the end. */
   filled(read: number | null): Uint8Array | null {
     if (read === null) return null;
-    const { length } = this.buffer;
+    const { length } = this.#bytes;
     if (!Number.isInteger(read) || read < 0 || read > length) {
       throw new Deno.errors.InvalidData(
         `Cannot read on: the reader says that it read ${
@@ -197,14 +200,14 @@ class Filling {
       );
     }
     this.#used = Math.max(this.#used, read);
-    return this.buffer.subarray(0, read);
+    return this.#bytes.subarray(0, read);
   }
 
   /** The memory for another reader: one that has kept the buffer does not see what is read next. */
-  recycled(): Uint8Array<ArrayBuffer> | undefined {
-    if (this.buffer.length !== BUFFER_SIZE) return undefined;
-    this.buffer.fill(0, 0, this.#used);
-    return new Uint8Array(this.buffer.buffer.transfer());
+  recycled(): ArrayBuffer | undefined {
+    if (this.#bytes.length !== BUFFER_SIZE) return undefined;
+    this.#bytes.fill(0, 0, this.#used);
+    return this.#bytes.buffer.transfer();
   }
 }
 

@@ -81,6 +81,9 @@ test(
   NO_KERNEL_RULES,
 );
 
+test("a file is not guarded while another handler has replaced the guard's", () =>
+  assertPrints("replaced", ["true false true"]));
+
 test("a range that was released is not guarded", async () => {
   const { code, stdout } = await run("released");
   assertEquals([code, stdout], [KILLED_BY_BUS, "before\n"]);

@@ -3,6 +3,7 @@
  * `deno run -A cases.ts NAME [unguarded]` prints what it saw.
  */
 
+import { openSync } from "../../mod.ts";
 import { guardRange, NAMES } from "../../src/guard.ts";
 import { copyLarge } from "../../src/large_copy.ts";
 import { libc } from "../../src/libc.ts";
@@ -249,6 +250,22 @@ const cases: Record<string, () => void | Promise<void>> = {
     refuseZeros(0);
     console.log("before");
     console.log(bytes[0]);
+  },
+
+  /** Another library's handler takes the place of the guard's. */
+  replaced() {
+    const path = Deno.makeTempFileSync();
+    const file = openSync(path, { write: true, grow: true });
+    file.writeSync(new Uint8Array(PAGE));
+    file.bytes();
+    const before = file.guarded;
+    const [ours, ignore] = [handler(), 1n];
+    setHandler(ignore);
+    const during = file.guarded;
+    setHandler(ours);
+    console.log(before, during, file.guarded);
+    file.close();
+    Deno.removeSync(path);
   },
 
   released() {

@@ -1,0 +1,382 @@
+/** Operations under way when a file, an array or a source changes; and what a failed one leaves behind. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import {
+  type MmapFile,
+  type MmapOpenOptions,
+  openSync,
+  SystemError,
+} from "@mmapfile/mmapfile";
+import { isCopy } from "./backend.ts";
+import { deno } from "./child.ts";
+import { isWindows, type Reason, WINE_LOCKS } from "./reason.ts";
+import {
+  encode,
+  equal,
+  noDiskOf,
+  outcomeOf,
+  pattern,
+  SmallDisk,
+  testInDir as test,
+} from "./temp.ts";
+
+const MIB = 1 << 20;
+const { Start, Current, End } = Deno.SeekMode;
+const GROW: MmapOpenOptions = { read: true, write: true, grow: true };
+
+/** What can be asked of both kinds of files behind a large write. */
+const QUEUED: Record<string, (file: MmapFile | Deno.FsFile) => unknown> = {
+  write: (file) => file.write(encode("small")),
+  largeWrite: (file) => file.write(pattern(2 * MIB, 7)),
+  seek: (file) => file.seek(5, Start),
+  seekToEnd: (file) => file.seek(-3, End),
+  tell: (file) => file.seek(0, Current),
+  truncate: (file) => file.truncate(MIB),
+  lengthen: (file) => file.truncate(5 * MIB),
+  sync: (file) => file.sync(),
+  syncData: (file) => file.syncData(),
+  stat: async (file) => (await file.stat()).size,
+};
+
+async function runQueue(
+  file: MmapFile | Deno.FsFile,
+  names: string[],
+): Promise<unknown[]> {
+  const large = file.write(pattern(3 * MIB));
+  const queued = names.map((name) => outcomeOf(() => QUEUED[name](file)));
+  file.close();
+  const outcomes: unknown[] = [await large];
+  for (const outcome of await Promise.all(queued)) {
+    // Deno's truncate resolves to null.
+    outcomes.push(
+      "error" in outcome ? outcome.error.name : Number(outcome.value ?? 0),
+    );
+  }
+  return outcomes;
+}
+
+test("what was begun before close() ends as with Deno.FsFile, in its order", async (dir) => {
+  for (const one of Object.keys(QUEUED)) {
+    for (const two of Object.keys(QUEUED)) {
+      const [path, other] = [dir.file("", "ours"), dir.file("", "deno")];
+      const options = { read: true, write: true };
+      const ours = await runQueue(openSync(path, GROW), [one, two]);
+      const theirs = await runQueue(Deno.openSync(other, options), [one, two]);
+      assertEquals(ours, theirs, `${one}, ${two}`);
+      const [contents, expected] = [path, other].map((p) =>
+        Deno.readFileSync(p)
+      );
+      assert(equal(contents, expected), `${one}, ${two}: the files differ`);
+    }
+  }
+});
+
+for (const to of [0, 1, MIB, 10 * MIB]) {
+  test(`a resizable array shrunk to ${to} bytes during write() and read() counts what there was`, async (dir) => {
+    const bytes = pattern(20 * MIB);
+    const resizable = () => {
+      const options = { maxByteLength: bytes.length };
+      return new Uint8Array(new ArrayBuffer(bytes.length, options));
+    };
+    using file = openSync(dir.file(""), GROW);
+    const source = resizable();
+    source.set(bytes);
+    const writing = file.write(source);
+    await new Promise((resolve) => setTimeout(resolve));
+    source.buffer.resize(to);
+    const written = await writing;
+    assertEquals(file.size, written);
+    assert(equal(file.copy(), bytes.subarray(0, written)), "written");
+    assertEquals(file.seekSync(0, Current), written);
+
+    file.seekSync(0, Start);
+    const target = resizable();
+    const reading = file.read(target);
+    await new Promise((resolve) => setTimeout(resolve));
+    target.buffer.resize(to);
+    const read = await reading ?? 0;
+    assert(read <= target.length, `${read} bytes in ${target.length}`);
+    assert(
+      equal(target.subarray(0, read), bytes.subarray(0, read)),
+      "read",
+    );
+    assertEquals(file.seekSync(0, Current), read);
+  });
+}
+
+test("a source closed during write() and readFrom() is written whole, or the error counts what was", async (dir) => {
+  const bytes = pattern(20 * MIB);
+  for (const how of ["write", "readFrom"] as const) {
+    const source = openSync(dir.file(bytes, "source"));
+    using target = openSync(dir.file("", "target"), GROW);
+    const moving = how === "write"
+      ? target.write(source.bytes())
+      : target.readFrom(source);
+    source.close();
+    const outcome = await outcomeOf(() => moving);
+    if ("error" in outcome) {
+      const { bytesWritten } = outcome.error as SystemError;
+      assertEquals(target.size, bytesWritten ?? 0);
+    } else assertEquals(outcome.value, bytes.length);
+    assert(equal(target.copy(), bytes.subarray(0, target.size)), how);
+  }
+});
+
+const NO_STRACE: Reason = !canTrace() && "there is no strace here";
+
+function canTrace(): boolean {
+  try {
+    const { success } = new Deno.Command("strace", {
+      args: ["-qq", "-e", "trace=none", "true"],
+      stderr: "null",
+    }).outputSync();
+    return success;
+  } catch {
+    return false;
+  }
+}
+
+test(
+  "flush() before close() has flushed once it resolves, though all threads were busy",
+  async (dir) => {
+    const log = dir.join("log");
+    const code = `
+      import { openSync } from ${
+      JSON.stringify(new URL("../mod.ts", import.meta.url).href)
+    };
+      const [path, lock] = ${
+      JSON.stringify([dir.file(MIB), dir.file(1, "lock")])
+    };
+      const holder = openSync(lock);
+      holder.lockSync(true);
+      const waiting = Array.from({ length: 64 }, () => openSync(lock).lock());
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const file = openSync(path, { read: true, write: true });
+      file.bytes().fill(1);
+      const flushed = file.flush();
+      file.close();
+      openSync(path).bytes();
+      holder.close();
+      await flushed;
+      console.log("resolved");
+      Deno.exit();
+    `;
+    const script = dir.join("script.ts");
+    Deno.writeTextFileSync(script, code);
+    const trace = `-qq -f -e trace=msync,fsync,fdatasync -o ${log}`;
+    const { stdout } = await new Deno.Command("strace", {
+      args: [
+        ...trace.split(" "),
+        Deno.execPath(),
+        ...["run", "-A", "--no-lock", "--no-config", script],
+      ],
+      stdout: "piped",
+      stderr: "inherit",
+    }).output();
+    assertEquals(new TextDecoder().decode(stdout), "resolved\n");
+    const calls = Deno.readTextFileSync(log).split("\n")
+      .filter((line) => /sync/.test(line) && /= -?\d/.test(line));
+    assert(calls.length > 0, "nothing was flushed");
+    for (const call of calls) assert(/= 0$/.test(call.trimEnd()), call);
+  },
+  NO_STRACE || isCopy && "a copy is written back, not flushed by msync(2)",
+);
+
+for (const length of [100, 4096, 200 << 10]) {
+  test(
+    `a write of ${length} bytes into a hole of a full disk is ENOSPC each time, and goes well with room again`,
+    async () => {
+      using disk = new SmallDisk(MIB);
+      const [path, filler] = [disk.join("file"), disk.join("filler")];
+      {
+        using sparse = Deno.createSync(path);
+        sparse.truncateSync(400_000);
+        using full = Deno.createSync(filler);
+        assertThrows(() => {
+          for (;;) full.writeSync(new Uint8Array(64 << 10));
+        });
+      }
+      using file = openSync(path, { read: true, write: true });
+      const bytes = pattern(length);
+      for (let time = 0; time < 3; time++) {
+        const error = assertThrows(() => file.writeAtSync(bytes, 0));
+        assertInstanceOf(error, SystemError);
+        assertEquals(error.code, "ENOSPC");
+      }
+      await assertRejects(() => file.writeAt(bytes, 0), SystemError);
+      Deno.removeSync(filler);
+      assertEquals(file.writeAtSync(bytes, 0), length);
+      assert(equal(file.copy(0, length), bytes));
+      assertEquals(file.size, 400_000);
+    },
+    noDiskOf(MIB) || isCopy && "a copy needs room when it is written back",
+  );
+}
+
+for (const how of ["bytes", "growth", "refresh"] as const) {
+  test(
+    `close() gives a lock back though views were handed out: ${how}`,
+    async (dir) => {
+      const path = dir.file("hello");
+      const lock: Record<string, (file: MmapFile) => unknown> = {
+        lock: (file) => file.lock(true),
+        lockSync: (file) => file.lockSync(true),
+        tryLock: (file) => file.tryLock(true),
+        tryLockSync: (file) => file.tryLockSync(true),
+      };
+      for (const [name, take] of Object.entries(lock)) {
+        const file = openSync(path, GROW);
+        await take(file);
+        const view = file.bytes();
+        if (how === "growth") {
+          file.writeAtSync(encode("more"), 9 * MIB);
+          file.bytes();
+        } else if (how === "refresh") file.refresh();
+        file.close();
+        assertEquals(view.length, 0);
+        using other = openSync(path, GROW);
+        assert(other.tryLockSync(true), name);
+        other.truncateSync(5);
+      }
+    },
+    WINE_LOCKS,
+  );
+}
+
+test("a write that ends beyond byte 2^53 - 1 is EFBIG, and the cursor stays", async (dir) => {
+  using file = openSync(dir.file("hello"), GROW);
+  const last = Number.MAX_SAFE_INTEGER;
+  for (const at of [last, last - 1, last - 9]) {
+    file.seekSync(at, Start);
+    const p = new Uint8Array(10);
+    for (
+      const write of [() => file.writeSync(p), () => file.writeAtSync(p, at)]
+    ) {
+      const error = assertThrows(write, SystemError);
+      assertEquals([error.code, error.syscall], ["EFBIG", "write"]);
+    }
+    await assertRejects(() => file.write(new Uint8Array(2 * MIB)), SystemError);
+    assertEquals(file.seekSync(0, Current), at);
+  }
+  assertEquals(file.size, 5);
+});
+
+test("no size and no position is -0", async (dir) => {
+  const path = dir.file("hello");
+  {
+    using file = openSync(path, GROW);
+    assertStrictEquals(file.seekSync(-0, Start), 0);
+    assertStrictEquals(await file.seek(-0, Current), 0);
+    file.writeAtSync(encode("j"), -0);
+    assertStrictEquals(file.indexOf("j", -0), 0);
+    assertStrictEquals(file.lastIndexOf("", -0), 0);
+    assertStrictEquals(file.bytes(-0, -0).byteOffset, 0);
+    await file.truncate(-0);
+    assertStrictEquals(file.size, 0);
+    file.truncateSync(-0);
+    assertStrictEquals(file.size, 0);
+  }
+  using part = openSync(path, { offset: -0, length: -0 });
+  assertStrictEquals(part.size, 0);
+});
+
+test("a reader sees nothing of what a later one reads, whatever it keeps or has done to its buffer", (dir) => {
+  using file = openSync(dir.file(""), GROW);
+  const kept: ArrayBuffer[] = [];
+  const seen = () =>
+    kept.map((buffer) =>
+      buffer.detached ? null : new Uint8Array(buffer.slice(0))
+    );
+  const tricks = [
+    () => {},
+    (p: Uint8Array) => Object.defineProperty(p, "length", { value: 65536 }),
+    (p: Uint8Array) => Object.defineProperty(p, "fill", { value: () => p }),
+    (p: Uint8Array) => {
+      const mine = new ArrayBuffer(65536);
+      kept.push(mine);
+      const transfer = () => mine;
+      Object.defineProperty(p, "buffer", { value: { transfer } });
+    },
+  ];
+  for (const [k, trick] of tricks.entries()) {
+    let isRead = false;
+    file.readFromSync({
+      readSync(p) {
+        if (isRead) return null;
+        kept.push(p.buffer as ArrayBuffer);
+        isRead = true;
+        p.set(encode(`trick ${k}`));
+        trick(p);
+        return 7;
+      },
+    });
+    const before = seen();
+    const secret = openSync(dir.file("secret", "secret"));
+    let at = 0;
+    file.readFromSync({
+      readSync(p) {
+        const read = secret.readAtSync(p, at);
+        at += read ?? 0;
+        return read;
+      },
+    });
+    secret.close();
+    assertEquals(seen(), before);
+  }
+});
+
+test("writeString() writes surrogates at the edges of its pieces as TextEncoder does", async (dir) => {
+  const units = ["\ud83d", "😀", "\ude00", "a", "é"];
+  const options = { read: true, write: true };
+  for (const one of units) {
+    for (const two of units) {
+      for (const before of [2, 1, 0]) {
+        const text = "y".repeat(MIB - before) + one + two + "zz";
+        const expected = encode(text);
+        const growing = openSync(dir.file(""), GROW);
+        const fixed = openSync(dir.file(expected.length, "fixed"), options);
+        for (const file of [growing, fixed]) {
+          assertEquals(await file.writeString(text), expected.length);
+          assert(equal(file.copy(), expected), `${before}`);
+          file.close();
+        }
+      }
+    }
+  }
+});
+
+test(
+  "a write whose file cannot be mapped leaves the cursor where it was",
+  async (dir) => {
+    const url = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
+    const path = dir.sparseFile(2 ** 43);
+    // Of 8 TiB each there is not the room for many.
+    const code = `
+      import { openSync } from ${url};
+      const files = [];
+      try {
+        for (;;) {
+          const file = openSync(${
+      JSON.stringify(path)
+    }, { read: true, write: true });
+          files.push(file);
+          file.seekSync(5, 0);
+          file.writeSync(new Uint8Array(1));
+        }
+      } catch (error) {
+        console.log(error.code, files.at(-1).seekSync(0, 1));
+      }
+    `;
+    const { stdout, stderr } = await deno(["eval", "--no-lock", code]);
+    assertEquals(stdout, "ENOMEM 5\n", stderr);
+  },
+  isWindows && "Windows maps no file of which nothing is read" || isCopy &&
+      "a copy of such a file does not fit in memory",
+);
