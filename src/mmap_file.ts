@@ -403,7 +403,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
     this.#opened("read");
     const bytes = this.#bytesOf("read", p);
-    return await this.#inTurn(() => this.#readNext(bytes));
+    const read = await this.#inTurn(() => this.#readNext(bytes));
+    const lost = lostOf(bytes, read);
+    this.#position -= lost;
+    return read === null ? null : read - lost;
   }
 
   /**
@@ -478,7 +481,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkOffset("read", offset);
     this.#opened("read");
     const bytes = this.#bytesOf("read", p);
-    return await this.#inTurn(() => this.#readLarge(bytes, offset));
+    const read = await this.#inTurn(() => this.#readLarge(bytes, offset));
+    return read === null ? null : read - lostOf(bytes, read);
   }
 
   /**
@@ -3407,6 +3411,11 @@ function* pieces(s: string): Generator<string> {
  */
 function lengthOf(p: unknown): number {
   return p instanceof Uint8Array ? byteLength.call(p) : -1;
+}
+
+/** Bytes that were read, and that an array does not have any more: its buffer was resized since. */
+function lostOf(array: Uint8Array, read: number | null): number {
+  return Math.max(0, (read ?? 0) - array.length);
 }
 
 type Times = [atime: number | Date, mtime: number | Date];

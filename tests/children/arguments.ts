@@ -183,6 +183,10 @@ const CASES: Record<string, Case[]> = {
   prefetch: [
     number((file, offset) => file.prefetch(offset)),
     number((file, length) => file.prefetch(8, length)),
+    {
+      tricks: options({ onProgress: () => {} }),
+      use: (file, given) => file.prefetch(8, 16, given),
+    },
   ],
   advise: [
     { tricks: strings("random"), use: (file, advice) => file.advise(advice) },
@@ -190,6 +194,15 @@ const CASES: Record<string, Case[]> = {
     number((file, offset) => file.advise("dontneed", offset)),
     number((file, length) => file.advise("dontneed", 8, length)),
   ],
+  wait: [
+    number((file, offset) => file.wait(offset, 0, { timeout: 1 })),
+    number((file, expected) => file.wait(8, expected, { timeout: 1 }), 0),
+    {
+      tricks: options({ timeout: 1 }),
+      use: (file, given) => file.wait(8, 0, given),
+    },
+  ],
+  notify: [number((file, offset) => file.notify(offset))],
   toReadableStream: [
     { ...range, chunkSize: 10, autoClose: true },
     { ...range, chunkSize: 10, zeroCopy: true },
