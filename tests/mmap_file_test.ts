@@ -1448,6 +1448,8 @@ for (const name of METHODS) {
     if (name === "setRaw") return;
     // Windows wants a lock to be there, of a Deno.FsFile too.
     if (isWindows && name.startsWith("unlock")) return;
+    // What is a copy shares no word to wait on.
+    if (isCopy && ["wait", "notify"].includes(name)) return;
     await run(file, name);
   });
 }
