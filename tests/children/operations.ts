@@ -10,6 +10,7 @@ import * as http from "node:http";
 import * as zlib from "node:zlib";
 import { promisify } from "node:util";
 import { type MmapFile, toReadableStream } from "../../mod.ts";
+import { sleep } from "./memory.ts";
 import { CERTIFICATE, PRIVATE_KEY } from "./certificate.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -76,6 +77,7 @@ function drain({ fifo }: World): () => Promise<Uint8Array> {
   const END = 255;
   const fd = fs.openSync(fifo, "r+");
   const pieces: Uint8Array[] = [];
+  let before = -1;
   const ended = (async () => {
     for (;;) {
       const piece = new Uint8Array(1 << 16);
@@ -85,6 +87,11 @@ function drain({ fifo }: World): () => Promise<Uint8Array> {
     }
   })();
   return async () => {
+    // Deno may write in this thread, so nobody else must fill the pipe.
+    while (before !== pieces.length) {
+      before = pieces.length;
+      await sleep(20);
+    }
     // By a descriptor of its own: one that is read from is Deno's until the read ends.
     await withFile(
       fifo,
@@ -196,6 +203,7 @@ async function withServer<T>(
 /** A server that says what it is sent. */
 function echo<T>(world: World, use: (url: string) => Promise<T>): Promise<T> {
   return withServer(async (request) => {
+    world.begin();
     await world.released;
     return new Response(await request.bytes());
   }, use);
@@ -217,6 +225,12 @@ function serve(body: BodyInit, world: World): Promise<Uint8Array> {
 /** Work that is asked for at once, and that nobody at another end delays. */
 async function begun<T>(work: Promise<T>, world: World): Promise<T> {
   world.begin();
+  return await work;
+}
+
+/** Work that Node's modules ask for in the next tick, and fail with an uncaught error for an empty view. */
+async function begunLater<T>(work: Promise<T>, world: World): Promise<T> {
+  setTimeout(world.begin);
   return await work;
 }
 
@@ -324,16 +338,16 @@ export const operations: Record<string, Operation> = {
   fifoWrite: {
     async start(view, world) {
       // Deno may write in the thread that asks: the other end is in another process.
-      const script = 'exec 3<"$1"; sleep 0.1; exec cat <&3';
+      const output = `${world.directory}/output`;
+      const script = 'exec 3<"$1"; sleep 0.1; exec cat <&3 >"$2"';
       const reader = new Deno.Command("sh", {
-        args: ["-c", script, "sh", world.fifo],
-        stdout: "piped",
+        args: ["-c", script, "sh", world.fifo, output],
       }).spawn();
-      const output = reader.output();
       await withFile(world.fifo, "w", async (fd) => {
         await begun(promisify(fs.write)(fd, view), world);
       });
-      return (await output).stdout;
+      await reader.status;
+      return Deno.readFileSync(output);
     },
   },
   fileWrite: {
@@ -377,8 +391,9 @@ export const operations: Record<string, Operation> = {
           response.on("end", () => resolve(Buffer.concat(pieces)));
         });
         request.on("error", reject);
-        request.end(view);
-        setTimeout(world.begin, 5);
+        // In chunks: a length that was announced would be waited for when the view has become empty.
+        request.write(view);
+        request.end();
         return await promise;
       }),
   },
@@ -386,7 +401,6 @@ export const operations: Record<string, Operation> = {
     start: (view, world) =>
       echo(world, async (url) => {
         const response = fetch(url, { method: "POST", body: view });
-        setTimeout(world.begin, 5);
         return await (await response).bytes();
       }),
   },
@@ -400,7 +414,6 @@ export const operations: Record<string, Operation> = {
           },
         });
         const response = fetch(url, { method: "POST", body });
-        setTimeout(world.begin, 5);
         return await (await response).bytes();
       }),
   },
@@ -465,7 +478,7 @@ export const operations: Record<string, Operation> = {
   },
   gzip: {
     start: async (view, world) =>
-      zlib.gunzipSync(await begun(promisify(zlib.gzip)(view), world)),
+      zlib.gunzipSync(await begunLater(promisify(zlib.gzip)(view), world)),
   },
   brotli: {
     start: async (view, world) => {
@@ -474,14 +487,14 @@ export const operations: Record<string, Operation> = {
         zlib.brotliCompress,
       );
       return zlib.brotliDecompressSync(
-        await begun(compress(view, { params }), world),
+        await begunLater(compress(view, { params }), world),
       );
     },
   },
   zstd: {
     start: async (view, world) =>
       zlib.zstdDecompressSync(
-        await begun(
+        await begunLater(
           promisify<Uint8Array, Buffer>(zlib.zstdCompress)(view),
           world,
         ),
