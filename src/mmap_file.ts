@@ -83,6 +83,24 @@ export interface TypedArrayConstructor<
   new (buffer: Buffer, byteOffset: number, length: number): T;
 }
 
+/**
+ * An array of the same kind over another type of buffer: TypeScript finds the arrays over an `ArrayBuffer`
+ * where it is not told which of a constructor's signatures is meant.
+ */
+export type ArrayOver<T, Buffer extends ArrayBufferLike> = T extends Int8Array
+  ? Int8Array<Buffer>
+  : T extends Uint8Array ? Uint8Array<Buffer>
+  : T extends Uint8ClampedArray ? Uint8ClampedArray<Buffer>
+  : T extends Int16Array ? Int16Array<Buffer>
+  : T extends Uint16Array ? Uint16Array<Buffer>
+  : T extends Int32Array ? Int32Array<Buffer>
+  : T extends Uint32Array ? Uint32Array<Buffer>
+  : T extends Float32Array ? Float32Array<Buffer>
+  : T extends Float64Array ? Float64Array<Buffer>
+  : T extends BigInt64Array ? BigInt64Array<Buffer>
+  : T extends BigUint64Array ? BigUint64Array<Buffer>
+  : T;
+
 const NOTHING = new Uint8Array(new ArrayBuffer(0));
 
 const encoder = new TextEncoder();
@@ -1507,7 +1525,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     type: TypedArrayConstructor<T, Buffer>,
     offset?: number,
     length?: number,
-  ): T;
+  ): Buffer extends ArrayBuffer ? T : ArrayOver<T, Buffer>;
   /**
    * Gives the file's own bytes as a `DataView`, at any offset; `length` is in bytes. See {@linkcode bytes}.
    *
@@ -1533,7 +1551,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     type: TypedArrayConstructor<T, Buffer> | DataViewConstructor,
     offset = 0,
     length?: number,
-  ): T | DataView<Buffer> {
+  ): unknown {
     const width = "BYTES_PER_ELEMENT" in type ? type.BYTES_PER_ELEMENT : 1;
     const elements = length ?? Math.floor((this.size - offset) / width);
     this.#checkRange("view", offset, elements * width);

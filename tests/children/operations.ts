@@ -215,6 +215,8 @@ function serve(body: BodyInit, world: World): Promise<Uint8Array> {
     () => new Response(body),
     async (url) => {
       const response = await fetch(url);
+      // A shared view is refused, as any shared memory is.
+      if (!response.ok) throw new Error("the server failed");
       world.begin();
       await world.released;
       return await response.bytes();
