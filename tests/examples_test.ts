@@ -21,6 +21,7 @@ const MODULES = [
   "cli.ts",
   "geoip_table.ts",
   "kv_store.ts",
+  "word_counter.ts",
 ];
 
 const SCRIPTS = [...Deno.readDirSync(EXAMPLES)].map(({ name }) => name)
@@ -219,6 +220,33 @@ Deno.test({
     }
     const expected = counts(system("wc", ...paths)?.stdout);
     assertEquals(counts(await output("wc.ts", ...paths)), expected);
+  },
+});
+
+// --- word_count.ts
+
+Deno.test({
+  ...unless(
+    unlessTaken() || Deno.build.os === "windows" && "memory is not shared" ||
+      !has("wc") && "there is no wc",
+    "word_count.ts counts what wc counts, however many workers count",
+  ),
+  async fn() {
+    using dir = new TempDir();
+    const paths = [
+      dir.file(text(1000), "text"),
+      dir.file("", "empty"),
+      dir.file("one", "word"),
+      // Words that go over the end of a part.
+      dir.file("word ".repeat((1 << 18) / ONE_IN), "large"),
+    ];
+    for (const path of paths) {
+      const expected = system("wc", path)?.stdout.trim().split(/\s+/);
+      for (const workers of ["1", "3", "7"]) {
+        const counted = await output("word_count.ts", path, workers);
+        assertEquals(counted.trim().split(" "), expected);
+      }
+    }
   },
 });
 
