@@ -1,10 +1,19 @@
 /** Memory that the engine owns: of files of every size and kind, and nothing is left of it. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { openSync } from "../mod.ts";
+import { kinds } from "./children/kinds.ts";
+import { contentsOf, SIZE } from "./children/operations.ts";
 import { deno } from "./child.ts";
-import { isEmulated, NO_GUARD, unless, unlessSampled } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import {
+  isEmulated,
+  isWindows,
+  NO_GUARD,
+  unless,
+  unlessSampled,
+} from "./reason.ts";
+import { equal, TempDir, testInDir } from "./temp.ts";
 
 const CHILD = fromFileUrl(new URL("children/owned_memory.ts", import.meta.url));
 
@@ -73,4 +82,87 @@ async function assertHolds(
     ...[CHILD, name, directory.path, `${count}`],
   ]);
   assertEquals([stdout, code], ["done\n", 0], stderr);
+}
+
+/** What would take the memory from the file. */
+const MOVES: Record<string, (bytes: Uint8Array<ArrayBuffer>) => unknown> = {
+  "transfer()": ({ buffer }) => buffer.transfer(),
+  "transferToFixedLength()": ({ buffer }) => buffer.transferToFixedLength(),
+  "structuredClone() with transfer": (bytes) =>
+    structuredClone(bytes, { transfer: [bytes.buffer] }),
+  "postMessage() with transfer": (bytes) => {
+    const { port1, port2 } = new MessageChannel();
+    try {
+      port1.postMessage(bytes, [bytes.buffer]);
+    } finally {
+      port1.close();
+      port2.close();
+    }
+  },
+  "a byte stream's enqueue()": (bytes) =>
+    new ReadableStream({
+      type: "bytes",
+      start: (controller) => controller.enqueue(bytes),
+    }),
+};
+
+/** What copies a view. */
+const COPIES: Record<string, (bytes: Uint8Array) => Promise<Uint8Array>> = {
+  // deno-lint-ignore require-await
+  "structuredClone()": async (bytes) => structuredClone(bytes),
+  "postMessage()": async (bytes) => {
+    const { port1, port2 } = new MessageChannel();
+    const received = new Promise<MessageEvent>((resolve) =>
+      port2.onmessage = resolve
+    );
+    port1.postMessage(bytes);
+    const { data } = await received;
+    port1.close();
+    port2.close();
+    return data;
+  },
+};
+
+for (
+  const [kind, { options, start, length, viewOf }] of Object.entries(kinds)
+) {
+  if (options.shared) continue;
+  for (const [how, move] of Object.entries(MOVES)) {
+    testInDir(
+      `${how} of a view is a TypeError, and the file unharmed: ${kind}`,
+      (dir) => {
+        const contents = contentsOf(SIZE);
+        const path = dir.file(contents);
+        using file = openSync(path, options);
+        const view = viewOf(file);
+        assertThrows(() => move(view), TypeError);
+        assertEquals(view.length, length);
+        assert(equal(view, contents.subarray(start, start + length)));
+        assert(equal(Deno.readFileSync(path), contents));
+      },
+      isWindows && "the memory of Windows is not the engine's",
+    );
+  }
+}
+
+for (const [how, copy] of Object.entries(COPIES)) {
+  for (const size of [1, 4096, 100_000]) {
+    testInDir(`${how} of a view copies it: ${size} bytes`, async (dir) => {
+      const contents = contentsOf(size);
+      const path = dir.file(contents);
+      for (const grow of [false, true]) {
+        using file = openSync(path, { read: true, write: true, grow });
+        const clone = await copy(file.bytes());
+        if (grow) file.writeAtSync(Uint8Array.of(1, 2), size - 1);
+        const grown = await copy(file.bytes());
+        assert(equal(clone, contents));
+        assertEquals(grown.length, grow ? size + 1 : size);
+        clone.fill(0);
+        assertEquals(
+          Deno.readFileSync(path)[0],
+          size === 1 && grow ? 1 : contents[0],
+        );
+      }
+    });
+  }
 }
