@@ -503,21 +503,20 @@ function endRange(words: Int32Array, slot: number): void {
 /** Ends the ranges that overlap newly mapped memory: theirs has been unmapped. */
 function endOverlapped(words: Int32Array, start: number, end: number): void {
   const used = Atomics.load(words, USED / 4);
-  // Most ranges differ in the upper halves of their addresses, which are quick to compare.
-  const [startHigh, endHigh] = [
-    Math.floor(start / HIGH),
-    Math.floor(end / HIGH),
-  ];
+  const [startHigh, startLow] = [Math.floor(start / HIGH), start % HIGH];
+  const [endHigh, endLow] = [Math.floor(end / HIGH), end % HIGH];
+  // There may be thousands of ranges: comparing 32 bits at a time takes less than half as long as numbers.
   for (let slot = 0, k = HEADER / 4; slot < used; slot++, k += SLOT / 4) {
-    if (
-      words[k + START / 4 + 1] > endHigh ||
-      words[k + END / 4 + 1] < startHigh ||
-      (words[k + STATE / 4] & LIVE) === 0
-    ) continue;
-    const at = k * 4;
-    if (
-      addressAt(words, at + START) < end && addressAt(words, at + END) > start
-    ) endRange(words, slot);
+    if ((words[k + STATE / 4] & LIVE) === 0) continue;
+    const high = words[k + START / 4 + 1];
+    if (high > endHigh) continue;
+    if (high === endHigh && words[k + START / 4] >>> 0 >= endLow) continue;
+    const endOfHigh = words[k + END / 4 + 1];
+    if (endOfHigh < startHigh) continue;
+    if (endOfHigh === startHigh && words[k + END / 4] >>> 0 <= startLow) {
+      continue;
+    }
+    endRange(words, slot);
   }
 }
 
