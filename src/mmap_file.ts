@@ -137,8 +137,8 @@ const PIECE = 8 << 20;
  * lengths and sizes are in bytes, unless something else is said.
  *
  * Every method throws {@linkcode ClosedError} after `close()`, and, if it touches the bytes,
- * {@linkcode TruncatedError} once the file is found shorter than its mapping, until `refresh()`. If the
- * memory was moved away by a `transfer()` of a view's buffer, they throw a `TypeError` until then.
+ * {@linkcode TruncatedError} once the file is found shorter than its mapping, until `refresh()`. Where the
+ * engine does not own the memory, a `transfer()` of a view's buffer has them throw a `TypeError` until then.
  *
  * @example Read through a cursor, at a position, and with no copy at all
  * ```ts
@@ -909,7 +909,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
    *
-   * Views of the memory are emptied when the file gets shorter, or has to be mapped anew.
+   * Views of the memory are emptied when the file gets shorter, or has to be mapped again. Those of a
+   * `shared` file read zeros there.
    *
    * @throws {ReadOnlyError} If the file was not opened for writing.
    * @throws {RangeError} If `len` is not a whole number, 0 or more.
@@ -1417,13 +1418,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Gives the file's own bytes, with no copy: what is written here is in the file at once, and what
    * others write to the file is here.
    *
-   * The view becomes empty when the file is closed, cut, or mapped anew because it grew. In a file
-   * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD).
+   * The view becomes empty when the file is closed, truncated, or mapped again because it grew, unless
+   * the file is `shared`. In a file opened for reading alone, writes to the view stay in this process
+   * (Linux, FreeBSD).
    *
-   * Give a copy (`slice()`) to what goes on with the bytes outside JavaScript after a close: the body
-   * of a response that `Deno.serve` sends, a TLS connection, `pbkdf2` and `scrypt` of `node:crypto`, a
-   * nonblocking FFI call. Nothing can take the memory back from those: they end the process.
-   * Decode text that others may change meanwhile from a copy too: decoders look at the bytes twice.
+   * The engine owns the memory, except on Windows and above 16 GiB: native work on the view goes on with
+   * the file's bytes after `close`, and `transfer` of the buffer throws a `TypeError`.
+   * Decode text that others may change at the same time from a `copy()`: decoders look at the bytes twice.
    *
    * @param offset First byte; 0 by default.
    * @param length Bytes; by default up to the end of the file.
@@ -2007,8 +2008,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Maps the file as it is now, after someone else has made it longer or shorter.
    *
-   * Until then reads end where the file ended. Views are emptied if the memory has to be mapped anew;
-   * copy-on-write changes are then lost.
+   * Until then reads end where the file ended. Views are emptied if the memory has to be mapped again,
+   * and copy-on-write changes are then lost. Views of a `shared` file stay, and show the file as it is now.
+   * Native work on older views goes on with their memory.
    *
    * @returns Whether the size has changed or the file was truncated. Changes within the file need no
    * refresh, unless the backend is "fallback".
@@ -2082,9 +2084,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Gives the memory and the file back. Every view of the memory becomes empty.
+   * Closes the file. Every view of its memory becomes empty, unless the file is `shared`.
    *
-   * A use of a view after close is `undefined` or an error of JavaScript's, never a crash.
+   * A use of a view after close is `undefined` or an error of JavaScript's, never a crash. Native work that
+   * still uses a view goes on: the engine unmaps the memory when nothing uses it any more.
    *
    * @throws {ClosedError} If the file is closed already.
    * @throws {TruncatedError} If someone else has cut a file that was open for writing, which nothing
