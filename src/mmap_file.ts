@@ -26,7 +26,6 @@ import {
 } from "./intrinsics.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
-import { checkRange, readFullySync } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";

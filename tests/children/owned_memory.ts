@@ -3,7 +3,7 @@
  * `owned_memory.ts CASE DIRECTORY [COUNT]` prints what is wrong, and "done".
  */
 
-import { type MmapFile, type MmapOpenOptions, openSync } from "../../mod.ts";
+import { type MmapOpenOptions, openSync } from "../../mod.ts";
 import { libc } from "../../src/libc.ts";
 import { usedSlots } from "../guard/memory.ts";
 import { kinds } from "./kinds.ts";
