@@ -13,7 +13,7 @@ import { TempDir } from "./temp.ts";
 const CHILD = fromFileUrl(new URL("children/native_work.ts", import.meta.url));
 
 /** Of the ways and kinds of each operation, one in so many is tried: 1 for all of them. */
-const SHARE = Number(Deno.env.get("MMAPFILE_NATIVE_ONE_IN") ?? 16 * ONE_IN);
+const SHARE = Number(Deno.env.get("MMAPFILE_NATIVE_ONE_IN") ?? 24 * ONE_IN);
 
 for (const [k, name] of Object.keys(operations).entries()) {
   Deno.test({

@@ -47,6 +47,10 @@ const CASES: Record<string, { what: string; times?: [number, number] }> = {
     times: [2, 40],
   },
   sizes: { what: "files of 1 byte to 16 GiB + 1 are read, written and grown" },
+  shaken: {
+    what: "workers survive that others truncate a shared file all the while",
+    times: [3, 60],
+  },
   truncated: { what: "views of every kind read zeros where others truncated" },
 };
 

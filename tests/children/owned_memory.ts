@@ -3,7 +3,7 @@
  * `owned_memory.ts CASE DIRECTORY [COUNT]` prints what is wrong, and "done".
  */
 
-import { type MmapOpenOptions, openSync } from "../../mod.ts";
+import { type MmapOpenOptions, openSync, TruncatedError } from "../../mod.ts";
 import { libc } from "../../src/libc.ts";
 import { usedSlots } from "../guard/memory.ts";
 import { kinds } from "./kinds.ts";
@@ -228,6 +228,8 @@ const cases: Record<string, () => unknown> = {
     assert(countMappings("") <= before + 1100, `${countMappings("")} mappings`);
   },
 
+  shaken,
+
   /** Others truncate files of every kind; views read zeros, methods throw or go on, nobody dies. */
   truncated() {
     for (const [kind, { options, start, viewOf }] of Object.entries(kinds)) {
@@ -250,6 +252,41 @@ const cases: Record<string, () => unknown> = {
     }
   },
 };
+
+/** Others truncate a shared file and lengthen it all the while, as three workers read it. */
+async function shaken(): Promise<void> {
+  const size = 1_000_000;
+  Deno.writeFileSync(path, new Uint8Array(size).fill(1));
+  using file = openSync(path, { ...WRITE, shared: true, grow: true });
+  const view = file.view(Int32Array);
+  const url = new URL("../workers/shared.ts", import.meta.url);
+  await Promise.all([1, 2, 3].map(() => {
+    const worker = new Worker(url, { type: "module" });
+    const reading = new Promise((resolve) => worker.onmessage = resolve);
+    worker.postMessage(["readUntilEnd", view]);
+    return reading;
+  }));
+  const script = 'while :; do truncate -s 4 "$1"; truncate -s "$2" "$1"; done';
+  const others = new Deno.Command("sh", {
+    args: ["-c", script, "sh", path, `${size}`],
+  }).spawn();
+  try {
+    const end = Date.now() + 1000 * count;
+    for (let time = 0; Date.now() < end; time++) {
+      try {
+        file.refresh();
+        // Memory grows too, in its place.
+        if (time % 50 === 0) file.truncateSync(size + (time % 4000) * 1000);
+      } catch (error) {
+        if (!(error instanceof TruncatedError)) throw error;
+      }
+    }
+  } finally {
+    others.kill();
+    await others.status;
+  }
+  file.refresh();
+}
 
 async function afterWorkers(end: string): Promise<void> {
   Deno.writeFileSync(path, new Uint8Array(3 * PAGE).fill(1));
