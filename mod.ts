@@ -56,7 +56,11 @@
  */
 
 export { create, createSync, open, openSync } from "./src/open.ts";
-export { MmapFile, type TypedArrayConstructor } from "./src/mmap_file.ts";
+export {
+  type ArrayOver,
+  MmapFile,
+  type TypedArrayConstructor,
+} from "./src/mmap_file.ts";
 export type { BlobOptions } from "./src/blob.ts";
 export type { LinesOptions } from "./src/search.ts";
 export type { TextLinesOptions } from "./src/text_lines.ts";

@@ -166,11 +166,10 @@ export class OwnedPages implements Pages {
   /** Maps the file's pages again, in place of zeros too; false if the system refuses. */
   remap(length: number): boolean {
     this.clear(length);
-    this.#guard?.release();
+    // Other threads may be using the memory: it is guarded all the while.
+    this.#guard?.reset();
     this.#length = 0;
-    const isMapped = this.extend(length);
-    this.#protect();
-    return isMapped;
+    return this.extend(length);
   }
 
   /** Deno itself keeps the memory of a buffer that a native call is given. */
@@ -193,8 +192,7 @@ export class OwnedPages implements Pages {
       return false;
     }
     this.#buffer = this.#memory.buffer;
-    this.#guard?.release();
-    this.#protect();
+    this.#guard?.extend(this.#buffer.byteLength);
     return true;
   }
 
@@ -268,9 +266,9 @@ export class PlainPages implements Pages {
     const page = pageSize();
     const byteLength = Math.ceil(length / page) * page;
     const { protection, flags } = modeOf(this.#source);
-    this.#guard?.release();
+    this.#guard?.reset();
     // SAFETY: the same pages of the same file as before.
-    const isMapped = place(
+    return place(
       { address, byteLength },
       0,
       length,
@@ -279,8 +277,6 @@ export class PlainPages implements Pages {
       this.#source.fd,
       this.offset,
     );
-    this.#guard = this.#source.guard ? guardRange(address, length) : null;
-    return isMapped;
   }
 
   clear(): void {}

@@ -88,6 +88,24 @@ export interface TypedArrayConstructor<
   new (buffer: Buffer, byteOffset: number, length: number): T;
 }
 
+/**
+ * An array of the same kind over another type of buffer: TypeScript finds the arrays over an `ArrayBuffer`
+ * where it is not told which of a constructor's signatures is meant.
+ */
+export type ArrayOver<T, Buffer extends ArrayBufferLike> = T extends Int8Array
+  ? Int8Array<Buffer>
+  : T extends Uint8Array ? Uint8Array<Buffer>
+  : T extends Uint8ClampedArray ? Uint8ClampedArray<Buffer>
+  : T extends Int16Array ? Int16Array<Buffer>
+  : T extends Uint16Array ? Uint16Array<Buffer>
+  : T extends Int32Array ? Int32Array<Buffer>
+  : T extends Uint32Array ? Uint32Array<Buffer>
+  : T extends Float32Array ? Float32Array<Buffer>
+  : T extends Float64Array ? Float64Array<Buffer>
+  : T extends BigInt64Array ? BigInt64Array<Buffer>
+  : T extends BigUint64Array ? BigUint64Array<Buffer>
+  : T;
+
 const NOTHING = new Uint8Array(new ArrayBuffer(0));
 
 // V8 inlines calls of a module's own constants, and not of those that it imports (measured).
@@ -131,8 +149,8 @@ const PREFETCH_PIECE = 16 << 20;
  * lengths and sizes are in bytes, unless something else is said.
  *
  * Every method throws {@linkcode ClosedError} after `close()`, and, if it touches the bytes,
- * {@linkcode TruncatedError} once the file is found shorter than its mapping, until `refresh()`. If the
- * memory was moved away by a `transfer()` of a view's buffer, they throw a `TypeError` until then.
+ * {@linkcode TruncatedError} once the file is found shorter than its mapping, until `refresh()`. Where the
+ * engine does not own the memory, a `transfer()` of a view's buffer has them throw a `TypeError` until then.
  *
  * @example Read through a cursor, at a position, and with no copy at all
  * ```ts
@@ -947,7 +965,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
    *
-   * Views of the memory are emptied when the file gets shorter, or has to be mapped anew.
+   * Views of the memory are emptied when the file gets shorter, or has to be mapped again. Those of a
+   * `shared` file read zeros there.
    *
    * @throws {ReadOnlyError} If the file was not opened for writing.
    * @throws {RangeError} If `len` is not a whole number, 0 or more.
@@ -1470,14 +1489,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Gives the file's own bytes, with no copy: what is written here is in the file at once, and what
    * others write to the file is here.
    *
-   * The view becomes empty when the file is closed, cut, or mapped anew because it grew. In a file
-   * opened for reading alone, writes to the view stay in this process (Linux, FreeBSD), unless the
-   * system refuses such memory: under strict overcommit or `RLIMIT_DATA` a write can end the process.
+   * The view becomes empty when the file is closed or truncated, and on Windows and in the fallback when it
+   * is mapped again because it grew. Views of `shared` memory never do. In a file opened for reading alone,
+   * writes to the view stay in this process (Linux, FreeBSD), unless the system refuses such memory: under
+   * strict overcommit or `RLIMIT_DATA` a write can end the process.
    *
-   * Give a copy (`slice()`) to what goes on with the bytes outside JavaScript after a close: the body
-   * of a response that `Deno.serve` sends, a TLS connection, `pbkdf2` and `scrypt` of `node:crypto`, a
-   * nonblocking FFI call. Nothing can take the memory back from those: they end the process.
-   * Decode text from a copy too if others may change it: decoders look at the bytes twice.
+   * The engine owns the memory, except on Windows and above 16 GiB: native work on the view goes on with
+   * the file's bytes after `close`, and `transfer` of the buffer throws a `TypeError`.
+   * Decode text that others may change at the same time from a `copy()`: decoders look at the bytes twice.
    * The same goes for `sort()` without a comparator. It ends the process if another process writes to
    * the file or truncates it at the same time; `toSorted()` and `slice().sort()` sort a copy.
    *
@@ -1581,7 +1600,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     type: TypedArrayConstructor<T, Buffer>,
     offset?: number,
     length?: number,
-  ): T;
+  ): Buffer extends ArrayBuffer ? T : ArrayOver<T, Buffer>;
   /**
    * Gives the file's own bytes as a `DataView`, at any offset; `length` is in bytes. See {@linkcode bytes}.
    *
@@ -1607,7 +1626,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     type: TypedArrayConstructor<T, Buffer> | DataViewConstructor,
     offset = 0,
     length?: number,
-  ): T | DataView<Buffer> {
+  ): unknown {
     const width = "BYTES_PER_ELEMENT" in type
       ? Number(type.BYTES_PER_ELEMENT)
       : 1;
@@ -2171,8 +2190,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Maps the file as it is now, after someone else has made it longer or shorter.
    *
-   * Until then reads end where the file ended. Views are emptied if the memory has to be mapped anew;
-   * copy-on-write changes are then lost.
+   * Until then reads end where the file ended. Views are emptied if the memory has to be mapped again,
+   * and copy-on-write changes are then lost. Views of a `shared` file stay, and show the file as it is now.
+   * Native work on older views goes on with their memory.
    *
    * @returns Whether the size has changed or the file was truncated. Changes within the file need no
    * refresh, unless the backend is "fallback".
@@ -2246,9 +2266,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Gives the memory and the file back. Every view of the memory becomes empty.
+   * Closes the file. Every view of its memory becomes empty, unless the file is `shared`.
    *
-   * A use of a view after close is `undefined` or an error of JavaScript's, never a crash.
+   * A use of a view after close is `undefined` or an error of JavaScript's, never a crash. Native work that
+   * still uses a view goes on: the engine unmaps the memory when nothing uses it any more.
    *
    * @throws {ClosedError} If the file is closed already.
    * @throws {TruncatedError} If someone else has cut a file that was open for writing, which nothing

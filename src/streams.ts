@@ -91,15 +91,13 @@ const NOTHING = new Uint8Array(0);
  * file stays open, unless `autoClose` is given: other streams may be reading it.
  *
  * With `zeroCopy`, chunks are views of the file's own memory: nothing is copied, nothing allocated.
- * That has its price, which cannot be lowered:
+ * That has its price:
  *
- * - Chunks become empty when the file is closed or mapped anew, as all views do. Close it only when
- *   whoever consumes the stream is done with every byte. The end of the stream says nothing about
- *   that, so `autoClose` is refused; and `Deno.serve` still sends after it, and a close crashes the
- *   process then: give it copies.
- * - Whoever transfers a chunk's buffer takes all of the memory away from the file; `refresh` maps it
- *   again. A byte stream does that to what it is given, so this stream is none, and refuses BYOB
- *   readers.
+ * - Chunks become empty when the file is closed or mapped again, as all views do. Close it only when
+ *   the consumer of the stream is done with every byte. The end of the stream says nothing about that,
+ *   so `autoClose` is refused. What `Deno.serve` is still sending then arrives all the same.
+ * - A chunk's buffer cannot be transferred. A byte stream transfers what it is given, so this stream is
+ *   not a byte stream, and refuses BYOB readers.
  * - A stream posted to a worker clones each chunk with all of the file: post one with copies.
  *
  * The end is decided now: a file that grows is read as far as it went, and one that has got shorter

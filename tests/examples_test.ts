@@ -27,6 +27,7 @@ const MODULES = [
   "cli.ts",
   "geoip_table.ts",
   "kv_store.ts",
+  "word_counter.ts",
 ];
 
 const SCRIPTS = [...Deno.readDirSync(EXAMPLES)].map(({ name }) => name)
@@ -238,6 +239,33 @@ test("warm.ts brings in files of any size, and says how large they are", async (
     await output("warm.ts", ...paths),
     `0 ${paths[0]}\n5 ${paths[1]}\n${40 << 20} ${paths[2]}\n`,
   );
+});
+
+// --- word_count.ts
+
+Deno.test({
+  ...unless(
+    unlessTaken() || Deno.build.os === "windows" && "memory is not shared" ||
+      !has("wc") && "there is no wc",
+    "word_count.ts counts what wc counts, however many workers count",
+  ),
+  async fn() {
+    using dir = new TempDir();
+    const paths = [
+      dir.file(text(1000), "text"),
+      dir.file("", "empty"),
+      dir.file("one", "word"),
+      // Words that go over the end of a part.
+      dir.file("word ".repeat((1 << 18) / ONE_IN), "large"),
+    ];
+    for (const path of paths) {
+      const expected = system("wc", path)?.stdout.trim().split(/\s+/);
+      for (const workers of ["1", "3", "7"]) {
+        const counted = await output("word_count.ts", path, workers);
+        assertEquals(counted.trim().split(" "), expected);
+      }
+    }
+  },
 });
 
 // --- grep.ts
