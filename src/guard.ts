@@ -30,6 +30,7 @@ import {
   PROT_WRITE,
 } from "./libc.ts";
 import { machineCode } from "./machine_code.ts";
+import { RangeIndex } from "./range_index.ts";
 
 /** A guarded range of memory. */
 export interface GuardedRange {
@@ -52,6 +53,7 @@ export interface GuardedRange {
  *                                       0 (SIG_DFL) or 1 (SIG_IGN), and its flags
  *                                  152  page mask: an address AND this is its page
  *                                  160  slots in use, or in use once: none lies higher
+ *                                  164  isolates that have used the table
  *   + HEADER        slot 0           0  start: first address of the range
  *                                    8  end: first address past its last page
  *                                   16  zeros: lowest address that zeros are mapped from
@@ -72,6 +74,7 @@ export const NAMES = {
   UNKNOWN: 2, // in its place while the handler is being installed; 0 and 1 have meanings
   PAGE_MASK: 152,
   USED: 160,
+  ISOLATES: 164,
   HEADER: 256,
   START: 0,
   END: 8,
@@ -89,7 +92,8 @@ export const NAMES = {
   MAP: 0x4032, // MAP_NORESERVE|MAP_ANONYMOUS|MAP_FIXED|MAP_PRIVATE
 } as const;
 
-const { TABLE, PREVIOUS, UNKNOWN, PAGE_MASK, USED, HEADER, SLOT } = NAMES;
+const { TABLE, PREVIOUS, UNKNOWN, PAGE_MASK, USED, ISOLATES, HEADER, SLOT } =
+  NAMES;
 const { START, END, ZEROS, FAULTS, STATE } = NAMES;
 const LIVE = 1 << NAMES.LIVE_BIT;
 const HELD = 1 << 29;
@@ -428,6 +432,8 @@ class Table {
 let table: Table | null | undefined;
 let pageSize = 0;
 
+/** The ranges of this isolate, those included that may have ended. */
+const ranges = new RangeIndex();
 /** Slots that this isolate has released. */
 const released: number[] = [];
 /** Where to look for a free slot when it has released none. */
@@ -447,14 +453,17 @@ export function guardRange(
   address: bigint,
   length: number,
 ): GuardedRange | null {
-  if (table === undefined) table = install();
+  if (table === undefined) {
+    table = install();
+    if (table !== null) Atomics.add(table.words, ISOLATES / 4, 1);
+  }
   if (table === null) return null;
   const { words, longs } = table;
-  const end = address + BigInt(Math.ceil(length / pageSize) * pageSize);
-  // The handler takes the first slot that matches: an old one would get the faults of the new.
-  endOverlapped(words, Number(address), Number(end));
   const slot = hold(words);
   if (slot === -1) return null;
+  const end = address + BigInt(Math.ceil(length / pageSize) * pageSize);
+  // The handler takes the first slot that matches: an old one would get the faults of the new.
+  endOverlapped(words, Number(address), Number(end), slot);
   const at = HEADER + slot * SLOT;
   longs[(at + START) / 8] = address;
   longs[(at + END) / 8] = end;
@@ -506,7 +515,8 @@ class Slot implements GuardedRange {
     const end = this.#longs[(at + START) / 8] +
       BigInt(Math.ceil(length / pageSize) * pageSize);
     if (end <= before) return;
-    endOverlapped(this.#words, Number(before), Number(end));
+    const start = addressAt(this.#words, at + START);
+    endOverlapped(this.#words, start, Number(end), this.#slot);
     if (this.#longs[(at + ZEROS) / 8] === before) {
       this.#longs[(at + ZEROS) / 8] = end;
     }
@@ -515,6 +525,8 @@ class Slot implements GuardedRange {
 
   release(): void {
     if (this.#slot === -1) return;
+    const start = addressAt(this.#words, HEADER + this.#slot * SLOT + START);
+    ranges.remove(start, this.#slot);
     endRange(this.#words, this.#slot);
     this.#slot = -1;
   }
@@ -529,8 +541,30 @@ function endRange(words: Int32Array, slot: number): void {
   released.push(slot);
 }
 
-/** Ends the ranges that overlap newly mapped memory: theirs has been unmapped. */
-function endOverlapped(words: Int32Array, start: number, end: number): void {
+/** Ends the ranges that overlap newly mapped memory, which gets this slot: theirs has been unmapped. */
+function endOverlapped(
+  words: Int32Array,
+  start: number,
+  end: number,
+  slot: number,
+): void {
+  for (const { start: begun, value } of ranges.replace(start, end, slot)) {
+    // Another range may have the slot by now, or this one that is extended.
+    const isSame = addressAt(words, HEADER + value * SLOT + START) === begun;
+    if (isSame && value !== slot) endRange(words, value);
+  }
+  if (Atomics.load(words, ISOLATES / 4) > 1) {
+    endOthers(words, start, end, slot);
+  }
+}
+
+/** As `endOverlapped`, for the ranges of other isolates, which may be gone themselves. */
+function endOthers(
+  words: Int32Array,
+  start: number,
+  end: number,
+  own: number,
+): void {
   const used = Atomics.load(words, USED / 4);
   const [startHigh, startLow] = [Math.floor(start / HIGH), start % HIGH];
   const [endHigh, endLow] = [Math.floor(end / HIGH), end % HIGH];
@@ -545,7 +579,7 @@ function endOverlapped(words: Int32Array, start: number, end: number): void {
     if (endOfHigh === startHigh && words[k + END / 4] >>> 0 <= startLow) {
       continue;
     }
-    endRange(words, slot);
+    if (slot !== own) endRange(words, slot);
   }
 }
 

@@ -74,7 +74,7 @@ const MAX_PAGES_64 = 1 << 18;
 export const MAX_OWNED = MAX_PAGES_64 * WASM_PAGE;
 
 /** Memories after which the engine is made to collect those that are garbage, of three mappings each. */
-const MEMORIES_TO_COLLECT = 1500;
+const MEMORIES_TO_COLLECT = 2000;
 
 /** How many address ranges, and how many bytes of them, are kept from reuse at most. */
 const MAX_KEPT_RANGES = 1024;

@@ -497,8 +497,10 @@ class PosixMapping implements Mapping {
     const { copyOnWrite, shared } = this.#options;
     if (copyOnWrite || shared || this.isHandedOut) return undefined;
     if (size < SMALLEST_DIVIDED || length > size / SMALL_PART) return undefined;
-    const start = first - first % pageSize();
-    const bytes = first + length - start;
+    // Whole pages of the engine's, where the file has them: what is left of one is a mapping more.
+    const start = first - first % ENGINE_PAGE;
+    const end = Math.ceil((first + length) / ENGINE_PAGE) * ENGINE_PAGE;
+    const bytes = Math.min(end, this.#options.offset + size) - start;
     const part = OwnedPages.map(this.#source(), start, bytes, bytes, false);
     if (part !== undefined) this.#handedOut.push(part);
     return part;
@@ -581,6 +583,9 @@ const GROWTH_ROOM = 1 << 20;
 /** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
 const SMALLEST_DIVIDED = 1 << 20;
 const SMALL_PART = 4;
+
+/** Bytes of a page of WebAssembly: a multiple of the system's. */
+const ENGINE_PAGE = 64 << 10;
 
 const ADVICE: Record<Advice | "dontneed", number> = {
   normal: MADV_NORMAL,
