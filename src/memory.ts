@@ -73,7 +73,7 @@ const MAX_PAGES_64 = 1 << 18;
 /** Bytes of the largest memory that the engine can own. */
 export const MAX_OWNED = MAX_PAGES_64 * WASM_PAGE;
 
-/** Memories after which the engine is made to collect those that are garbage, of three mappings each. */
+/** Memories after which the engine is made to collect those that are garbage, of two or three mappings each. */
 const MEMORIES_TO_COLLECT = 2000;
 
 /** How many address ranges, and how many bytes of them, are kept from reuse at most. */
