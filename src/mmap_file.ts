@@ -821,7 +821,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const rest = r.#bytes.subarray(r.#start + position, r.#start + r.#size);
     let written = 0;
     try {
-      written = this.writeSync(r === this ? copyOf(rest) : rest);
+      written = this.#writeFurther(r === this ? copyOf(rest) : rest);
       r.#checkWhole("read");
       return written;
     } catch (error) {

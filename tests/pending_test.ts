@@ -98,15 +98,17 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
 
     file.seekSync(0, Start);
     const target = resizable();
-    const reading = file.read(target);
+    // Looked at as it ends, which may be before the array is shrunk.
+    const reading = file.read(target).then((read) => {
+      const { length } = target;
+      assert((read ?? 0) <= length, `${read} bytes in ${length}`);
+      return read ?? 0;
+    });
     await new Promise((resolve) => setTimeout(resolve));
     target.buffer.resize(to);
-    const read = await reading ?? 0;
-    assert(read <= target.length, `${read} bytes in ${target.length}`);
-    assert(
-      equal(target.subarray(0, read), bytes.subarray(0, read)),
-      "read",
-    );
+    const read = await reading;
+    const kept = Math.min(read, to);
+    assert(equal(target.subarray(0, kept), bytes.subarray(0, kept)), "read");
     assertEquals(file.seekSync(0, Current), read);
   });
 }

@@ -67,6 +67,16 @@ test("the recipe for a counter counts across processes", async (dir) => {
   assertEquals(await output("counter.ts", path), "30001n\n");
 });
 
+test("the recipe for waiting prints what another process writes", async (dir) => {
+  const path = dir.join("text");
+  let isRead = false;
+  const reading = output("version.ts", path)
+    .finally(() => isRead = true);
+  // A text written before the reader looks is not news to it: the next one is.
+  while (!isRead) await output("version.ts", path, "héllo");
+  assertEquals(await reading, "héllo\n");
+});
+
 test("the recipe for a search prints the lines that hold the text", async (dir) => {
   const lines = Array.from(
     { length: 1000 },
