@@ -142,6 +142,9 @@ const PIECE = 8 << 20;
 /** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
 const PREFETCH_PIECE = 16 << 20;
 
+/** Whether views stay when a file grows: a copy in memory moves, and its views become empty. */
+export let keepsViews: (file: MmapFile<ArrayBufferLike>) => boolean;
+
 /**
  * A file as memory: a drop-in for `Deno.FsFile` whose bytes are the file's own pages.
  *
@@ -236,6 +239,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: WritableStream<Uint8Array<ArrayBufferLike>> | null = null;
+
+  static {
+    keepsViews = (file) => file.backend !== "fallback" || !file.#access.grow;
+  }
 
   /**
    * Use {@linkcode open} or {@linkcode create}, which give the parts.

@@ -7,7 +7,7 @@
 import { addBytesWritten } from "./errors.ts";
 import { turnAfter } from "./event_loop.ts";
 import { bytesUnder } from "./intrinsics.ts";
-import type { MmapFile } from "./mmap_file.ts";
+import { keepsViews, type MmapFile } from "./mmap_file.ts";
 
 /**
  * Options of {@linkcode toReadableStream}.
@@ -98,6 +98,7 @@ const NOTHING = new Uint8Array(0);
  *   so `autoClose` is refused. What `Deno.serve` is still sending then arrives all the same.
  * - A chunk's buffer cannot be transferred. A byte stream transfers what it is given, so this stream is
  *   not a byte stream, and refuses BYOB readers.
+ * - The fallback gives copies of a file that can grow: its memory moves as it grows.
  * - A stream posted to a worker clones each chunk with all of the file: post one with copies.
  *
  * The end is decided now: a file that grows is read as far as it went, and one that has got shorter
@@ -178,7 +179,9 @@ export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
     },
     view(size) {
       // A last look too: what was handed out may have been gone when it was used.
-      const view = file.bytes(at, size);
+      const view = keepsViews(file)
+        ? file.bytes(at, size)
+        : file.copy(at, size);
       at += size;
       return view;
     },
@@ -281,8 +284,8 @@ interface ByteSource {
 }
 
 interface Source<Buffer extends ArrayBufferLike> extends ByteSource {
-  /** The next `size` bytes themselves. */
-  view(size: number): Uint8Array<Buffer>;
+  /** The next `size` bytes themselves, where they stay when the file grows. */
+  view(size: number): Uint8Array<ArrayBuffer | Buffer>;
 }
 
 function byteStream(
@@ -330,9 +333,9 @@ function viewStream<Buffer extends ArrayBufferLike>(
   file: MmapFile<Buffer>,
   source: Source<Buffer>,
   chunkSize: number,
-): ReadableStream<Uint8Array<Buffer>> {
-  let first: Uint8Array<Buffer> | undefined;
-  return new ReadableStream<Uint8Array<Buffer>>({
+): ReadableStream<Uint8Array<ArrayBuffer | Buffer>> {
+  let first: Uint8Array | undefined;
+  return new ReadableStream<Uint8Array<ArrayBuffer | Buffer>>({
     async pull(controller) {
       try {
         await turnAfter();
