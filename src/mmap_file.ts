@@ -913,10 +913,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Moves the cursor to `offset` bytes from the start, from itself or from the end of the file.
    *
-   * It may stand past the end.
+   * It may stand past the end. As with `Deno.FsFile`, a fraction of a byte is cut off.
    *
    * @returns The new position in bytes.
-   * @throws {TypeError} If the target is negative or no whole number, or `whence` is no `Deno.SeekMode`.
+   * @throws {TypeError} If the target is negative or too large, or `whence` is not a `Deno.SeekMode`.
    * @throws {ClosedError} If the file is closed.
    *
    * @example
@@ -972,12 +972,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
    *
-   * Views of the memory are emptied when the file gets shorter, or has to be mapped again. Those of a
-   * `shared` file read zeros there.
+   * As with `Deno.FsFile`, a fraction of a byte is cut off, and a negative length is 0. Views of the memory
+   * are emptied when the file gets shorter, or has to be mapped again. Those of a `shared` file read zeros there.
    *
    * @throws {ReadOnlyError} If the file was not opened for writing.
-   * @throws {RangeError} If `len` is not a whole number, 0 or more.
-   * @throws {TypeError} If only a window of the file is mapped.
+   * @throws {TypeError} If `len` is infinite or not a number, or only a window of the file is mapped.
    * @throws {SystemError} If the system refuses: `code` is "EFBIG" for more than a file can have.
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If someone else has cut the file.
@@ -997,15 +996,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Deno.removeSync(path);
    * ```
    */
-  truncateSync(len = 0): void {
-    len = this.#beforeTruncate(len);
+  truncateSync(len?: number): void {
+    const size = this.#lengthToTruncate(len);
+    this.#beforeTruncate(size);
     try {
-      this.#file.truncateSync(len);
+      this.#file.truncateSync(size);
     } catch (error) {
       this.#mapAsItIs();
       throw error;
     }
-    this.#resize(len);
+    this.#resize(size);
   }
 
   /**
@@ -1027,18 +1027,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * await Deno.remove(path);
    * ```
    */
-  async truncate(len = 0): Promise<void> {
-    this.#checkTruncate(len);
+  async truncate(len?: number): Promise<void> {
+    const size = this.#lengthToTruncate(len);
     await this.#inTurn(async () => {
-      if (this.#closed) return await this.#file.truncate(len);
-      len = this.#beforeTruncate(len);
+      if (this.#closed) return await this.#file.truncate(size);
+      this.#beforeTruncate(size);
       try {
-        await this.#file.truncate(len);
+        await this.#file.truncate(size);
       } catch (error) {
         if (!this.#closed) this.#mapAsItIs();
         throw error;
       }
-      if (!this.#closed) this.#resize(len);
+      if (!this.#closed) this.#resize(size);
     });
   }
 
@@ -1193,8 +1193,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Sets the times of the last access and change: seconds since 1970, or dates. Both are kept in milliseconds.
+   * What is not a time counts as 0, as with `Deno.FsFile`.
    *
-   * @throws {RangeError} If one is no time.
    * @throws {SystemError} If the system refuses.
    * @throws {ClosedError} If the file is closed.
    *
@@ -2992,8 +2992,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : -1;
     const distance = typeof offset === "bigint"
       ? Number(offset)
+      // As Deno.FsFile has it: the fraction is cut off, and NaN is 0.
       : typeof offset === "number"
-      ? offset
+      ? Math.trunc(offset) || 0
       : NaN;
     const position = base + distance;
     if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
@@ -3002,18 +3003,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return this.#position = position;
   }
 
-  /** Checks the length, and gives up the memory that the file is about to lose. */
-  #beforeTruncate(length: number): number {
-    this.#checkTruncate(length);
+  /** Gives up the memory that the file is about to lose. */
+  #beforeTruncate(length: number): void {
     this.#checkSize("truncate");
-    if (length >= this.#size) return length;
+    if (length >= this.#size) return;
     // Before the bytes are gone: nothing may touch them any more.
     this.#written.length = 0;
     if (this.#mapping.shrink === undefined) this.#mapping.unmap();
     else this.#mapping.shrink(length);
     this.#size = length;
     this.#adopt();
-    return length;
   }
 
   /** The times that are set stay: writes before that are not to move them later. */
@@ -3024,15 +3023,27 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return file;
   }
 
-  #checkTruncate(length: number): void {
+  /** The length that is meant: as with Deno.FsFile, whole and 0 or more, and 0 if it is not given. */
+  #lengthToTruncate(length: number | bigint | null = 0): number {
     this.#checkWritable("truncate");
-    this.#checkOffset("truncate", length);
     if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
     if (this.#access.isWindow) {
       throw new TypeError(
         `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
       );
     }
+    const isNumber = typeof length === "number" || typeof length === "bigint";
+    if (length === Infinity || !isNumber && length !== null) {
+      throw new TypeError(
+        `Cannot truncate '${this.name}': ${String(length)} is not a length`,
+      );
+    }
+    const size = Math.max(0, Math.trunc(Number(length)) || 0);
+    if (size <= Number.MAX_SAFE_INTEGER) return size;
+    throw new SystemError(
+      `Cannot truncate '${this.name}': ${size} bytes end beyond byte ${Number.MAX_SAFE_INTEGER}`,
+      { syscall: "ftruncate", code: "EFBIG", errno: 27 },
+    );
   }
 
   #resize(size: number): void {
@@ -3395,8 +3406,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return new TypeError(
       `Cannot seek in '${this.name}': ` +
         (isMode
-          ? `${offset} leads to no position`
-          : `invalid seek mode: ${whence}`),
+          ? `${String(offset)} leads to no position`
+          : `Invalid seek mode: ${String(whence)}`),
     );
   }
 
@@ -3448,10 +3459,10 @@ function lostOf(array: Uint8Array, read: number | null): number {
 
 type Times = [atime: number | Date, mtime: number | Date];
 
-/** Times that run no code of the caller's when they are looked at. */
+/** Times that run no code of the caller's when they are looked at. A type other than the two is converted, as in Deno. */
 function plainTimes(atime: number | Date, mtime: number | Date): Times {
   const plain = (time: number | Date) =>
-    typeof time === "number" ? time : new Date(time.getTime());
+    time instanceof Date ? new Date(time.getTime()) : +time;
   return [plain(atime), plain(mtime)];
 }
 

@@ -67,11 +67,11 @@ export function open(
 /** Opens a file whose memory is not shared between workers. */
 export function open(
   path: string | URL,
-  options?: MmapOpenOptions,
+  options?: MmapOpenOptions | null,
 ): Promise<MmapFile>;
 export async function open(
   path: string | URL,
-  options: MmapOpenOptions = {},
+  options: MmapOpenOptions | null = {},
 ): Promise<MmapFile<ArrayBufferLike>> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
@@ -122,11 +122,11 @@ export function openSync(
 /** Opens a file whose memory is not shared between workers, synchronously. */
 export function openSync(
   path: string | URL,
-  options?: MmapOpenOptions,
+  options?: MmapOpenOptions | null,
 ): MmapFile;
 export function openSync(
   path: string | URL,
-  options: MmapOpenOptions = {},
+  options: MmapOpenOptions | null = {},
 ): MmapFile<ArrayBufferLike> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
@@ -156,7 +156,7 @@ export function openSync(
  * more choice, see the `create` and `size` of {@linkcode MmapOpenOptions}.
  *
  * @param path Where the file is to be.
- * @param size Bytes, more than 0.
+ * @param size Bytes, more than 0. Without it the file is empty, and grows.
  * @throws {SystemError} If the disk has no room: `code` is "ENOSPC", and no new file is left behind.
  * @throws {TypeError} If `size` is 0.
  * @throws {RangeError} If `size` is no whole number, or negative.
@@ -178,7 +178,7 @@ export function openSync(
  */
 export async function create(
   path: string | URL,
-  size: number,
+  size?: number,
 ): Promise<MmapFile> {
   return await open(path, { ...CREATE, size });
 }
@@ -188,7 +188,7 @@ export async function create(
  * opens it for reading and writing. See {@linkcode create}, which rejects with what this throws.
  *
  * @param path Where the file is to be.
- * @param size Bytes, more than 0.
+ * @param size Bytes, more than 0. Without it the file is empty, and grows.
  *
  * @example Write the header of a file
  * ```ts
@@ -204,7 +204,7 @@ export async function create(
  * Deno.removeSync(path);
  * ```
  */
-export function createSync(path: string | URL, size: number): MmapFile {
+export function createSync(path: string | URL, size?: number): MmapFile {
   return openSync(path, { ...CREATE, size });
 }
 

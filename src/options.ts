@@ -54,7 +54,6 @@ const AT_ODDS: readonly (readonly [OptionName, OptionName[], string])[] = [
     ["truncate", "create", "createNew"],
     "a window is of what is there",
   ],
-  ["createNew", ["truncate"], "a new file has nothing to cut"],
   ["append", ["truncate"], "as with Deno.open, what is cut is not appended to"],
 ];
 
@@ -66,8 +65,6 @@ const NEEDS: readonly (readonly [OptionName, OptionName[]])[] = [
   ["grow", ["write", "append"]],
   ["size", ["create", "createNew", "truncate"]],
   ["sparse", ["size"]],
-  ["create", ["size", "grow", "append"]],
-  ["createNew", ["size", "grow", "append"]],
 ];
 
 /**
@@ -78,7 +75,7 @@ const NEEDS: readonly (readonly [OptionName, OptionName[]])[] = [
  */
 export function checkOptions(
   path: string | URL,
-  options: MmapOpenOptions,
+  options: MmapOpenOptions | null,
 ): OpenRequest {
   const name = String(path);
   // Each is looked at once: V8 takes long for that where a program has options of many shapes.
@@ -101,7 +98,7 @@ export function checkOptions(
     guard = true,
     shared = false,
     backend = "auto",
-  } = options;
+  } = options ?? {};
   checkBytes(name, "size", size);
   checkBytes(name, "offset", offset);
   checkBytes(name, "length", length);
@@ -119,7 +116,7 @@ export function checkOptions(
     (copyOnWrite ? BIT.copyOnWrite : 0);
   // Most files are opened with nothing that a rule is about.
   if ((given & ~BIT.write) !== 0) {
-    const reason = broken(given) ?? noSize(given, size);
+    const reason = broken(given) ?? noSize(given, size, grow);
     if (reason !== undefined) throw refusal(name, reason);
   }
   if (copyOnWrite && !read) {
@@ -148,7 +145,7 @@ export function checkOptions(
     write: write || append,
     append,
     copyOnWrite,
-    grow: grow === true || append,
+    grow: append || (grow ?? (isEmptied(given) && size === undefined)),
     size: size ?? 0,
     sparse,
     offset: offset ?? 0,
@@ -183,9 +180,19 @@ function broken(given: number): string | undefined {
   }
 }
 
+/** Whether the file is created or truncated. It grows, unless it is given a size: what else would it be opened for? */
+function isEmptied(given: number): boolean {
+  return (given & (BIT.create | BIT.createNew | BIT.truncate)) !== 0;
+}
+
 /** A file of fixed size must be given one when it is made. */
-function noSize(given: number, size?: number): string | undefined {
-  if (size !== 0 || (given & (BIT.grow | BIT.append)) !== 0) return;
+function noSize(
+  given: number,
+  size?: number,
+  grow?: boolean,
+): string | undefined {
+  if (size === undefined ? grow !== false : size > 0) return;
+  if ((given & (BIT.grow | BIT.append)) !== 0) return;
   const create = (given & BIT.create) !== 0
     ? "create"
     : (given & BIT.createNew) !== 0

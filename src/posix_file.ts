@@ -206,8 +206,8 @@ export class PosixFile implements FileOps {
 
   utimeSync(atime: number | Date, mtime: number | Date): void {
     const times = new BigInt64Array([
-      ...timespec(atime, this.#name),
-      ...timespec(mtime, this.#name),
+      ...timespec(atime),
+      ...timespec(mtime),
     ]);
     if (libc().futimens(this.fd, times) !== 0) {
       throw lastError("set the times of", this.#name, "futimens");
@@ -475,16 +475,14 @@ function typeOfMode(mode: number) {
   };
 }
 
-/** A struct timespec: whole milliseconds, as Deno sets them. */
-function timespec(time: number | Date, name: string): [bigint, bigint] {
-  const milliseconds = Math.floor(
-    typeof time === "number" ? time * 1000 : time.getTime(),
-  );
-  if (!Number.isSafeInteger(milliseconds)) {
-    throw new RangeError(
-      `Cannot set the times of '${name}': ${time} is no time`,
-    );
-  }
+/** Milliseconds up to which a number is exact. Of a later time the system takes what the filesystem can keep. */
+const MAX_TIME = Number.MAX_SAFE_INTEGER;
+
+/** A struct timespec: whole milliseconds, as Deno sets them. What is not a time is 0. */
+function timespec(time: number | Date): [bigint, bigint] {
+  const exact = typeof time === "number" ? time * 1000 : time.getTime();
+  const milliseconds =
+    Math.floor(Math.min(Math.max(exact, -MAX_TIME), MAX_TIME)) || 0;
   const seconds = Math.floor(milliseconds / 1000);
   return [
     BigInt(seconds),

@@ -391,7 +391,10 @@ export interface MmapOpenOptions extends Deno.OpenOptions {
   size?: number;
   /** Do not reserve disk blocks for `size`. By default they are, so that a full disk is an error at open. */
   sparse?: boolean;
-  /** Let writes past the end extend the file, as with `Deno.FsFile`. By default its size is fixed. */
+  /**
+   * Let writes past the end extend the file, as with `Deno.FsFile`. The default for a file that is
+   * created or truncated without a `size`; of any other the size is fixed by default.
+   */
   grow?: boolean;
   /** Map only a window of the file: its first byte, at any place. */
   offset?: number;

@@ -37,6 +37,7 @@ import {
   equal,
   heldOpen,
   noDiskOf,
+  outcomeOf,
   pattern,
   SmallDisk,
   TempDir,
@@ -435,12 +436,29 @@ test("{truncate} of a file that only is read is refused", async (dir, call) => {
   }
 });
 
-test("{truncate} refuses what is no length", async (dir, call) => {
-  using file = openSync(dir.file("hello"), GROW);
-  for (const size of [-1, 1.5, NaN, Infinity, 2 ** 53]) {
-    await assertRejects(() => call(file, "truncate", size), RangeError);
+test("{truncate} takes odd lengths as Deno.FsFile does", async (dir, call) => {
+  const lengths = [
+    [-1, 1.5, 4.999, NaN, -Infinity, -0, null, undefined, 3n, -3n],
+    [Infinity, 2 ** 63, "3", true, {}, 2 ** 53, 2 ** 60],
+  ].flat() as number[];
+  for (const length of lengths) {
+    using file = openSync(dir.file("hello"), GROW);
+    using denos = Deno.openSync(dir.file("hello", "denos"), { write: true });
+    const theirs = await outcomeOf(() => denos.truncateSync(length));
+    const ours = await outcomeOf(() => call(file, "truncate", length));
+    const what = `${typeof length} ${String(length)}`;
+    if ("value" in theirs) {
+      assert("value" in ours, what);
+      assertEquals(file.size, denos.statSync().size, what);
+    } else {
+      assert("error" in ours, what);
+      const isTypeError = theirs.error instanceof TypeError;
+      if (length !== 2 ** 63) {
+        assertEquals(ours.error instanceof TypeError, isTypeError, what);
+      }
+      assertIs(file, encode("hello"));
+    }
   }
-  assertIs(file, encode("hello"));
 });
 
 // --- refresh

@@ -221,19 +221,62 @@ test(
 );
 
 test(
-  "{open} with create or createNew and nothing to give it bytes is a TypeError before the disk is touched",
+  "{open} with create or createNew and no bytes to come is a TypeError before the disk is touched",
   async (dir, { open }) => {
     const path = dir.join("new");
     for (const kind of ["create", "createNew"]) {
-      for (const size of [undefined, 0]) {
+      for (const none of [{ size: 0 }, { grow: false }]) {
         await assertRejects(
-          () => open(path, { write: true, [kind]: true, size }),
+          () => open(path, { write: true, [kind]: true, ...none }),
           TypeError,
           kind,
         );
       }
     }
     assertEquals([...Deno.readDirSync(dir.path)], []);
+  },
+);
+
+test(
+  "{open} without a size makes a file that grows, with the options of Deno.open",
+  async (dir, { open }) => {
+    const made: Deno.OpenOptions[] = [
+      { write: true, create: true },
+      { write: true, createNew: true },
+      { write: true, createNew: true, truncate: true },
+      { write: true, create: true, truncate: true },
+      { read: true, write: true, create: true, truncate: true },
+      { write: true, create: true, mode: 0o600 },
+      { append: true, create: true },
+    ];
+    for (const options of made) {
+      for (
+        const before of options.createNew ? [null] : [null, "hello, world"]
+      ) {
+        const [path, denos] = [dir.join("ours"), dir.join("denos")];
+        for (const each of [path, denos]) {
+          if (before !== null) Deno.writeTextFileSync(each, before);
+          using file = each === path
+            ? await open(each, options)
+            : Deno.openSync(each, options);
+          assertEquals(await file.write(encode("one, ")), 5);
+          assertEquals(file.writeSync(encode("two")), 3);
+        }
+        assertEquals(Deno.readTextFileSync(path), Deno.readTextFileSync(denos));
+        assertEquals(Deno.statSync(path).mode, Deno.statSync(denos).mode);
+        for (const each of [path, denos]) Deno.removeSync(each);
+      }
+    }
+  },
+);
+
+test(
+  "{create} without a size makes an empty file that grows",
+  async (dir, { create }) => {
+    const path = dir.file("before");
+    using file = await create(path);
+    assertEquals([file.size, await file.write(encode("after"))], [0, 5]);
+    assertEquals(Deno.readTextFileSync(path), "after");
   },
 );
 
