@@ -38,8 +38,8 @@ export interface GuardedRange {
   readonly faults: Int32Array;
   /** Ends the guard. To be called before the range is unmapped; once is enough. */
   release(): void;
-  /** Counts from 0 again. To be called before the file's pages take the place of zeros. */
-  reset(): void;
+  /** Has `map` put the file's pages in the place of zeros, and counts from 0 again. Returns what `map` does. */
+  remap(map: () => boolean): boolean;
   /** Guards the range up to another end: `length` bytes from its first. */
   extend(length: number): void;
 }
@@ -97,6 +97,9 @@ const { TABLE, PREVIOUS, UNKNOWN, PAGE_MASK, USED, ISOLATES, HEADER, SLOT } =
 const { START, END, ZEROS, FAULTS, STATE } = NAMES;
 const LIVE = 1 << NAMES.LIVE_BIT;
 const HELD = 1 << 29;
+const PINS = HELD - 1;
+/** How often pages are mapped again because of faults that come meanwhile. */
+const REMAPS = 3;
 const TABLE_SIZE = 1 << 20;
 const SLOTS = (TABLE_SIZE - HEADER) / SLOT;
 /** What the upper half of an address counts. */
@@ -499,13 +502,31 @@ class Slot implements GuardedRange {
     this.#slot = slot;
   }
 
-  reset(): void {
-    if (this.#slot === -1) return;
+  remap(map: () => boolean): boolean {
+    if (this.#slot === -1) return map();
     const at = HEADER + this.#slot * SLOT;
-    // A fault that comes between these and the mapping is counted, and `zeros` then lies too low: the
-    // pages above it fault, each for itself.
-    this.#longs[(at + ZEROS) / 8] = this.#longs[(at + END) / 8];
-    Atomics.store(this.faults, 0, 0);
+    for (let tries = 1;; tries++) {
+      const { faults } = this;
+      const counted = Atomics.load(faults, 0);
+      this.#awaitHandlers();
+      // Of a fault that comes between this and the mapping, `zeros` lies too low: the pages above it
+      // fault, each for itself.
+      this.#longs[(at + ZEROS) / 8] = this.#longs[(at + END) / 8];
+      if (!map()) return false;
+      // A handler in another thread may have begun before, and map its zeros over the file's pages only now.
+      this.#awaitHandlers();
+      if (Atomics.compareExchange(faults, 0, counted, 0) === counted) {
+        return true;
+      }
+      // Truncated all the while: what is counted makes the next look at the file map it again.
+      if (tries === REMAPS) return true;
+    }
+  }
+
+  /** Waits for the handlers that are at work in this range, in other threads: microseconds. */
+  #awaitHandlers(): void {
+    const state = (HEADER + this.#slot * SLOT + STATE) / 4;
+    while ((Atomics.load(this.#words, state) & PINS) !== 0);
   }
 
   extend(length: number): void {

@@ -167,9 +167,11 @@ export class OwnedPages implements Pages {
   remap(length: number): boolean {
     this.clear(length);
     // Other threads may be using the memory: it is guarded all the while.
-    this.#guard?.reset();
-    this.#length = 0;
-    return this.extend(length);
+    const map = () => {
+      this.#length = 0;
+      return this.extend(length);
+    };
+    return this.#guard?.remap(map) ?? map();
   }
 
   /** Deno itself keeps the memory of a buffer that a native call is given. */
@@ -266,17 +268,18 @@ export class PlainPages implements Pages {
     const page = pageSize();
     const byteLength = Math.ceil(length / page) * page;
     const { protection, flags } = modeOf(this.#source);
-    this.#guard?.reset();
     // SAFETY: the same pages of the same file as before.
-    return place(
-      { address, byteLength },
-      0,
-      length,
-      protection,
-      flags,
-      this.#source.fd,
-      this.offset,
-    );
+    const map = () =>
+      place(
+        { address, byteLength },
+        0,
+        length,
+        protection,
+        flags,
+        this.#source.fd,
+        this.offset,
+      );
+    return this.#guard?.remap(map) ?? map();
   }
 
   clear(): void {}

@@ -164,18 +164,36 @@ test(
     const helpers = [1, 2, 3].map(() => stack.use(new Helper()));
     for (const helper of helpers) helper.post("readUntilEnd", view);
     for (const helper of helpers) assertEquals(await helper.says(), "reading");
-    for (let time = 0; time < 5; time++) {
+    // A fault that comes during a refresh() puts its zeros over the file's pages: the next one finds that.
+    const refreshUntil = async (isDone: () => boolean) => {
+      for (let tries = 0; !isDone(); tries++) {
+        assert(tries < 1000, "refresh() does not bring the file back");
+        file.refresh();
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    for (let time = 0; time < 100; time++) {
       Deno.truncateSync(path, 4);
       assertEquals(view.at(-1), 0);
       Deno.writeFileSync(path, new Uint8Array(1_000_000).fill(2), {
         create: false,
         append: false,
       });
-      file.refresh();
-      assertEquals(view.at(-1), 0x02020202);
+      await refreshUntil(() =>
+        view[0] === 0x02020202 && view.at(-1) === 0x02020202
+      );
     }
-    Atomics.store(view, 0, -1);
-    for (const helper of helpers) assertEquals(await helper.says(), 0x02020202);
+    let ended = 0;
+    const values = Promise.all(helpers.map(async (helper) => {
+      const value = await helper.says();
+      ended++;
+      return value;
+    }));
+    await refreshUntil(() => {
+      Atomics.store(view, 0, -1);
+      return ended === helpers.length;
+    });
+    assertEquals(await values, helpers.map(() => 0x02020202));
   },
   NO_GUARD,
 );

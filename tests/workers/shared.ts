@@ -33,8 +33,10 @@ const tasks: Record<string, (view: Int32Array<SharedArrayBuffer>) => unknown> =
     readUntilEnd(view) {
       scope.postMessage("reading");
       let last = 0;
-      while (Atomics.load(view, 0) !== -1) {
+      // Zeros stand for memory that is gone.
+      while (Atomics.load(view, 0) !== -1 || last === 0) {
         for (let i = 1; i < view.length; i += 256) last = view[i];
+        last = view[view.length - 1];
       }
       return last;
     },
