@@ -55,14 +55,14 @@ export function openSync(
 
 export async function create(
   path: string | URL,
-  size: number,
+  size?: number,
 ): Promise<MmapFile> {
   return await (isCopy
     ? open(path, { ...CREATE, size })
     : library.create(path, size));
 }
 
-export function createSync(path: string | URL, size: number): MmapFile {
+export function createSync(path: string | URL, size?: number): MmapFile {
   return isCopy
     ? openSync(path, { ...CREATE, size })
     : library.createSync(path, size);

@@ -50,7 +50,7 @@ type Open = (
   path: string | URL,
   options?: MmapOpenOptions,
 ) => Promise<MmapFile>;
-type Create = (path: string | URL, size: number) => Promise<MmapFile>;
+type Create = (path: string | URL, size?: number) => Promise<MmapFile>;
 
 interface Forms {
   readonly open: Open;
