@@ -303,24 +303,28 @@ async function readInto(
 
 /** The open files of a case. */
 class Files {
+  static #made = 0;
+
+  /** A new one each time: on Windows a file is not truncated whose memory was transferred, until that is collected. */
+  readonly path = `${directory}/file${Files.#made++}`;
   readonly file: MmapFile;
   readonly #opened: MmapFile[] = [];
 
   constructor() {
-    Deno.writeFileSync(`${directory}/file`, OTHERS.slice().fill(OWN));
+    Deno.writeFileSync(this.path, OTHERS.slice().fill(OWN));
     Deno.writeFileSync(`${directory}/other`, OTHERS);
-    this.file = this.open("file");
+    this.file = this.open(this.path);
     this.file.seekSync(8, 0);
   }
 
-  open(name: string): MmapFile {
+  open(path: string): MmapFile {
     const options: MmapOpenOptions = {
       read: true,
       write: true,
       grow: true,
       backend: BACKEND,
     };
-    const file = openSync(`${directory}/${name}`, options);
+    const file = openSync(path, options);
     this.#opened.push(file);
     return file;
   }
@@ -342,7 +346,7 @@ const DISTURBANCES: Record<string, (files: Files) => void> = {
   close: ({ file }) => file.close(),
   reopen(files) {
     files.file.close();
-    files.open("other").bytes();
+    files.open(`${directory}/other`).bytes();
   },
   truncate: ({ file }) => file.truncateSync(0),
   grow({ file }) {
@@ -457,7 +461,7 @@ for (const [method, cases] of Object.entries(CASES)) {
           report(name, "changes another file");
         }
         if (written === undefined) continue;
-        const contents = readStart(`${directory}/file`);
+        const contents = readStart(files.path);
         const histogram = histogramOf(contents);
         // What is written beyond an end that the callback has moved leaves a hole.
         const holes = isDisturbed && how !== "nothing" ? histogram[0] : 0;
