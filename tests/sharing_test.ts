@@ -18,48 +18,12 @@ import {
   WINE_LOCKS,
 } from "./reason.ts";
 import { deno } from "./child.ts";
+import { processesOf, type Run, workersOf } from "./run_task.ts";
 
-const SCRIPT = new URL("./children/sharing.ts", import.meta.url).href;
-const WORKER = new URL("./workers/sharing.ts", import.meta.url);
-
-type Run = (
-  task: string,
-  path: string,
-  ...args: number[]
-) => Promise<string>;
-
-/** Does a task in another process. */
-const inProcess: Run = async (task, path, ...args) => {
-  const { code, stdout, stderr } = await deno([
-    "run",
-    "-A",
-    "--no-lock",
-    "--no-config",
-    SCRIPT,
-    task,
-    path,
-    ...args.map(String),
-  ]);
-  assertEquals(code, 0, stderr);
-  return stdout.trim();
-};
-
-/** Does a task in a worker. */
-const inWorker: Run = async (task, path, ...args) => {
-  const worker = new Worker(WORKER, { type: "module" });
-  try {
-    return await new Promise<string>((resolve, reject) => {
-      worker.onmessage = ({ data }) => resolve(data);
-      worker.onerror = (event) => {
-        event.preventDefault();
-        reject(new Error(event.message));
-      };
-      worker.postMessage([task, path, ...args]);
-    });
-  } finally {
-    worker.terminate();
-  }
-};
+const inProcess = processesOf(
+  new URL("./children/sharing.ts", import.meta.url),
+);
+const inWorker = workersOf(new URL("./workers/sharing.ts", import.meta.url));
 
 const KINDS: [string, Run][] = [["processes", inProcess], [
   "workers",

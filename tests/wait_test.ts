@@ -18,6 +18,7 @@ import { mayBeCut, NOT_CUT } from "./backend.ts";
 import { commandOf, deno } from "./child.ts";
 import { STRIDE } from "./children/wait.ts";
 import { isEmulated, NO_LISTING, ONE_IN, type Reason } from "./reason.ts";
+import { processesOf, type Run, workersOf } from "./run_task.ts";
 import {
   assertNothingIsOpen,
   heldOpen,
@@ -264,32 +265,8 @@ testInDir("waits that are over at once let timers run", async (dir) => {
 
 // --- Workers and processes
 
-type Run = (task: string, path: string, ...args: number[]) => Promise<string>;
-
-const inProcess: Run = async (task, path, ...args) => {
-  const { code, stdout, stderr } = await deno([
-    ...["run", "-A", "--no-check", "--no-lock", "--no-config"],
-    ...[SCRIPT.href, task, path, ...args.map(String)],
-  ]);
-  assertEquals(code, 0, stderr);
-  return stdout.trim();
-};
-
-const inWorker: Run = async (task, path, ...args) => {
-  const worker = new Worker(SCRIPT, { type: "module" });
-  try {
-    return await new Promise<string>((resolve, reject) => {
-      worker.onmessage = ({ data }) => resolve(data);
-      worker.onerror = (event) => {
-        event.preventDefault();
-        reject(new Error(event.message));
-      };
-      worker.postMessage([task, path, ...args]);
-    });
-  } finally {
-    worker.terminate();
-  }
-};
+const inProcess = processesOf(SCRIPT);
+const inWorker = workersOf(SCRIPT);
 
 /** Every other one in a worker. */
 const inEither: Run = (task, path, ...args) =>
