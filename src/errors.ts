@@ -96,7 +96,7 @@ export class OutOfBoundsError extends RangeError {
  *
  * const path = Deno.makeTempFileSync();
  * const file = createSync(path, 8);
- * // Windows does not let others cut a mapped file, so this stands for them.
+ * // Windows does not let others truncate a mapped file, so this stands for them.
  * if (Deno.build.os !== "windows") {
  *   Deno.truncateSync(path, 2);
  *   assert.throws(() => file.statSync(), TruncatedError);

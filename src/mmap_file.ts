@@ -913,7 +913,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Moves the cursor to `offset` bytes from the start, from itself or from the end of the file.
    *
-   * It may stand past the end. As with `Deno.FsFile`, a fraction of a byte is cut off.
+   * It may stand past the end. As with `Deno.FsFile`, `offset` is rounded toward zero.
    *
    * @returns The new position in bytes.
    * @throws {TypeError} If the target is negative or too large, or `whence` is not a `Deno.SeekMode`.
@@ -972,7 +972,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
    *
-   * As with `Deno.FsFile`, a fraction of a byte is cut off, and a negative length is 0. Views of the memory
+   * As with `Deno.FsFile`, `len` is rounded toward zero, and a negative one is 0. Views of the memory
    * are emptied when the file gets shorter, or has to be mapped again. Those of a `shared` file read zeros there.
    *
    * @throws {ReadOnlyError} If the file was not opened for writing.
@@ -2992,7 +2992,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : -1;
     const distance = typeof offset === "bigint"
       ? Number(offset)
-      // As Deno.FsFile has it: the fraction is cut off, and NaN is 0.
+      // As Deno.FsFile has it: rounded toward zero, and NaN is 0.
       : typeof offset === "number"
       ? Math.trunc(offset) || 0
       : NaN;

@@ -54,7 +54,11 @@ const AT_ODDS: readonly (readonly [OptionName, OptionName[], string])[] = [
     ["truncate", "create", "createNew"],
     "a window is of what is there",
   ],
-  ["append", ["truncate"], "as with Deno.open, what is cut is not appended to"],
+  [
+    "append",
+    ["truncate"],
+    "as with Deno.open, what is truncated is not appended to",
+  ],
 ];
 
 /** Options that mean nothing without one of some others. */
