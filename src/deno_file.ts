@@ -90,7 +90,7 @@ export class DenoFile implements FileOps {
   }
 
   /** Fills `target` from `position` on; returns the number of bytes, fewer at the end of the file. */
-  readAt(target: Uint8Array<ArrayBuffer>, position: number): number {
+  readAt(target: Uint8Array, position: number): number {
     const { length } = target;
     return this.#do("read", "read", () => {
       this.#goTo(position);

@@ -288,6 +288,13 @@ function isReadRefused(failure: Error, path: string | URL): boolean {
   }
 }
 
+/** The error for `utime` without `--allow-write`. */
+export function writeDenied(name: string): Error {
+  return new Deno.errors.NotCapable(
+    `Cannot set the times of '${name}': Requires write access to "${name}", run again with the --allow-write flag`,
+  );
+}
+
 /** The error for `--allow-ffi` not given, or given for a path only. */
 export function ffiDenied(name: string): Error {
   return new Deno.errors.NotCapable(

@@ -13,6 +13,7 @@ import {
   ReadOnlyError,
   SystemError,
   TruncatedError,
+  writeDenied,
 } from "./errors.ts";
 import { fairly, nextTurn, turnAfter } from "./event_loop.ts";
 import {
@@ -117,21 +118,11 @@ const encoder = new TextEncoder();
 /** Characters that are written sooner than `encodeInto`, 190 ns a call, has begun (measured). */
 const SHORT = 24;
 
-/** Bytes of a write from which on it may go through the descriptor. */
+/** Bytes of a write from which on it may go through the descriptor, though there is memory. */
 const DIRECT = 64 << 10;
-
-/** Blocks of `DIRECT` bytes that are kept account of together: 64 MiB. */
-const REGION = 1 << 10;
-
-/** Bytes of a write beside which two system calls cost nothing. */
-const HUGE = 256 << 10;
 
 /** Bytes that a processor's caches may hold: copies of more go past them. */
 const CACHES = 32 << 20;
-
-/** Writes after which a run of them is long, and how often the size of the file is then asked for. */
-const LONG_RUN = 256;
-const LONG_RUN_STEP = 64;
 
 /** Bytes of an async read or write from which on it leaves time to the event loop. */
 const LARGE = 1 << 20;
@@ -215,10 +206,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** The end of what may be written without a further look; -1 when every write wants one. */
   #writeLimit = -1;
 
-  /** For each block of `DIRECT` bytes, in regions of `REGION`, whether a large write has gone to it. */
-  #written: Uint8Array[] = [];
-  /** Writes through the descriptor, of less than `HUGE`, since the event loop last had its turn. */
-  #run = 0;
   /** Whether memory was written to since the modification time last moved. */
   #isDirty = false;
   /** Whether the times are those that `utime` has set. */
@@ -389,9 +376,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const position = this.#position;
     const length = byteLength.call(p);
     if (position + length > this.#readLimit) return this.#readFurther(p);
-    this.#copyTo(p, position, length);
-    this.#position = position + length;
-    return length;
+    const read = this.#copyTo(p, position, length);
+    this.#position = position + (read ?? 0);
+    return read;
   }
 
   /**
@@ -466,8 +453,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       !Number.isSafeInteger(offset) || offset < 0 ||
       offset + length > this.#readLimit
     ) return this.#readAtFurther(p, offset);
-    this.#copyTo(p, offset, length);
-    return length;
+    return this.#copyTo(p, offset, length);
   }
 
   /**
@@ -768,7 +754,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
-    this.#checkWritable("write");
+    this.#checkWriteAccess("write");
     if (!(r instanceof MmapFile)) {
       return await fairly(() => moveFrom(r, this));
     }
@@ -820,7 +806,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   readFromSync(r: ReaderSync): number {
-    this.#checkWritable("write");
+    this.#checkWriteAccess("write");
     if (!(r instanceof MmapFile)) return moveFromSync(r, this);
     r.#checkReadable("read");
     r.#cover();
@@ -934,7 +920,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
     this.#opened("seek in");
-    return this.#seek(offset, whence, this.#size);
+    return this.#seek(offset, whence);
   }
 
   /**
@@ -962,10 +948,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
     return await this.#inOrder("seek in", async () => {
-      if (!this.#closed) return this.#seek(offset, whence, this.#size);
-      // Writes that ended after the close have not changed what is known here.
-      const { size } = await this.#file.stat();
-      return this.#seek(offset, whence, size - this.#access.offset);
+      return this.#seek(offset, whence);
     });
   }
 
@@ -1062,9 +1045,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   statSync(): Deno.FileInfo {
-    this.#checkWhole("stat");
-    const info = this.#file.statSync();
-    this.#checkStat(info);
+    const info = this.#opened("stat").statSync();
+    this.#learnSize(info);
     return info;
   }
 
@@ -1086,10 +1068,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async stat(): Promise<Deno.FileInfo> {
     return await this.#inOrder("stat", async () => {
-      if (this.#closed) return await this.#file.stat();
-      this.#checkWhole("stat");
       const info = await this.#file.stat();
-      if (!this.#closed) this.#checkStat(info);
+      if (!this.#closed) this.#learnSize(info);
       return info;
     });
   }
@@ -1116,7 +1096,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   syncSync(): void {
-    this.#syncNow((file) => file.syncSync());
+    this.#syncNow(false);
   }
 
   /**
@@ -1139,7 +1119,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async sync(): Promise<void> {
-    await this.#inOrder("sync", () => this.#syncOff((file) => file.sync()));
+    await this.#inOrder("sync", () => this.#syncOff(false));
   }
 
   /**
@@ -1163,7 +1143,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   syncDataSync(): void {
-    this.#syncNow((file) => file.syncDataSync());
+    this.#syncNow(true);
   }
 
   /**
@@ -1187,7 +1167,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async syncData(): Promise<void> {
     await this.#inOrder(
       "sync",
-      () => this.#syncOff((file) => file.syncData()),
+      () => this.#syncOff(true),
     );
   }
 
@@ -1570,12 +1550,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): Uint8Array<ArrayBuffer> {
     this.#checkReadable("copy");
     this.#checkRange("copy", offset, length);
-    this.#cover();
-    // Made with its bytes, the array need not be filled with zeros first.
-    const copy = copyOf(
-      new Uint8Array(this.#buffer, this.#start + offset, length),
-    );
-    if (this.#faults[0] !== 0) this.#readFaulted(copy, offset);
+    let read: number | null = length;
+    let copy: Uint8Array<ArrayBuffer>;
+    if (offset + length <= this.#readLimit) {
+      // Made with its bytes, the array need not be filled with zeros first.
+      copy = copyOf(
+        new Uint8Array(this.#buffer, this.#start + offset, length),
+      );
+      if (this.#faults[0] !== 0) read = this.#readFaulted(copy, offset, length);
+    } else read = this.#readRange(copy = new Uint8Array(length), offset);
+    if (read !== length && length > 0) throw this.#cut("copy");
     return copy;
   }
 
@@ -1989,9 +1973,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
     this.#updateTimes();
-    this.#take();
     this.#mapping.flushSync(offset, length);
-    if (!this.#mapping.syncFindsMemory) this.#file.syncDataSync();
     this.#checkSize("flush");
   }
 
@@ -2298,11 +2280,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   close(): void {
     if (this.#closed) throw this.#closedError("close");
-    const { write } = this.#access;
     try {
       if (this.#appended > 0) this.#settle();
       this.#updateTimes();
-      if (write && !this.#truncated) this.#checkSize("close");
     } finally {
       this.#closed = true;
       try {
@@ -2376,7 +2356,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
   }
 
-  #copyTo(p: Uint8Array, position: number, length: number): void {
+  /** Returns the number of bytes read: fewer, or `null`, if another process has truncated the file. */
+  #copyTo(p: Uint8Array, position: number, length: number): number | null {
     if (length >= CACHES) return this.#copyLargeTo(p, position, length);
     try {
       const at = this.#start + position;
@@ -2385,17 +2366,25 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     } catch (error) {
       throw this.#explain("read", error);
     }
-    if (this.#faults[0] !== 0) this.#readFaulted(p, position);
+    return this.#faults[0] === 0
+      ? length
+      : this.#readFaulted(p, position, length);
   }
 
-  #copyLargeTo(p: Uint8Array, position: number, length: number): void {
+  #copyLargeTo(
+    p: Uint8Array,
+    position: number,
+    length: number,
+  ): number | null {
     try {
       const at = this.#start + position;
       this.#copyLarge(p, new Uint8Array(this.#buffer, at, length));
     } catch (error) {
       throw this.#explain("read", error);
     }
-    if (this.#faults[0] !== 0) this.#readFaulted(p, position);
+    return this.#faults[0] === 0
+      ? length
+      : this.#readFaulted(p, position, length);
   }
 
   #copyFrom(p: Uint8Array, position: number): void {
@@ -2421,13 +2410,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : source;
   }
 
-  /** Copies to memory any number of bytes, and says so where that has to be known. */
-  #change(p: Uint8Array, position: number): void {
-    if (p.length < CACHES) this.#copyFrom(p, position);
-    else this.#copyLargeFrom(p, position);
-    this.#mapping.wrote?.(position, p.length);
-  }
-
   #copyLargeFrom(p: Uint8Array, position: number): void {
     try {
       this.#copyLarge(this.#bytes.subarray(this.#start + position), p);
@@ -2447,21 +2429,36 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     else mapping.copyLarge(target, source);
   }
 
-  /** Memory faulted under a read: the file was truncated, or the disk failed, which the descriptor can tell. */
-  #readFaulted(p: Uint8Array, position: number): void {
-    const mapping = this.#mapping;
-    if (this.#isCut() || !mapping.restore?.()) throw this.#cut("read");
-    this.#adopt();
-    const read = mapping.read?.(plainView(p), position);
-    if (read !== byteLength.call(p)) throw this.#cut("read");
+  /** Memory faulted under a read: the file was truncated, or the disk failed. The descriptor can tell. */
+  #readFaulted(
+    p: Uint8Array,
+    position: number,
+    length: number,
+  ): number | null {
+    if (this.#access.copyOnWrite) throw this.#cut("read");
+    this.#leaveMemory();
+    return this.#readThrough(plainView(p).subarray(0, length), position);
   }
 
   /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
   #writeFaulted(p: Uint8Array, position: number): void {
-    const mapping = this.#mapping;
-    if (this.#isCut() || !mapping.restore?.()) throw this.#cut("write");
-    this.#adopt();
-    mapping.write(plainView(p), position);
+    const { append, copyOnWrite, grow } = this.#access;
+    if (append || copyOnWrite) throw this.#cut("write");
+    this.#leaveMemory();
+    if (!grow) this.#checkEnd(position + byteLength.call(p));
+    this.#writeThrough(plainView(p), position);
+  }
+
+  /** Memory has shown zeros: repairs it, or uses the descriptor from now on. */
+  #leaveMemory(): void {
+    if (!this.#isCut() && this.#mapping.restore?.()) this.#adopt();
+    else this.#followTruncation();
+  }
+
+  /** Takes over the size after a truncation by others. Until `refresh` memory is not used. */
+  #followTruncation(): void {
+    this.#truncated = true;
+    this.#setSize(Math.min(this.#size, this.#mapping.fileSize()));
   }
 
   *#chunks(
@@ -2505,51 +2502,60 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #readAtFurther(p: Uint8Array, offset: number): number | null {
     this.#checkOffset("read", offset);
-    const wanted = byteLength.call(p);
-    const mayReadThrough = wanted > 0 && this.#mapping.read !== undefined;
-    if (mayReadThrough && !this.#canReadMemory()) {
-      return this.#readThrough(plainView(p), offset);
+    if (byteLength.call(p) === 0) {
+      this.#opened("read");
+      return 0;
     }
-    // If all of the file is in memory and may be read, only the end is to be looked out for.
-    const isReady = this.#readLimit === this.#size && this.#faults[0] === 0;
-    const length = isReady
-      ? Math.min(wanted, this.#size - offset)
-      : this.#readableLength(offset, wanted);
-    if (length <= 0) return wanted === 0 ? 0 : null;
-    this.#copyTo(p, offset, length);
-    return length;
+    this.#checkReadAccess("read");
+    return this.#readRange(p, offset);
   }
 
-  /** Whether there is memory to read from: not of an empty file, nor of one that the system cannot map. */
-  #canReadMemory(): boolean {
-    if (this.#mapped >= this.#size && this.#size > 0) return true;
-    this.#checkReadable("read");
-    return this.#size > 0 && this.#mapping.canMap?.(this.#size) === true;
+  /** Reads what there is of a range, from memory or through the descriptor. */
+  #readRange(p: Uint8Array, offset: number): number | null {
+    const wanted = byteLength.call(p);
+    if (!this.#usesMemory()) return this.#readThrough(plainView(p), offset);
+    if (this.#access.grow && offset + wanted > this.#size) this.#followGrowth();
+    const length = Math.min(wanted, this.#size - offset);
+    if (length <= 0) return null;
+    // Longer or shorter since, as the system has just said.
+    return offset + length <= this.#readLimit
+      ? this.#copyTo(p, offset, length)
+      : this.#readThrough(plainView(p), offset);
   }
 
-  /** Reads through the descriptor: files of /proc have no size, and what is empty may have grown. */
+  /** Whether a read is to use memory, which then reaches to the end of the file. */
+  #usesMemory(): boolean {
+    if (this.#access.copyOnWrite) this.#checkWhole("read");
+    if (this.#truncated || this.#mapping.hasFaulted) return false;
+    const usesMemory = this.#mapping.readsMemory(this.#size);
+    this.#take();
+    return usesMemory;
+  }
+
+  /** Reads through the descriptor: files of /proc have no size, and any may have grown or been truncated. */
   #readThrough(p: Uint8Array, offset: number): number | null {
-    const room = Math.max(0, this.#access.length - offset);
+    const { grow, length } = this.#access;
+    const end = grow ? length : this.#size;
+    const room = Math.max(0, end - offset);
     const target = room < p.length ? p.subarray(0, room) : p;
-    const read = this.#mapping.read!(target, offset);
+    const read = target.length === 0 ? 0 : this.#mapping.read(target, offset);
+    const isShort = read < target.length && offset + read < this.#size;
+    if (isShort && this.#isCut()) this.#followTruncation();
     if (read > 0 && offset + read > this.#size) this.#setSize(offset + read);
     return read || null;
   }
 
-  /** How many of `length` bytes at `position` there are to read: 0 at the end. */
-  #readableLength(position: number, length: number): number {
-    if (length === 0) {
-      this.#opened("read");
-      return 0;
-    }
-    this.#checkReadable("read");
-    this.#cover();
-    return Math.max(0, Math.min(length, this.#size - position));
+  /** Learns how long the file is now. */
+  #followGrowth(): void {
+    const size = this.#mapping.fileSize();
+    if (size < this.#size) this.#followTruncation();
+    else if (size > this.#size) this.#setSize(size);
   }
 
   /** A large read at the cursor, which moves at once, so that other calls go on behind it. */
   async #readNext(p: Uint8Array): Promise<number | null> {
     if (this.#closed) return await this.#readLarge(p, this.#position);
+    if (this.#access.grow) this.#followGrowth();
     const position = this.#position;
     const left = Math.max(0, this.size - position);
     const expected = Math.min(p.length, left);
@@ -2572,18 +2578,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     ) {
       return await this.#readInPieces(p, position);
     }
-    if (!this.#closed) this.#checkReadable("read");
-    const left = Math.max(0, this.#size - position);
-    const length = Math.min(p.length, left);
+    if (!this.#closed) this.#checkReadAccess("read");
+    const end = this.#access.grow ? this.#access.length : this.#size;
+    const length = Math.min(p.length, Math.max(0, end - position));
     if (length === 0) return p.length === 0 ? 0 : null;
     const target = p.subarray(0, length);
     const read = await readAsync.call(this.#mapping, target, position);
-    if (read < length && !this.#closed) this.#checkSize("read");
-    return read;
+    if (!this.#closed) this.#followGrowth();
+    return read || null;
   }
 
   async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
-    const length = this.#readableLength(position, p.length);
+    this.#checkReadAccess("read");
+    if (this.#access.grow) this.#followGrowth();
+    const left = Math.max(0, this.#size - position);
+    const length = Math.min(left, p.length);
     if (length === 0) return p.length === 0 ? 0 : null;
     let done = 0;
     // The array may be resized in between: what is read has to be there at the end.
@@ -2624,11 +2633,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async #writeLarge(bytes: Uint8Array, position: number): Promise<number> {
     const { append, copyOnWrite, grow } = this.#access;
     const { writeAsync } = this.#mapping;
-    if (!this.#closed) this.#checkWritable("write");
+    if (!this.#closed) this.#checkWriteAccess("write");
     this.#checkReach(position, bytes.length);
     if (
-      append || copyOnWrite || !this.#mapping.sharesPages ||
-      writeAsync === undefined || isOfAnyLength(bytes)
+      append || copyOnWrite || writeAsync === undefined || isOfAnyLength(bytes)
     ) {
       return await this.#inPieces(
         bytes,
@@ -2641,7 +2649,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : Math.max(0, Math.min(length, this.#size - position));
     // The kernel does not look out for bytes that are copied onto themselves.
     if (this.#mapping.holds(bufferOf(bytes))) bytes = copyOf(bytes);
-    if (!this.#closed) this.#checkEnd(fits);
+    if (!this.#closed && !grow) this.#checkEnd(position + length);
     const written = await this.#whileWriting(
       () => writeAsync.call(this.#mapping, bytes.subarray(0, fits), position),
       position,
@@ -2659,7 +2667,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   async #appendLarge(bytes: Uint8Array): Promise<number> {
     const { appendAsync } = this.#mapping;
-    if (!this.#closed) this.#checkWritable("write");
+    if (!this.#closed) this.#checkWriteAccess("write");
     if (appendAsync === undefined || isOfAnyLength(bytes)) {
       return await this.#inPieces(bytes, (piece) => {
         if (this.#closed) this.#mapping.append(piece);
@@ -2772,16 +2780,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** A string at the cursor that may not fit within the memory. */
   #writeStringFurther(s: string): number {
-    this.#checkWritable("write");
-    if (this.#access.grow) return this.writeSync(encoder.encode(s));
-    this.#cover();
-    const position = this.#position;
-    const room = Math.min(3 * s.length, Math.max(0, this.#size - position));
-    const { read, written } = this.#encode(s, position, room);
-    this.#mapping.wrote?.(position, written);
-    this.#position = position + written;
-    if (read < s.length) throw this.#overEnd(written);
-    return written;
+    this.#checkWriteAccess("write");
+    const bytes = encoder.encode(s);
+    const { grow } = this.#access;
+    const room = grow ? Infinity : Math.max(0, this.#size - this.#position);
+    if (bytes.length <= room) return this.#writeFurther(bytes);
+    // The characters that fit, and none of them in part.
+    const { written } = encoder.encodeInto(s, bytes.subarray(0, room));
+    this.#writeFurther(bytes.subarray(0, written));
+    throw this.#truncated ? this.#cut("write") : this.#overEnd(written);
   }
 
   #encode(
@@ -2856,7 +2863,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #append(p: Uint8Array): void {
-    if (this.#appended === 0) this.#checkWritable("write");
+    if (this.#appended === 0) this.#checkWriteAccess("write");
     if (p.length === 0) return;
     // Where the end is now, others may decide too: it is asked for when it is needed.
     this.#readLimit = -1;
@@ -2880,51 +2887,59 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     else this.#setSize(end);
   }
 
-  /** A write at a position, over the end of the memory or of the file. */
+  /** A write at a position that is not simply within the memory. */
   #writeOver(p: Uint8Array, position: number): number {
-    this.#checkWritable("write");
+    this.#checkWriteAccess("write");
     const { length } = p;
     this.#checkReach(position, length);
     const end = position + length;
     if (length === 0) return 0;
     const { append, copyOnWrite, grow } = this.#access;
-    const mayUseMemory = this.#pendingWrites === 0;
-    if (mayUseMemory && position < this.#size && end > this.#memoryLimit()) {
-      if (end <= this.#size && !this.#isFresh(p, position, end)) this.#cover();
-      else this.#take();
-    }
-    if (
-      mayUseMemory && end <= this.#memoryLimit() &&
-      !this.#isFresh(p, position, end)
-    ) {
-      this.#change(p, position);
+    if (end <= this.#size && this.#isWrittenInMemory(position, length)) {
+      if (length < CACHES) this.#copyFrom(p, position);
+      else this.#copyLargeFrom(p, position);
       return length;
     }
     if (!append && !copyOnWrite && (grow || end <= this.#size)) {
-      this.#checkEnd(length);
-      let written = length;
-      try {
-        // The kernel does not look out for bytes that are copied onto themselves.
-        this.#mapping.write(
-          this.#mapping.holds(bufferOf(p)) ? copyOf(p) : p,
-          position,
-        );
-      } catch (error) {
-        written = bytesWritten(error);
-        throw error;
-      } finally {
-        if (written > 0) {
-          this.#setSize(Math.max(this.#size, position + written));
-        }
-      }
-      this.#touch(position, end);
+      if (!grow) this.#checkEnd(end);
+      this.#writeThrough(p, position);
       return length;
     }
-    this.#cover();
+    if (!copyOnWrite) this.#checkEnd(end);
     const fits = Math.max(0, Math.min(length, this.#size - position));
-    if (fits > 0) this.#change(p.subarray(0, fits), position);
-    if (fits === length) return length;
+    if (fits > 0) this.#writeOver(p.subarray(0, fits), position);
     throw this.#overEnd(fits);
+  }
+
+  /** Whether a write within the file is to use memory. While others are under way in threads it goes after them. */
+  #isWrittenInMemory(position: number, length: number): boolean {
+    if (this.#access.copyOnWrite) this.#checkWhole("write");
+    if (this.#truncated || this.#mapping.hasFaulted) return false;
+    const { append } = this.#access;
+    if (this.#pendingWrites > 0 && !append) return false;
+    const usesMemory = this.#mapping.writesMemory(this.#size, position, length);
+    // pwrite(2) to a descriptor with O_APPEND appends, wherever it is told to write.
+    if (append && !usesMemory) this.#map();
+    else this.#take();
+    return append || usesMemory;
+  }
+
+  /** Writes through the descriptor, past the end too. */
+  #writeThrough(p: Uint8Array, position: number): void {
+    let written = p.length;
+    try {
+      // The kernel does not look out for bytes that are copied onto themselves.
+      this.#mapping.write(
+        this.#mapping.holds(bufferOf(p)) ? copyOf(p) : p,
+        position,
+      );
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      const end = position + written;
+      if (written > 0 && end > this.#size) this.#setSize(end);
+    }
   }
 
   /** Throws if a write ends where a number no longer tells one byte from the next. */
@@ -2937,78 +2952,40 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
   }
 
-  /**
-   * Whether a large write is the first to a place. The system is quicker at those through the
-   * descriptor, which does not have to find a page for each fault, and memory at all later ones.
-   */
-  #isFresh(p: Uint8Array, position: number, end: number): boolean {
-    if (p.length < DIRECT || !this.#mapping.sharesPages) return false;
-    if (this.#mapping.holds(bufferOf(p))) return false;
-    const first = Math.floor(position / DIRECT);
-    for (let block = first; block * DIRECT < end; block++) {
-      const region = this.#written[Math.floor(block / REGION)];
-      if (region === undefined || region[block % REGION] === 0) return true;
-    }
-    return false;
+  /** Throws if a file of fixed size no longer reaches as far: a write there would fill the gap with zeros. */
+  #checkEnd(end: number): void {
+    if (!this.#truncated && this.#isCut()) this.#followTruncation();
+    if (this.#truncated && end > this.#size) throw this.#cut("write");
   }
 
-  /** Notes that a range was written. */
-  #touch(position: number, end: number): void {
-    if (end - position < DIRECT) return;
-    const first = Math.floor(position / DIRECT);
-    for (let block = first; block * DIRECT < end; block++) {
-      const region = this.#written[Math.floor(block / REGION)] ??=
-        new Uint8Array(REGION);
-      region[block % REGION] = 1;
-    }
-  }
-
-  /**
-   * Throws if the file no longer reaches as far as it did: a write past its end would fill the gap
-   * with zeros. To ask costs a quarter of a small write and a twentieth of one of 64 KiB, so in a
-   * long run of those, to which the event loop is not let in between, it is asked before some only.
-   * Before a larger one there is the time to wait for a truncation that has begun.
-   */
-  #checkEnd(length: number): void {
-    if (length < HUGE) {
-      if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
-      const step = Math.min(LONG_RUN_STEP, Math.floor(HUGE / length));
-      if (this.#run > LONG_RUN && this.#run % step !== 0) return;
-    } else this.#mapping.awaitTruncation?.();
-    this.#checkSize("write");
-  }
-
-  #seek(
-    offset: number | bigint,
-    whence: Deno.SeekMode,
-    size: number,
-  ): number {
-    const base = whence === 0
+  #seek(offset: number | bigint, whence: Deno.SeekMode): number {
+    const distance = wholeNumber(offset);
+    // As Deno: rounded toward zero, to 32 bits.
+    const mode = typeof whence === "number" ? whence | 0 : NaN;
+    const base = mode === 0
       ? 0
-      : whence === 1
+      : mode === 1
       ? this.#position
-      : whence === 2
-      ? size
-      : -1;
-    const distance = typeof offset === "bigint"
-      ? Number(offset)
-      // As Deno.FsFile has it: rounded toward zero, and NaN is 0.
-      : typeof offset === "number"
-      ? Math.trunc(offset) || 0
+      : mode === 2
+      ? this.#end()
       : NaN;
     const position = base + distance;
-    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
+    if (!Number.isSafeInteger(position) || position < 0) {
       throw this.#seekError(offset, whence);
     }
     return this.#position = position;
   }
 
+  /** The end of the file as it is now; of a file of fixed size as it was. */
+  #end(): number {
+    if (this.#access.grow) this.#followGrowth();
+    return this.#size;
+  }
+
   /** Gives up the memory that the file is about to lose. */
   #beforeTruncate(length: number): void {
-    this.#checkSize("truncate");
     if (length >= this.#size) return;
     // Before the bytes are gone: nothing may touch them any more.
-    this.#written.length = 0;
     if (this.#mapping.shrink === undefined) this.#mapping.unmap();
     else this.#mapping.shrink(length);
     this.#size = length;
@@ -3018,6 +2995,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** The times that are set stay: writes before that are not to move them later. */
   #beforeUtime(): FileOps {
     const file = this.#opened("set the times of");
+    // As Deno does it, of files open for reading too.
+    const { path } = this.#access;
+    const { state } = Deno.permissions.requestSync({ name: "write", path });
+    if (state !== "granted") throw writeDenied(this.name);
     this.#isDirty = false;
     this.#hasSetTimes = true;
     return file;
@@ -3025,7 +3006,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** The length that is meant: as with Deno.FsFile, whole and 0 or more, and 0 if it is not given. */
   #lengthToTruncate(length: number | bigint | null = 0): number {
-    this.#checkWritable("truncate");
+    this.#checkWriteAccess("truncate");
     if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
     if (this.#access.isWindow) {
       throw new TypeError(
@@ -3064,7 +3045,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#truncated = false;
     this.#size = size;
     if (isStale) {
-      this.#written.length = 0;
       if (this.#mapping.reset === undefined) this.#mapping.unmap();
       else this.#mapping.reset(size);
     }
@@ -3131,7 +3111,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #unmap(): void {
-    this.#written.length = 0;
     try {
       this.#mapping.unmap();
     } finally {
@@ -3159,9 +3138,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { read, write, append, copyOnWrite } = this.#access;
     const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
-    const isUntold = this.#mapping.wrote === undefined;
     const isWritten = (write && !append) || copyOnWrite;
-    const isDirect = isWritten && isUntold && this.#pendingWrites === 0;
+    const isDirect = isWritten && !this.#mapping.notesWrites &&
+      this.#pendingWrites === 0;
     this.#writeLimit = isDirect ? limit : -1;
   }
 
@@ -3172,24 +3151,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : Math.min(this.#size, this.#mapped);
   }
 
-  #syncNow(sync: (file: FileOps) => void): void {
-    this.#checkWhole("sync");
+  #syncNow(dataOnly: boolean): void {
+    this.#opened("sync");
     if (this.#access.copyOnWrite) return;
     this.#updateTimes();
-    if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
-    sync(this.#file);
-    this.#checkSize("sync");
+    this.#mapping.syncSync(this.#size, dataOnly);
   }
 
-  async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
-    if (this.#closed) return await sync(this.#file);
-    this.#checkWhole("sync");
+  async #syncOff(dataOnly: boolean): Promise<void> {
     if (this.#access.copyOnWrite) return;
-    this.#updateTimes();
-    const isSynced = !this.#mapping.syncFindsMemory &&
-      await this.#mapping.flush(0, this.#size);
-    if (!isSynced) await sync(this.#opened("sync"));
-    if (!this.#closed) this.#checkSize("sync");
+    if (!this.#closed) this.#updateTimes();
+    await this.#mapping.sync(this.#closed ? 0 : this.#size, dataOnly);
   }
 
   /**
@@ -3213,10 +3185,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
     this.#updateTimes();
-    const isSynced = await this.#mapping.flush(offset, length);
-    if (!this.#mapping.syncFindsMemory && !isSynced) {
-      await this.#opened("flush").syncData();
-    }
+    await this.#mapping.flush(offset, length);
     if (!this.#closed) this.#checkSize("flush");
   }
 
@@ -3266,6 +3235,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #checkReadable(action: string): void {
+    this.#checkReadAccess(action);
+    this.#checkWhole(action);
+  }
+
+  /** Throws unless the file is open for reading. */
+  #checkReadAccess(action: string): void {
     this.#opened(action);
     if (!this.#access.read) {
       throw new SystemError(
@@ -3273,14 +3248,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         { syscall: "read", code: "EBADF", errno: 9 },
       );
     }
-    this.#checkWhole(action);
+    if (this.#mapping.moved) throw this.#movedError(action);
   }
 
-  #checkWritable(action: string): void {
+  /** Throws unless the file is open for writing. */
+  #checkWriteAccess(action: string): void {
     this.#opened(action);
     const { write, copyOnWrite } = this.#access;
     if (!write && !copyOnWrite) throw this.#readOnlyError(action);
-    this.#checkWhole(action);
+    if (this.#mapping.moved) throw this.#movedError(action);
   }
 
   /** What was passed as bytes, as an array that can be trusted. */
@@ -3322,9 +3298,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
   }
 
-  #checkStat(info: Deno.FileInfo): void {
+  /** Notes that the file has become shorter, if what the system knows of it says so. */
+  #learnSize(info: Deno.FileInfo): void {
     const end = this.#access.offset + this.#size;
-    if (info.size < end && this.#isCut()) throw this.#cut("stat");
+    if (info.size < end && this.#isCut()) this.#followTruncation();
   }
 
   /** Throws if someone else has cut the file. */
@@ -3455,6 +3432,12 @@ function lengthOf(p: unknown): number {
 /** Bytes that were read, and that an array does not have any more: its buffer was resized since. */
 function lostOf(array: Uint8Array, read: number | null): number {
   return Math.max(0, (read ?? 0) - array.length);
+}
+
+/** As Deno takes a distance: rounded toward zero, of a bigint its low 64 bits, and NaN is 0. */
+function wholeNumber(offset: unknown): number {
+  if (typeof offset === "bigint") return Number(BigInt.asIntN(64, offset));
+  return typeof offset === "number" ? Math.trunc(offset) || 0 : NaN;
 }
 
 type Times = [atime: number | Date, mtime: number | Date];

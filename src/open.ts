@@ -71,7 +71,7 @@ export function open(
 ): Promise<MmapFile>;
 export async function open(
   path: string | URL,
-  options: MmapOpenOptions | null = {},
+  options?: MmapOpenOptions | null,
 ): Promise<MmapFile<ArrayBufferLike>> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
@@ -126,7 +126,7 @@ export function openSync(
 ): MmapFile;
 export function openSync(
   path: string | URL,
-  options: MmapOpenOptions | null = {},
+  options?: MmapOpenOptions | null,
 ): MmapFile<ArrayBufferLike> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
@@ -274,7 +274,8 @@ function openFileSync<File extends FileOps>(
 ): Opened<File> {
   const { path, file: options } = request;
   const { create, createNew } = options;
-  if (!create || createNew) {
+  // Without a size nothing can fail after which a new file would have to be removed.
+  if (!create || createNew || request.size === 0) {
     return { file: backend.openSync(path, options), created: !!createNew };
   }
   try {
@@ -292,7 +293,8 @@ async function openFile<File extends FileOps>(
 ): Promise<Opened<File>> {
   const { path, file: options } = request;
   const { create, createNew } = options;
-  if (!create || createNew) {
+  // Without a size nothing can fail after which a new file would have to be removed.
+  if (!create || createNew || request.size === 0) {
     return { file: await backend.open(path, options), created: !!createNew };
   }
   try {

@@ -52,10 +52,9 @@ export const posix: Backend<PosixFile> | undefined = platform && {
 class PosixMapping implements Mapping {
   start = 0;
   readonly mapsAtOpen = false;
-  readonly sharesPages: boolean;
+  readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
-  readonly syncFindsMemory: boolean = platform!.fsyncWritesMemory;
 
   readonly #file: PosixFile;
   readonly #fd: number;
@@ -66,6 +65,10 @@ class PosixMapping implements Mapping {
   #handedOut: Pages[] = [];
   /** Whether the system cannot map this file. */
   #cannotMap = false;
+  /** Reads and writes that were asked for before the file was mapped for them. */
+  #calls = 0;
+  /** For each block of `BLOCK` bytes, in regions of `REGION`, whether it was written through the descriptor. */
+  #written: Uint8Array[] = [];
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
@@ -78,7 +81,6 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
-    this.sharesPages = options.write && platform!.unifiedCache;
   }
 
   get buffer(): ArrayBufferLike {
@@ -125,19 +127,22 @@ class PosixMapping implements Mapping {
     );
   }
 
-  canMap(size: number): boolean {
-    if (this.#cannotMap || this.#options.copyOnWrite) return !this.#cannotMap;
-    try {
-      this.map(size);
-    } catch (error) {
-      // mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to.
-      const isOther = error instanceof Error && "code" in error &&
-        (error.code === "ENODEV" || error.code === "EACCES" ||
-          error.code === "EPERM");
-      if (!isOther) throw error;
-      this.#cannotMap = true;
+  readsMemory(size: number): boolean {
+    // A file of /proc has no size, whatever there is to read.
+    if (size === 0 || this.#cannotMap) return false;
+    if (this.#pages === null) {
+      if (this.#calls < this.#firstCalls) {
+        this.#calls++;
+        return false;
+      }
+      return this.#tryToMap(size);
     }
-    return !this.#cannotMap;
+    if (this.length < size) this.map(size);
+    return true;
+  }
+
+  writesMemory(size: number, position: number, length: number): boolean {
+    return this.readsMemory(size) && !this.#isFresh(position, length);
   }
 
   get isHandedOut(): boolean {
@@ -201,6 +206,7 @@ class PosixMapping implements Mapping {
 
   unmap(): void {
     const all = [...this.#handedOut, this.#pages];
+    this.#written.length = 0;
     this.#handedOut = [];
     this.#pages = this.#file.unusedPages = null;
     this.start = 0;
@@ -212,11 +218,6 @@ class PosixMapping implements Mapping {
     if (end < 0) throw lastError("measure", this.#options.name, "lseek");
     this.#descriptorAt = end;
     return Math.max(0, end - this.#options.offset);
-  }
-
-  awaitTruncation(): void {
-    // A write of nothing takes the inode lock that a truncation holds. lseek(2) does not.
-    libc().pwrite(this.#fd, NOTHING, 0n, 0n);
   }
 
   read(target: Uint8Array, position: number): number {
@@ -242,7 +243,7 @@ class PosixMapping implements Mapping {
           : pwrite(this.#fd, rest, this.#count(length), BigInt(at)),
       );
       if (isNext && written > 0) this.#descriptorAt += written;
-      if (written === length) return;
+      if (written === length) return this.#touch(position, source.length);
       rest = this.#rest(source, rest, written);
     }
   }
@@ -308,6 +309,19 @@ class PosixMapping implements Mapping {
     futimens(this.#fd, BigInt64Array.of(...now, ...now));
   }
 
+  syncSync(size: number, dataOnly: boolean): void {
+    if (!platform!.fsyncWritesMemory) this.flushSync(0, size);
+    if (dataOnly) this.#file.syncDataSync();
+    else this.#file.syncSync();
+  }
+
+  async sync(size: number, dataOnly: boolean): Promise<void> {
+    await this.#file.whileOpen(async () => {
+      if (!platform!.fsyncWritesMemory) await this.flush(0, size);
+      await (dataOnly ? this.#file.syncData() : this.#file.sync());
+    });
+  }
+
   flushSync(position: number, length: number): void {
     if (!this.#options.write) return;
     const range = this.#pagesOf(position, length);
@@ -318,6 +332,7 @@ class PosixMapping implements Mapping {
     if (msync(address, BigInt(bytes), platform!.MS_SYNC) !== 0) {
       throw lastError("flush", this.#options.name, "msync");
     }
+    if (!platform!.fsyncWritesMemory) this.#file.syncDataSync();
   }
 
   async flush(position: number, length: number): Promise<void> {
@@ -325,7 +340,8 @@ class PosixMapping implements Mapping {
     // A close while all threads are in use leaves the descriptor, but no memory.
     await this.#file.whileOpen(async () => {
       const isMapped = await inThread(() => this.#msync(position, length));
-      if (!isMapped) await this.#file.syncData();
+      if (isMapped && platform!.fsyncWritesMemory) return;
+      await this.#file.syncData();
     });
   }
 
@@ -446,6 +462,60 @@ class PosixMapping implements Mapping {
         await madviseAsync(memory, BigInt(bytes), MADV_POPULATE_READ) !== 0
       ) await madviseAsync(memory, BigInt(bytes), MADV_WILLNEED);
     });
+  }
+
+  /** Calls after which memory is used. Where it does not show what a descriptor writes, there are none. */
+  get #firstCalls(): number {
+    const { copyOnWrite, mapAfter } = this.#options;
+    return copyOnWrite || !platform!.unifiedCache ? 0 : mapAfter;
+  }
+
+  #tryToMap(size: number): boolean {
+    try {
+      this.map(size);
+      return true;
+    } catch (error) {
+      // mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to.
+      const isOther = error instanceof Error && "code" in error &&
+        (error.code === "ENODEV" || error.code === "EACCES" ||
+          error.code === "EPERM");
+      if (!isOther || this.#options.copyOnWrite) throw error;
+      this.#cannotMap = true;
+      return false;
+    }
+  }
+
+  /**
+   * Whether a large write is the first to a place. The system is quicker at those through the
+   * descriptor, which does not have to find a page for each fault, and memory at all later ones.
+   */
+  #isFresh(position: number, length: number): boolean {
+    if (length < BLOCK || this.#firstCalls === 0) return false;
+    const end = position + length;
+    for (
+      let block = Math.floor(position / BLOCK);
+      block * BLOCK < end;
+      block++
+    ) {
+      const region = this.#written[Math.floor(block / REGION)];
+      if (region === undefined || region[block % REGION] === 0) return true;
+    }
+    return false;
+  }
+
+  /** Notes that a range was written through the descriptor. */
+  #touch(position: number, length: number): void {
+    if (length < BLOCK) return;
+    const end = position + length;
+    for (
+      let block = Math.floor(position / BLOCK);
+      block * BLOCK < end;
+      block++
+    ) {
+      const region = this.#written[Math.floor(block / REGION)] ??=
+        new Uint8Array(REGION);
+      region[block % REGION] = 1;
+    }
   }
 
   #source(): PageSource {
@@ -574,7 +644,6 @@ class PosixMapping implements Mapping {
 
 const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
-const NOTHING = new Uint8Array(0);
 const WORD = new Int32Array(1);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
@@ -583,6 +652,12 @@ const GROWTH_ROOM = 1 << 20;
 /** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
 const SMALLEST_DIVIDED = 1 << 20;
 const SMALL_PART = 4;
+
+/** Bytes of a write from which on it matters whether it is the first to its place. */
+const BLOCK = 64 << 10;
+
+/** Blocks that are kept account of together: 64 MiB. */
+const REGION = 1 << 10;
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
 const ENGINE_PAGE = 64 << 10;

@@ -55,7 +55,8 @@ export function openPosixSync(
   try {
     fd = openSync(path, openFlags(options), openMode(options));
   } catch (error) {
-    throw posixOpenError(error, path, options);
+    if (!isLeased(error)) throw posixOpenError(error, path, options);
+    fd = openSync(path, waitingFlags(options), openMode(options));
   }
   return new PosixFile(fd, name);
 }
@@ -66,15 +67,16 @@ export function openPosix(
   options: Deno.OpenOptions,
 ): Promise<PosixFile> {
   const name = String(path);
-  const [flags, mode] = [openFlags(options), openMode(options)];
-  const opened = () =>
+  const mode = openMode(options);
+  const openWith = (flags: number) => () =>
     new Promise<PosixFile>((resolve, reject) => {
       open(path, flags, mode, (error, fd) => {
         if (error) reject(error);
         else resolve(new PosixFile(fd!, name));
       });
     });
-  return inThread(opened).catch((error) => {
+  return inThread(openWith(openFlags(options))).catch((error) => {
+    if (isLeased(error)) return inThread(openWith(waitingFlags(options)));
     throw posixOpenError(error, path, options);
   });
 }
@@ -499,6 +501,17 @@ function openFlags(options: Deno.OpenOptions): number {
     (createNew ? constants.O_EXCL : 0) |
     // Opening a FIFO waits for its other end; a regular file knows no difference.
     constants.O_NONBLOCK | constants.O_NOCTTY;
+}
+
+/** open(2): EWOULDBLOCK if another process has a lease on the file, which the system asks it to give up. */
+function isLeased(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    (error.code === "EAGAIN" || error.code === "EWOULDBLOCK");
+}
+
+/** As `openFlags`, but open(2) waits for a lease to end. */
+function waitingFlags(options: Deno.OpenOptions): number {
+  return openFlags(options) & ~constants.O_NONBLOCK;
 }
 
 /** As Deno: only the permission bits of `mode` are used. */

@@ -117,9 +117,7 @@ class WindowsMapping implements Mapping {
   readonly hasFaulted = false;
   readonly guarded = false;
   readonly mapsAtOpen = true;
-  readonly syncFindsMemory = false;
-  /** Not to be relied on: over a network it is not so. */
-  readonly sharesPages = false;
+  readonly notesWrites = false;
 
   readonly #file: WindowsFile;
   readonly #options: MappingOptions;
@@ -178,6 +176,22 @@ class WindowsMapping implements Mapping {
     return Math.max(0, this.#file.size() - this.#options.offset);
   }
 
+  readsMemory(size: number): boolean {
+    if (this.length >= size) return true;
+    // To map more of a file that has grown would empty the views of it.
+    if (this.isHandedOut) return false;
+    this.map(size);
+    return true;
+  }
+
+  writesMemory(size: number): boolean {
+    return this.readsMemory(size);
+  }
+
+  read(target: Uint8Array, position: number): number {
+    return this.#file.readAt(target, this.#options.offset + position);
+  }
+
   write(source: Uint8Array, position: number): void {
     this.#file.writeAt(source, this.#options.offset + position);
   }
@@ -190,15 +204,25 @@ class WindowsMapping implements Mapping {
     return this.#file.appendedTo();
   }
 
-  flushSync(position: number, length: number): void {
-    const range = this.#pagesOf(position, length);
-    if (range === undefined || !this.#options.write) return;
-    if (kernel32().FlushViewOfFile(...range) === 0) {
-      throw lastError("flush", this.#options.name, "FlushViewOfFile");
-    }
+  syncSync(size: number, dataOnly: boolean): void {
+    this.#flushView(0, size);
+    if (dataOnly) this.#file.syncDataSync();
+    else this.#file.syncSync();
   }
 
-  async flush(position: number, length: number): Promise<true | void> {
+  async sync(size: number, dataOnly: boolean): Promise<void> {
+    // FlushFileBuffers, which `flush` calls, writes the times too.
+    if (this.#options.write) await this.flush(0, size);
+    else await (dataOnly ? this.#file.syncData() : this.#file.sync());
+  }
+
+  flushSync(position: number, length: number): void {
+    if (!this.#options.write) return;
+    this.#flushView(position, length);
+    this.#file.syncDataSync();
+  }
+
+  async flush(position: number, length: number): Promise<void> {
     if (!this.#options.write) return;
     const view = this.#view;
     const range = this.#pagesOf(position, length);
@@ -208,9 +232,8 @@ class WindowsMapping implements Mapping {
       const isFlushed = await inThread(flush) !== 0;
       // If the view was unmapped in between, its changes are in the file's cache. If not, the same call is
       // made again and reports the error, which a nonblocking one cannot.
-      if (!isFlushed && this.#view === view) this.flushSync(position, length);
+      if (!isFlushed && this.#view === view) this.#flushView(position, length);
     });
-    return true;
   }
 
   prefetchSync(position: number, length: number): void {
@@ -237,6 +260,14 @@ class WindowsMapping implements Mapping {
 
   /** Windows takes such hints for reads through handles only, and when a handle is made. */
   advise(): void {}
+
+  #flushView(position: number, length: number): void {
+    const range = this.#pagesOf(position, length);
+    if (range === undefined || !this.#options.write) return;
+    if (kernel32().FlushViewOfFile(...range) === 0) {
+      throw lastError("flush", this.#options.name, "FlushViewOfFile");
+    }
+  }
 
   #map(offset: number, length: number): View {
     const { name, write, copyOnWrite } = this.#options;

@@ -427,7 +427,7 @@ for (
 }
 
 test("{truncate} of a file that only is read is refused", async (dir, call) => {
-  for (const options of [{}, COPY]) {
+  for (const options of [{ read: true }, COPY]) {
     using file = openSync(dir.file("hello"), options);
     for (const size of [0, 3, 5, 10]) {
       await assertRejects(() => call(file, "truncate", size), ReadOnlyError);
@@ -465,7 +465,7 @@ test("{truncate} takes odd lengths as Deno.FsFile does", async (dir, call) => {
 
 for (
   const [kind, options] of Object.entries({
-    "read-only": {},
+    "read-only": { read: true },
     fixed: { read: true, write: true },
     growing: GROW,
     appending: APPEND,

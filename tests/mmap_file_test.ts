@@ -710,7 +710,7 @@ testBoth(
   "{sync}, {syncData} and {flush} work on every kind of file",
   async (dir, call) => {
     const kinds: MmapOpenOptions[] = [
-      {},
+      { read: true },
       READ_WRITE,
       { write: true },
       { append: true },
@@ -832,7 +832,7 @@ test("MmapFile.bytes() is the file: what is written through it is in the file at
 for (
   const [kind, options] of Object.entries({
     "read-write": READ_WRITE,
-    "read-only": {},
+    "read-only": { read: true },
   })
 ) {
   test(`MmapFile.bytes() of a ${kind} file shows at once what another writes`, (dir) => {
@@ -935,7 +935,9 @@ testBoth(
   "{flush}, prefetch() and advise() take every range of the file",
   async (dir, call) => {
     for (const size of [0, 1, PAGE, PAGE + 1, 3 * PAGE]) {
-      for (const options of [READ_WRITE, {}, { copyOnWrite: true }]) {
+      for (
+        const options of [READ_WRITE, { read: true }, { copyOnWrite: true }]
+      ) {
         using file = writable(dir, size, options);
         for (const offset of [0, 1, PAGE, size].filter((at) => at <= size)) {
           for (const length of [undefined, 0, size - offset]) {
@@ -1275,7 +1277,7 @@ test("MmapFile.read() of many MiB reads what is left, and null at the end", asyn
 });
 
 test("MmapFile.close() during large writes lets them end, as Deno.FsFile does", async (dir) => {
-  for (const options of [{}, { grow: true }, { append: true }]) {
+  for (const options of [{ read: true }, { grow: true }, { append: true }]) {
     const path = dir.file("");
     const append = "append" in options;
     const file = append
@@ -1341,7 +1343,7 @@ test("MmapFile[Symbol.dispose]() closes the file", (dir) => {
 
 test("MmapFile.close() empties every view", (dir) => {
   const kinds: MmapOpenOptions[] = [
-    {},
+    { read: true },
     READ_WRITE,
     { read: true, write: true, grow: true },
     { read: true, append: true },
@@ -1439,7 +1441,12 @@ test("An MmapFile is an instance of Deno.FsFile, and has every method of its own
 
 for (const name of METHODS) {
   test(`MmapFile.${name}() after close is a ClosedError that names the file`, async (dir) => {
-    for (const options of [{}, READ_WRITE, { read: true, append: true }]) {
+    for (
+      const options of [{ read: true }, READ_WRITE, {
+        read: true,
+        append: true,
+      }]
+    ) {
       for (const contents of ["hello", ""]) {
         const file = writable(dir, contents, options);
         file.close();
@@ -1465,7 +1472,7 @@ for (const name of METHODS) {
 for (const name of ASYNC_METHODS) {
   test(`MmapFile.${name}() rejects and never throws`, async (dir) => {
     // A file for each, or the locks would wait for one another.
-    const open = (i: number, options: MmapOpenOptions = {}) =>
+    const open = (i: number, options: MmapOpenOptions = { read: true }) =>
       openSync(dir.file("hello", `${i}`), options);
     const closed = open(1);
     closed.close();
@@ -1482,7 +1489,7 @@ for (const name of ASYNC_METHODS) {
       [new Uint8Array(2 * MIB), -1],
       [null, null],
       [NaN, NaN],
-      [{}, 99],
+      [{ read: true }, 99],
     ];
     for (const file of [closed, readOnly, writeOnly, moved]) {
       for (const args of wrong) {
@@ -1533,7 +1540,7 @@ const MOVES: Record<
 for (const [how, move] of Object.entries(MOVES)) {
   for (
     const [kind, options] of Object.entries({
-      "read-only": {},
+      "read-only": { read: true },
       "read-write": READ_WRITE,
       growing: { read: true, write: true, grow: true },
     })
@@ -1636,7 +1643,12 @@ for (const [how, move] of Object.entries(MOVES)) {
   test(
     `A view whose buffer is asked for by ${how} is refused with a TypeError, and the file unharmed`,
     async (dir) => {
-      for (const options of [{}, READ_WRITE, { ...READ_WRITE, grow: true }]) {
+      for (
+        const options of [{ read: true }, READ_WRITE, {
+          ...READ_WRITE,
+          grow: true,
+        }]
+      ) {
         using file = writable(dir, "hello", options);
         const view = file.bytes();
         const outcome = await outcomeOf(() => move(view));

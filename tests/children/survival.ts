@@ -559,7 +559,7 @@ const cases: Record<string, () => unknown> = {
   largeFile() {
     const size = 1 << 30;
     const path = `${directory}/large`;
-    for (const options of [{}, WRITE, { copyOnWrite: true }]) {
+    for (const options of [{ read: true }, WRITE, { copyOnWrite: true }]) {
       Deno.writeFileSync(path, new Uint8Array(0));
       Deno.truncateSync(path, size);
       using file = openSync(path, options);
@@ -603,7 +603,7 @@ const cases: Record<string, () => unknown> = {
 
   async fullDisk() {
     for (const [name, write] of Object.entries(writes)) {
-      console.log(name, await writeToFull(write, {}));
+      console.log(name, await writeToFull(write, { read: true }));
     }
     const growOn = (file: MmapFile) => {
       file.seekSync(0, Deno.SeekMode.End);

@@ -194,7 +194,7 @@ export class Fuzzer {
       const path = patterned(this.#directory, this.#set, i);
       const from = random.once(2) ? 0 : random.below(PREFIX);
       const options: MmapOpenOptions = {
-        ...random.pick([{}, {}, { copyOnWrite: true }, {
+        ...random.pick([{ read: true }, { read: true }, { copyOnWrite: true }, {
           read: true,
           write: true,
         }]),
