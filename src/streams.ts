@@ -4,7 +4,7 @@
  * @module
  */
 
-import { addBytesWritten } from "./errors.ts";
+import { addBytesWritten, TruncatedError } from "./errors.ts";
 import { turnAfter } from "./event_loop.ts";
 import { bytesUnder } from "./intrinsics.ts";
 import { keepsViews, type MmapFile } from "./mmap_file.ts";
@@ -434,7 +434,7 @@ function unmapped(file: MmapFile<ArrayBufferLike>): Error {
 }
 
 function gotShorter(file: MmapFile<ArrayBufferLike>, end: number): Error {
-  return new RangeError(
-    `Cannot read '${file.name}': the stream goes to byte ${end}, the file now to ${file.size}`,
-  );
+  const message =
+    `Cannot read '${file.name}': the stream goes to byte ${end}, the file now to ${file.size}`;
+  return file.truncated ? new TruncatedError(message) : new RangeError(message);
 }
