@@ -475,11 +475,9 @@ class PosixMapping implements Mapping {
       this.map(size);
       return true;
     } catch (error) {
-      // mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to.
-      const isOther = error instanceof Error && "code" in error &&
-        (error.code === "ENODEV" || error.code === "EACCES" ||
-          error.code === "EPERM");
-      if (!isOther || this.#options.copyOnWrite) throw error;
+      // mmap(2): of a file on /proc, on FUSE with direct I/O, one that may only be appended to, or one for
+      // which there are not the addresses. The descriptor does what was asked for all the same.
+      if (this.#options.copyOnWrite) throw error;
       this.#cannotMap = true;
       return false;
     }
