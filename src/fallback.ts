@@ -138,9 +138,10 @@ class FileCopy implements Mapping {
     return true;
   }
 
-  read(target: Uint8Array, position: number): number {
-    this.#changes.writeBack(position, position + target.length);
-    return this.#file.readAt(target, this.#options.offset + position);
+  read(target: Uint8Array, length: number, position: number): number {
+    this.#changes.writeBack(position, position + length);
+    const bytes = plainView(target).subarray(0, length);
+    return this.#file.readAt(bytes, this.#options.offset + position);
   }
 
   write(source: Uint8Array, position: number): void {

@@ -1558,8 +1558,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         new Uint8Array(this.#buffer, this.#start + offset, length),
       );
       if (this.#faults[0] !== 0) read = this.#readFaulted(copy, offset, length);
-    } else read = this.#readRange(copy = new Uint8Array(length), offset);
-    if (read !== length && length > 0) throw this.#cut("copy");
+    } else {
+      copy = new Uint8Array(length);
+      if (length > 0) read = this.#readRange(copy, offset, length);
+    }
+    if (read !== length) throw this.#cut("copy");
     return copy;
   }
 
@@ -2437,7 +2440,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): number | null {
     if (this.#access.copyOnWrite) throw this.#cut("read");
     this.#leaveMemory();
-    return this.#readThrough(plainView(p).subarray(0, length), position);
+    return this.#readThrough(p, position, length);
   }
 
   /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
@@ -2502,46 +2505,50 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #readAtFurther(p: Uint8Array, offset: number): number | null {
     this.#checkOffset("read", offset);
-    if (byteLength.call(p) === 0) {
+    const length = byteLength.call(p);
+    if (length === 0) {
       this.#opened("read");
       return 0;
     }
     this.#checkReadAccess("read");
-    return this.#readRange(p, offset);
+    return this.#readRange(p, offset, length);
   }
 
   /** Reads what there is of a range, from memory or through the descriptor. */
-  #readRange(p: Uint8Array, offset: number): number | null {
-    const wanted = byteLength.call(p);
-    if (!this.#usesMemory()) return this.#readThrough(plainView(p), offset);
-    if (this.#access.grow && offset + wanted > this.#size) this.#followGrowth();
-    const length = Math.min(wanted, this.#size - offset);
-    if (length <= 0) return null;
+  #readRange(p: Uint8Array, offset: number, length: number): number | null {
+    if (!this.#usesMemory(offset, length)) {
+      return this.#readThrough(p, offset, length);
+    }
+    if (this.#access.grow && offset + length > this.#size) this.#followGrowth();
+    const rest = Math.min(length, this.#size - offset);
+    if (rest <= 0) return null;
     // Longer or shorter since, as the system has just said.
-    return offset + length <= this.#readLimit
-      ? this.#copyTo(p, offset, length)
-      : this.#readThrough(plainView(p), offset);
+    return offset + rest <= this.#readLimit
+      ? this.#copyTo(p, offset, rest)
+      : this.#readThrough(p, offset, rest);
   }
 
   /** Whether a read is to use memory, which then reaches to the end of the file. */
-  #usesMemory(): boolean {
+  #usesMemory(offset: number, length: number): boolean {
     if (this.#access.copyOnWrite) this.#checkWhole("read");
-    if (this.#truncated || this.#mapping.hasFaulted) return false;
-    const usesMemory = this.#mapping.readsMemory(this.#size);
+    if (this.#truncated) return false;
+    if (!this.#mapping.readsMemory(this.#size, offset, length)) return false;
     this.#take();
-    return usesMemory;
+    if (this.#mapping.moved) throw this.#movedError("read");
+    return !this.#mapping.hasFaulted;
   }
 
   /** Reads through the descriptor: files of /proc have no size, and any may have grown or been truncated. */
-  #readThrough(p: Uint8Array, offset: number): number | null {
-    const { grow, length } = this.#access;
-    const end = grow ? length : this.#size;
-    const room = Math.max(0, end - offset);
-    const target = room < p.length ? p.subarray(0, room) : p;
-    const read = target.length === 0 ? 0 : this.#mapping.read(target, offset);
-    const isShort = read < target.length && offset + read < this.#size;
-    if (isShort && this.#isCut()) this.#followTruncation();
-    if (read > 0 && offset + read > this.#size) this.#setSize(offset + read);
+  #readThrough(p: Uint8Array, offset: number, length: number): number | null {
+    const end = this.#access.grow ? this.#access.length : this.#size;
+    const wanted = Math.min(length, end - offset);
+    if (wanted <= 0) return null;
+    const read = this.#mapping.read(p, wanted, offset);
+    const readTo = offset + read;
+    if (read < wanted && readTo < this.#size && this.#isCut()) {
+      this.#followTruncation();
+    }
+    if (readTo > this.#size && read > 0) this.#setSize(readTo);
     return read || null;
   }
 
@@ -3248,7 +3255,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         { syscall: "read", code: "EBADF", errno: 9 },
       );
     }
-    if (this.#mapping.moved) throw this.#movedError(action);
   }
 
   /** Throws unless the file is open for writing. */

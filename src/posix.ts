@@ -65,14 +65,16 @@ class PosixMapping implements Mapping {
   #handedOut: Pages[] = [];
   /** Whether the system cannot map this file. */
   #cannotMap = false;
-  /** Reads and writes that were asked for before the file was mapped for them. */
-  #calls = 0;
+  /** Reads and writes that go through the descriptor before the file is mapped for them. */
+  #callsLeft: number;
+  /** Where the last of those ended. */
+  #lastEnd = 0;
   /** For each block of `BLOCK` bytes, in regions of `REGION`, whether it was written through the descriptor. */
-  #written: Uint8Array[] = [];
+  #written: Uint8Array[] = NONE;
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
-  #descriptorAt = -1;
+  #descriptorAt = 0;
   #length = 0;
   #bigLength = 0n;
 
@@ -81,6 +83,7 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
+    this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
   }
 
   get buffer(): ArrayBufferLike {
@@ -127,22 +130,25 @@ class PosixMapping implements Mapping {
     );
   }
 
-  readsMemory(size: number): boolean {
+  readsMemory(size: number, position: number, length: number): boolean {
     // A file of /proc has no size, whatever there is to read.
     if (size === 0 || this.#cannotMap) return false;
-    if (this.#pages === null) {
-      if (this.#calls < this.#firstCalls) {
-        this.#calls++;
-        return false;
-      }
-      return this.#tryToMap(size);
+    if (this.#callsLeft > 0) {
+      // A page fault maps 64 KiB at a time, which calls in order use, and calls all over a large file do not.
+      this.#callsLeft -= position === this.#lastEnd
+        ? 1
+        : RANDOM_REACH / (RANDOM_REACH + size);
+      this.#lastEnd = position + length;
+      return false;
     }
+    if (this.#pages === null) return this.#tryToMap(size);
     if (this.length < size) this.map(size);
     return true;
   }
 
   writesMemory(size: number, position: number, length: number): boolean {
-    return this.readsMemory(size) && !this.#isFresh(position, length);
+    return this.readsMemory(size, position, length) &&
+      !this.#isFresh(position, length);
   }
 
   get isHandedOut(): boolean {
@@ -205,8 +211,9 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
+    this.#written = NONE;
+    if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
-    this.#written.length = 0;
     this.#handedOut = [];
     this.#pages = this.#file.unusedPages = null;
     this.start = 0;
@@ -220,12 +227,20 @@ class PosixMapping implements Mapping {
     return Math.max(0, end - this.#options.offset);
   }
 
-  read(target: Uint8Array, position: number): number {
-    const at = BigInt(this.#options.offset + position);
-    const { pread } = libc();
-    const read = Number(pread(this.#fd, target, lengthOf(target), at));
-    if (read < 0) throw lastError("read", this.#options.name, "pread");
-    return read;
+  read(target: Uint8Array, length: number, position: number): number {
+    const { pread, read } = libc();
+    const at = this.#options.offset + position;
+    const count = this.#count(length);
+    // One read behind the other needs no offset, nor the time to make a BigInt of it.
+    const isNext = at === this.#descriptorAt;
+    const result = Number(
+      isNext
+        ? read(this.#fd, target, count)
+        : pread(this.#fd, target, count, BigInt(at)),
+    );
+    if (result < 0) throw lastError("read", this.#options.name, "read");
+    if (isNext) this.#descriptorAt += result;
+    return result;
   }
 
   write(source: Uint8Array, position: number): void {
@@ -250,6 +265,7 @@ class PosixMapping implements Mapping {
 
   append(source: Uint8Array): void {
     const { write } = libc();
+    this.#descriptorAt = -1;
     let rest = source;
     for (;;) {
       const { length } = rest;
@@ -290,6 +306,7 @@ class PosixMapping implements Mapping {
 
   appendAsync(source: Uint8Array): Promise<number> {
     const { write, writeAsync } = libc();
+    this.#descriptorAt = -1;
     return this.#transfer(
       "write",
       source,
@@ -464,10 +481,9 @@ class PosixMapping implements Mapping {
     });
   }
 
-  /** Calls after which memory is used. Where it does not show what a descriptor writes, there are none. */
-  get #firstCalls(): number {
-    const { copyOnWrite, mapAfter } = this.#options;
-    return copyOnWrite || !platform!.unifiedCache ? 0 : mapAfter;
+  /** Whether memory shows what is written through a descriptor, and the other way round. */
+  get #isCoherent(): boolean {
+    return !this.#options.copyOnWrite && platform!.unifiedCache;
   }
 
   #tryToMap(size: number): boolean {
@@ -490,7 +506,7 @@ class PosixMapping implements Mapping {
    * descriptor, which does not have to find a page for each fault, and memory at all later ones.
    */
   #isFresh(position: number, length: number): boolean {
-    if (length < BLOCK || this.#firstCalls === 0) return false;
+    if (length < BLOCK || !this.#isCoherent) return false;
     const end = position + length;
     for (
       let block = Math.floor(position / BLOCK);
@@ -503,9 +519,10 @@ class PosixMapping implements Mapping {
     return false;
   }
 
-  /** Notes that a range was written through the descriptor. */
+  /** Notes that a range was written through the descriptor, once there is memory too. */
   #touch(position: number, length: number): void {
-    if (length < BLOCK) return;
+    if (length < BLOCK || this.#pages === null) return;
+    if (this.#written === NONE) this.#written = [];
     const end = position + length;
     for (
       let block = Math.floor(position / BLOCK);
@@ -580,6 +597,7 @@ class PosixMapping implements Mapping {
   #replace(pages: Pages, size: number): void {
     const before = this.#pages;
     this.#pages = pages;
+    this.#callsLeft = 0;
     if (pages.isHandedOut) this.#file.unusedPages = null;
     this.start = this.#startOf(size);
     if (before?.isHandedOut) this.#handedOut.push(before);
@@ -644,6 +662,8 @@ class PosixMapping implements Mapping {
 
 const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
+/** What no block was written of yet: an array for each file would take time. */
+const NONE: Uint8Array[] = [];
 const WORD = new Int32Array(1);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
@@ -658,6 +678,9 @@ const BLOCK = 64 << 10;
 
 /** Blocks that are kept account of together: 64 MiB. */
 const REGION = 1 << 10;
+
+/** Bytes of a file so large that a call anywhere in it counts half as much as one that follows the last. */
+const RANDOM_REACH = 10 << 20;
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
 const ENGINE_PAGE = 64 << 10;

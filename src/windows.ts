@@ -31,6 +31,7 @@ import {
   PAGE_SIZE,
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
+import { plainView } from "./intrinsics.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 import { inThread } from "./threads.ts";
 import { type View, Views } from "./windows_memory.ts";
@@ -188,8 +189,9 @@ class WindowsMapping implements Mapping {
     return this.readsMemory(size);
   }
 
-  read(target: Uint8Array, position: number): number {
-    return this.#file.readAt(target, this.#options.offset + position);
+  read(target: Uint8Array, length: number, position: number): number {
+    const bytes = plainView(target).subarray(0, length);
+    return this.#file.readAt(bytes, this.#options.offset + position);
   }
 
   write(source: Uint8Array, position: number): void {
