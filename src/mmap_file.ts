@@ -3040,7 +3040,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       this.#access.length,
     );
     const isStale = this.#truncated || this.#mapping.hasFaulted ||
-      this.#mapping.moved || size < this.#size;
+      this.#mapping.moved || this.#mapping.isStale || size < this.#size;
     const hasChanged = isStale || size !== this.#size;
     this.#truncated = false;
     this.#size = size;
