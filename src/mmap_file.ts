@@ -2703,7 +2703,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw error;
     } finally {
       this.#pendingWrites--;
-      const isFixed = position === undefined || this.#closed;
+      const isFixed = position === undefined || written === 0 || this.#closed;
       const end = isFixed ? 0 : position + written;
       this.#setSize(Math.max(this.#size, end));
     }
