@@ -529,7 +529,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const position = this.#position;
     const length = byteLength.call(p);
     const end = position + length;
-    if (length >= DIRECT || end > this.#writeLimit) {
+    if (length >= DIRECT || end > this.#writeLimit || length === 0) {
       return this.#writeFurther(p);
     }
     this.#copyFrom(p, position);
@@ -603,7 +603,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const length = byteLength.call(p);
     if (
       length >= DIRECT || !Number.isSafeInteger(offset) || offset < 0 ||
-      offset + length > this.#writeLimit
+      offset + length > this.#writeLimit || length === 0
     ) {
       this.#checkOffset("write", offset);
       return this.#writeOver(this.#bytesOf("write", p), offset);

@@ -165,7 +165,7 @@ class Pair {
   #isHandedOut = false;
   /** Whether both modification times were set to `OLD`, with all that was written before on the disk. */
   #isAged = false;
-  /** Whether the file itself did, whose memory does not move it then. */
+  /** Whether the file itself has set its times, which writes to memory that was handed out do not move then. */
   #isSet = false;
 
   constructor(dir: TempDir, way: Way, size: number, other: Other) {
@@ -217,7 +217,10 @@ class Pair {
         const p = bytesOf(step.length, step.seed);
         const at = "at" in step ? [this.#resolve(step.at)] : [];
         // That needs memory, of the file as it is: pwrite(2) would append.
-        if (this.#way.options.append && at.length > 0) this.#file.refresh();
+        if (this.#way.options.append && at.length > 0) {
+          this.#file.refresh();
+          this.#mayBeMapped = true;
+        }
         await this.#sameWrite(await call(p, ...at), p, ...at);
         break;
       }
@@ -312,7 +315,7 @@ class Pair {
 
   #open({ options, mapAfter, isFixed }: Way): [MmapFile, Deno.FsFile] {
     this.#mayBeMapped = isCopy || mapAfter !== Infinity;
-    this.#isHandedOut = false;
+    this.#isHandedOut = this.#isSet = false;
     const ours: MmapOpenOptions & { [MAP_AFTER]: number } = {
       ...options,
       ...(isFixed ? { grow: false } : {}),
@@ -391,7 +394,7 @@ class Pair {
     { length, more, seed }: { length: number; more: number; seed: number },
   ): Promise<void> {
     await this.#change({ truncate: length, at: length, count: more, seed });
-    const isSeen = !this.#mayBeMapped || length % PAGE === 0;
+    const isSeen = !this.#mayBeMapped || (length + more) % PAGE === 0;
     // Within a page only a look at the size shows it.
     if (!isSeen) this.#file.statSync();
   }
@@ -412,7 +415,6 @@ class Pair {
       Deno.utimeSync(path, OLD, OLD);
     }
     this.#isAged = true;
-    this.#isSet = false;
   }
 
   /** Both modification times have moved since they were set, or none. */
