@@ -91,6 +91,8 @@ export interface Mapping {
   readonly isAliased?: boolean;
   /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
   readonly moved: boolean;
+  /** Whether memory shows another file than the descriptor does, and a refresh is to map it again. */
+  readonly isStale?: boolean;
   /** Where in `buffer` position 0 lies. */
   readonly start: number;
   /** Bytes of `buffer` from position 0 on that show the file, or will when it has as many. */

@@ -529,7 +529,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const position = this.#position;
     const length = byteLength.call(p);
     const end = position + length;
-    if (length >= DIRECT || end > this.#writeLimit) {
+    if (length >= DIRECT || end > this.#writeLimit || length === 0) {
       return this.#writeFurther(p);
     }
     this.#copyFrom(p, position);
@@ -603,7 +603,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const length = byteLength.call(p);
     if (
       length >= DIRECT || !Number.isSafeInteger(offset) || offset < 0 ||
-      offset + length > this.#writeLimit
+      offset + length > this.#writeLimit || length === 0
     ) {
       this.#checkOffset("write", offset);
       return this.#writeOver(this.#bytesOf("write", p), offset);
@@ -2710,7 +2710,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw error;
     } finally {
       this.#pendingWrites--;
-      const isFixed = position === undefined || this.#closed;
+      const isFixed = position === undefined || written === 0 || this.#closed;
       const end = isFixed ? 0 : position + written;
       this.#setSize(Math.max(this.#size, end));
     }
@@ -3047,7 +3047,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       this.#access.length,
     );
     const isStale = this.#truncated || this.#mapping.hasFaulted ||
-      this.#mapping.moved || size < this.#size;
+      this.#mapping.moved || this.#mapping.isStale || size < this.#size;
     const hasChanged = isStale || size !== this.#size;
     this.#truncated = false;
     this.#size = size;

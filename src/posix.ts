@@ -32,6 +32,7 @@ import {
   type PageSource,
   PlainPages,
 } from "./memory.ts";
+import { OverlayFile } from "./overlay.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
 import type { Memmem } from "./search.ts";
 import { inThread } from "./threads.ts";
@@ -63,6 +64,8 @@ class PosixMapping implements Mapping {
   #pages: Pages | null = null;
   /** Other pages of which users may have views. */
   #handedOut: Pages[] = [];
+  /** What is mapped instead of the descriptor, on overlayfs. Not known before something is mapped. */
+  #overlay: OverlayFile | null | undefined;
   /** Whether the system cannot map this file. */
   #cannotMap = false;
   /** Reads and writes that go through the descriptor before the file is mapped for them. */
@@ -112,6 +115,11 @@ class PosixMapping implements Mapping {
     // A WebAssembly.Memory does not let its buffer be transferred.
     const pages = this.#pages;
     return pages instanceof PlainPages && pages.buffer.detached;
+  }
+
+  get isStale(): boolean {
+    // What was changed in memory would be lost: that is for a refresh.
+    return this.#options.copyOnWrite && this.#isCopiedUp;
   }
 
   map(size: number): void {
@@ -218,12 +226,14 @@ class PosixMapping implements Mapping {
     this.#pages = this.#file.unusedPages = null;
     this.start = 0;
     for (const pages of all) pages?.release();
+    this.#overlay?.close();
   }
 
   fileSize(): number {
     const end = Number(libc().lseek(this.#fd, 0n, SEEK_END));
     if (end < 0) throw lastError("measure", this.#options.name, "lseek");
     this.#descriptorAt = end;
+    if (!this.#options.copyOnWrite && this.#isCopiedUp) this.#followCopyUp();
     return Math.max(0, end - this.#options.offset);
   }
 
@@ -407,7 +417,7 @@ class PosixMapping implements Mapping {
   }
 
   get fd(): number {
-    return this.#fd;
+    return this.#findOverlay()?.fd ?? this.#fd;
   }
 
   loadInt32(position: number): number | undefined {
@@ -491,10 +501,8 @@ class PosixMapping implements Mapping {
       this.map(size);
       return true;
     } catch (error) {
-      // mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to.
       const isOther = error instanceof Error && "code" in error &&
-        (error.code === "ENODEV" || error.code === "EACCES" ||
-          error.code === "EPERM");
+        UNMAPPABLE.has(error.code);
       if (!isOther || this.#options.copyOnWrite) throw error;
       this.#cannotMap = true;
       return false;
@@ -537,7 +545,40 @@ class PosixMapping implements Mapping {
 
   #source(): PageSource {
     const { name, write, copyOnWrite, guard } = this.#options;
-    return { fd: this.#fd, name, write, copyOnWrite, guard };
+    const fd = this.#fd;
+    const overlay = this.#findOverlay();
+    return {
+      get fd() {
+        return overlay?.fd ?? fd;
+      },
+      name,
+      write,
+      copyOnWrite,
+      guard,
+    };
+  }
+
+  #findOverlay(): OverlayFile | null {
+    if (this.#overlay === undefined) {
+      const { name, write } = this.#options;
+      // To open a file for writing has it copied up.
+      this.#overlay = write ? null : OverlayFile.of(this.#fd, name);
+      this.#file.overlay = this.#overlay;
+    }
+    return this.#overlay;
+  }
+
+  get #isCopiedUp(): boolean {
+    return this.#overlay?.isCopiedUp === true;
+  }
+
+  /** Has all memory show what the descriptor shows: as elsewhere, views show what others write. */
+  #followCopyUp(): void {
+    this.#overlay!.close();
+    for (const pages of [...this.#handedOut, this.#pages]) {
+      if (pages?.remap(pages.length) !== false) continue;
+      throw lastError("map", this.#options.name, "mmap");
+    }
   }
 
   #exposed(pages: Pages): Exposed {
@@ -665,6 +706,12 @@ const UNMAPPED = new ArrayBuffer(0);
 /** What no block was written of yet: an array for each file would take time. */
 const NONE: Uint8Array[] = [];
 const WORD = new Int32Array(1);
+
+/**
+ * mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to; open(2): of a
+ * file on overlayfs where there is no /proc.
+ */
+const UNMAPPABLE = new Set<unknown>(["ENODEV", "EACCES", "EPERM", "ENOENT"]);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;

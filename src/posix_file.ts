@@ -35,6 +35,7 @@ import {
 } from "./libc.ts";
 import { hasWaiters, waitForLock, wake } from "./lock_queue.ts";
 import type { FileOps } from "./mapping.ts";
+import type { OverlayFile } from "./overlay.ts";
 import { inThread } from "./threads.ts";
 
 const E = osConstants.errno;
@@ -103,6 +104,11 @@ export class PosixFile implements FileOps {
     if (this.#token !== null) this.#token.resources.pages = pages;
   }
 
+  /** What else is to be closed when the file is garbage-collected. */
+  set overlay(overlay: OverlayFile | null) {
+    if (this.#token !== null) this.#token.resources.overlay = overlay;
+  }
+
   /** Keeps the descriptor open until a call in another thread is over, even if the file is closed. */
   async whileOpen<T>(call: () => Promise<T>): Promise<T> {
     this.#uses++;
@@ -154,7 +160,8 @@ export class PosixFile implements FileOps {
   statSync(): Deno.FileInfo {
     const { statx } = libc();
     if (!statx) return fileInfoOfStats(fstatSync(this.fd));
-    return fileInfoOfStatx(this.#statx(statx, STATX_BASIC_STATS | STATX_BTIME));
+    const mask = STATX_BASIC_STATS | STATX_BTIME;
+    return fileInfoOfStatx(statxOf(statx, this.fd, mask, this.#name));
   }
 
   async stat(): Promise<Deno.FileInfo> {
@@ -299,18 +306,12 @@ export class PosixFile implements FileOps {
   #measure(): { mode: number; size: number } {
     const { statx } = libc();
     if (statx === null) return fstatSync(this.fd);
-    const fields = this.#statx(statx, STATX_TYPE | STATX_SIZE);
+    const mask = STATX_TYPE | STATX_SIZE;
+    const fields = statxOf(statx, this.fd, mask, this.#name);
     return {
       mode: fields.getUint16(28, true),
       size: unsigned(fields, 40),
     };
-  }
-
-  #statx(statx: NonNullable<Libc["statx"]>, mask: number): DataView {
-    if (statx(this.fd, EMPTY_PATH, AT_EMPTY_PATH, mask, STATX) !== 0) {
-      throw lastError("stat", this.#name, "statx");
-    }
-    return STATX;
   }
 
   #node(action: string, syscall: string, call: () => void): void {
@@ -341,6 +342,7 @@ export class PosixFile implements FileOps {
 interface Resources {
   fd: number;
   pages: { release(): void } | null;
+  overlay: OverlayFile | null;
 }
 
 /** Garbage when its file is: nothing else refers to it. */
@@ -348,10 +350,13 @@ interface Token {
   readonly resources: Resources;
 }
 
-const finalizers = new FinalizationRegistry<Resources>(({ fd, pages }) => {
-  pages?.release();
-  if (fd !== -1) closeUnlocked(fd);
-});
+const finalizers = new FinalizationRegistry<Resources>(
+  ({ fd, pages, overlay }) => {
+    pages?.release();
+    overlay?.close();
+    if (fd !== -1) closeUnlocked(fd);
+  },
+);
 
 /**
  * Closes a descriptor that may hold a lock. flock(2) locks belong to the open file, which close(2) alone does not
@@ -372,7 +377,7 @@ function tokenFor(fd: number): Token {
 }
 
 function newToken(): Token {
-  const token: Token = { resources: { fd: -1, pages: null } };
+  const token: Token = { resources: { fd: -1, pages: null, overlay: null } };
   finalizers.register(token, token.resources);
   return token;
 }
@@ -380,6 +385,7 @@ function newToken(): Token {
 function takeBack(token: Token): void {
   token.resources.fd = -1;
   token.resources.pages = null;
+  token.resources.overlay = null;
   unusedTokens.push(token);
 }
 
@@ -387,11 +393,34 @@ function takeBack(token: Token): void {
 const AT_EMPTY_PATH = 0x1000;
 const STATX_TYPE = 0x1;
 const STATX_SIZE = 0x200;
+const STATX_CTIME = 0x80;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const EMPTY_PATH = new Uint8Array(1);
 /** The struct of the call just made: read before the next. */
 const STATX = new DataView(new ArrayBuffer(256));
+
+function statxOf(
+  statx: NonNullable<Libc["statx"]>,
+  fd: number,
+  mask: number,
+  name: string,
+): DataView {
+  if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, mask, STATX) !== 0) {
+    throw lastError("stat", name, "statx");
+  }
+  return STATX;
+}
+
+/** When a file was made, to the nanosecond; where the filesystem does not keep that, when it last changed. */
+export function bornAt(fd: number, name: string): string {
+  const { statx } = libc();
+  if (statx === null) return "";
+  const fields = statxOf(statx, fd, STATX_BTIME | STATX_CTIME, name);
+  const hasBirthtime = (fields.getUint32(0, true) & STATX_BTIME) !== 0;
+  const at = hasBirthtime ? 80 : 96;
+  return `${signed(fields, at)}.${fields.getUint32(at + 8, true)}`;
+}
 
 /** The information that `Deno.FsFile.stat` gives, from a struct statx. */
 function fileInfoOfStatx(fields: DataView): Deno.FileInfo {
