@@ -32,11 +32,12 @@ function of(
 
 const bytes = new Uint8Array(16);
 const WRITE = { read: true, write: true };
+const FIXED = { ...WRITE, grow: false };
 
 const FAILURES: Failure[] = [
   {
     name: "a write over the end of a fixed size",
-    run: of(WRITE, (file) => file.writeSync(bytes)),
+    run: of(FIXED, (file) => file.writeSync(bytes)),
     tried: "Cannot write",
     remedy: "give { grow: true }",
   },
@@ -129,10 +130,10 @@ const FAILURES: Failure[] = [
     remedy: "are not a range of its 8 bytes",
   },
   {
-    name: "a new file without a size",
+    name: "a new file of 0 bytes that does not grow",
     run: (path) => createSync(`${path}.new`, 0),
     tried: "Cannot open",
-    remedy: "needs a 'size' of more than 0 bytes, or 'grow' or 'append'",
+    remedy: "needs a 'size' of more than 0 bytes, or none",
   },
   {
     name: "options at odds",
@@ -167,9 +168,10 @@ testInDir(
     const path = dir.file("12345678");
     using file = openSync(path, { backend: "fallback" });
     Deno.truncateSync(path, 2);
-    const outcome = await outcomeOf(() => file.statSync());
+    assertEquals(file.statSync().size, 2);
+    const outcome = await outcomeOf(() => file.bytes());
     assert("error" in outcome, "there was no error");
-    assertStringIncludes(outcome.error.message, `Cannot stat '${path}'`);
+    assertStringIncludes(outcome.error.message, `Cannot view '${path}'`);
     assertStringIncludes(outcome.error.message, "refresh()");
   },
 );
