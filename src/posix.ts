@@ -220,13 +220,13 @@ class PosixMapping implements Mapping {
 
   unmap(): void {
     this.#written = NONE;
+    this.#overlay?.close();
     if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
     this.#handedOut = [];
     this.#pages = this.#file.unusedPages = null;
     this.start = 0;
     for (const pages of all) pages?.release();
-    this.#overlay?.close();
   }
 
   fileSize(): number {
