@@ -10,7 +10,7 @@
 import { existsSync } from "node:fs";
 import { findStd, OFFLINE, PROJECT } from "./std.ts";
 
-const EVERYTHING = ["tests/", "mod.ts", "src/", "README.md"];
+const EVERYTHING = ["tests/", "mod.ts", "src/", "docs/", "README.md"];
 
 /** Such as "ok | 12 passed (3 steps) | 0 failed | 2 ignored (1s)". */
 const SUMMARY =
