@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "../mod.ts";
 import { NOT_TRANSFERABLE } from "./backend.ts";
 import { deno } from "./child.ts";
-import { isEmulated, type Reason } from "./reason.ts";
+import { noTerminal, type Reason } from "./reason.ts";
 import { outcomeOf, type TempDir, testInDir } from "./temp.ts";
 
 interface Failure {
@@ -197,19 +197,6 @@ testInDir(
     }
   },
 );
-
-/** Why there is no terminal, as script(1) of Linux makes one. */
-function noTerminal(): Reason {
-  if (Deno.build.os !== "linux") return "only Linux has this script(1)";
-  if (isEmulated) return "script(1) starts programs of this machine";
-  try {
-    const args = ["-qec", "true", "/dev/null"];
-    const { success } = new Deno.Command("script", { args }).outputSync();
-    return !success && "script(1) has no terminal to give";
-  } catch {
-    return "script(1) is not there";
-  }
-}
 
 testInDir(
   "at a terminal, Deno asks for ffi and for the file, once each",
