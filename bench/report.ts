@@ -90,8 +90,10 @@ const folder = makeFolder();
 const machine = describeMachine(folder);
 Deno.removeSync(folder);
 
-const meanText = `Geometric mean of the ${originals.length} rows that the ` +
-  `Go original has: ${mean.toFixed(2)} times as fast as Deno.FsFile.`;
+const meanText = `Geometric mean of the ${originals.length} rows of the Go ` +
+  `package that this one is modeled on: ${
+    mean.toFixed(2)
+  } times as fast as Deno.FsFile.`;
 const losingText = losing.length === 0
   ? "No row loses."
   : `Slower than Deno.FsFile: ${
