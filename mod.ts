@@ -27,22 +27,25 @@
  *
  * ## Views
  *
- * {@linkcode MmapFile.bytes}, {@linkcode MmapFile.view}, {@linkcode MmapFile.chunks}, and
- * {@linkcode MmapFile.lines} return views of the mapped file. A write to a view changes the file
- * immediately, and writes by other processes appear in it.
+ * {@linkcode MmapFile.prototype.bytes | bytes}, {@linkcode MmapFile.prototype.view | view},
+ * {@linkcode MmapFile.prototype.chunks | chunks}, and {@linkcode MmapFile.prototype.lines | lines} return
+ * views of the mapped file. A write to a view changes the file immediately, and writes by other processes
+ * appear in it.
  *
  * 1. A view ends with its file: `close()` and `truncate()` to a shorter length make it empty.
- *    {@linkcode MmapFile.copy} returns bytes to keep.
- * 2. Decode text with {@linkcode MmapFile.text} or {@linkcode MmapFile.textLines}, not from a view that
- *    another process may change at the same time.
+ *    {@linkcode MmapFile.prototype.copy | copy} returns bytes to keep.
+ * 2. Decode text with {@linkcode MmapFile.prototype.text | text} or
+ *    {@linkcode MmapFile.prototype.textLines | textLines}, not from a view that another process may change
+ *    at the same time.
  * 3. The memory of a view cannot be transferred. Native operations on it go on with the file's bytes
  *    after `close()`, except on Windows and above 16 GiB.
  *
  * ## If another process truncates the file
  *
  * - On Linux (x86-64 and arm64), methods that `Deno.FsFile` has go on with the file as it is now. Methods
- *   that work on memory throw {@linkcode TruncatedError} until {@linkcode MmapFile.refresh}. Views read zeros.
- * - On macOS and the BSDs, and where {@linkcode MmapFile.guarded} is `false`, `SIGBUS` kills the process.
+ *   that work on memory throw {@linkcode TruncatedError} until
+ *   {@linkcode MmapFile.prototype.refresh | refresh}. Views read zeros.
+ * - On macOS and the BSDs, and where {@linkcode MmapFile.prototype.guarded | guarded} is `false`, `SIGBUS` kills the process.
  * - Windows refuses to truncate a mapped file.
  *
  * ## When to use `Deno.FsFile` instead

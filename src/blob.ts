@@ -9,7 +9,7 @@ import { checkRange, readFully, type Source } from "./ranges.ts";
 import type { ByteRange } from "./types.ts";
 
 /**
- * Options of {@linkcode MmapFile.blob}: the range and the media type.
+ * Options of {@linkcode MmapFile.prototype.blob | blob}: the range and the media type.
  *
  * @example
  * ```ts

@@ -54,7 +54,7 @@ import type {
 import { FileWaits, lookAtWaits } from "./wait.ts";
 
 /**
- * A constructor of typed arrays, such as `Int32Array`: the parameter of {@linkcode MmapFile.view}.
+ * A constructor of typed arrays, such as `Int32Array`: the parameter of {@linkcode MmapFile.prototype.view | view}.
  *
  * @example Choose a type at run time
  * ```ts
@@ -83,7 +83,7 @@ export interface TypedArrayConstructor<
 }
 
 /**
- * A typed array of the same kind over another type of buffer: the return type of {@linkcode MmapFile.view} for
+ * A typed array of the same kind over another type of buffer: the return type of {@linkcode MmapFile.prototype.view | view} for
  * a `shared` file, where `Int32Array` becomes `Int32Array<SharedArrayBuffer>`.
  */
 export type ArrayOver<T, Buffer extends ArrayBufferLike> = T extends Int8Array
@@ -148,7 +148,7 @@ export let keepsViews: (file: MmapFile<ArrayBufferLike>) => boolean;
  *
  * - Every method throws {@linkcode ClosedError} after `close()`.
  * - Methods that `Deno.FsFile` has behave as those of `Deno.FsFile`, also if another process truncates the
- *   file. Methods that work on memory then throw {@linkcode TruncatedError} until {@linkcode MmapFile.refresh}.
+ *   file. Methods that work on memory then throw {@linkcode TruncatedError} until {@linkcode MmapFile.prototype.refresh | refresh}.
  * - A view is emptied by `close()`, and by `truncate()` to a shorter length.
  *
  * The type parameter is the type of the memory's buffer: a `SharedArrayBuffer` with the option `shared`.
@@ -315,8 +315,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * or last refreshed. Makes no system call.
    *
    * Check it after reading a view: truncated memory reads as zeros. It is set by the access to the missing
-   * page, and by any method that compares sizes. {@linkcode MmapFile.refresh} resets it. With `guard: false`
-   * only a method that compares sizes sets it; see {@linkcode MmapFile.guarded}.
+   * page, and by any method that compares sizes. {@linkcode MmapFile.prototype.refresh | refresh} resets it. With `guard: false`
+   * only a method that compares sizes sets it; see {@linkcode MmapFile.prototype.guarded | guarded}.
    *
    * @example Never answer from memory that is truncated
    * ```ts
@@ -363,7 +363,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Reads up to `p.byteLength` bytes at the cursor into `p`, and advances the cursor.
    *
-   * Reads of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.readSync} throws.
+   * Reads of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.readSync | readSync} throws.
    *
    * @param p The array to read into.
    * @returns The number of bytes read, or `null` at the end of the file.
@@ -433,7 +433,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Reads up to `p.byteLength` bytes at a position into `p`. The cursor does not move.
    *
-   * Reads of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.readAtSync} throws.
+   * Reads of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.readAtSync | readAtSync} throws.
    *
    * @param p The array to read into.
    * @param offset Position of the first byte.
@@ -493,7 +493,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Writes `p` at the cursor and advances the cursor. With `append`, writes at the end of the file.
    *
-   * Writes of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.writeSync} throws.
+   * Writes of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.writeSync | writeSync} throws.
    *
    * @param p The bytes to write.
    * @returns The number of bytes written: all of them.
@@ -565,7 +565,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Writes `p` at a position. The cursor does not move.
    *
-   * Writes of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.writeAtSync} throws.
+   * Writes of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.writeAtSync | writeAtSync} throws.
    *
    * @param p The bytes to write.
    * @param offset Position of the first byte.
@@ -625,7 +625,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * Writes a string as UTF-8 at the cursor and advances the cursor. With `append`, writes at the end of the file.
    *
    * Strings of more than 2^20 UTF-16 code units are written in pieces that let the event loop run. Rejects as
-   * {@linkcode MmapFile.writeStringSync} throws.
+   * {@linkcode MmapFile.prototype.writeStringSync | writeStringSync} throws.
    *
    * @param s The string to write.
    * @returns The number of bytes written.
@@ -699,7 +699,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes everything that a reader delivers at the cursor, synchronously. Throws as {@linkcode MmapFile.readFrom}
+   * Writes everything that a reader delivers at the cursor, synchronously. Throws as {@linkcode MmapFile.prototype.readFrom | readFrom}
    * rejects.
    *
    * @param r The reader to read to its end.
@@ -771,7 +771,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes the whole file to a writer, synchronously. Throws as {@linkcode MmapFile.writeTo} rejects.
+   * Writes the whole file to a writer, synchronously. Throws as {@linkcode MmapFile.prototype.writeTo | writeTo} rejects.
    *
    * @param w The writer to write to.
    * @returns The number of bytes written.
@@ -822,7 +822,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Moves the cursor, which may lie past the end of the file. Rejects as {@linkcode MmapFile.seekSync} throws.
+   * Moves the cursor, which may lie past the end of the file. Rejects as {@linkcode MmapFile.prototype.seekSync | seekSync} throws.
    *
    * @param offset Bytes to move by. As with `Deno.FsFile`, a number is rounded toward zero.
    * @param whence Where to count from: the start of the file, the cursor, or the end of the file.
@@ -873,7 +873,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Truncates the file to `len` bytes, or extends it with zeros, off the event loop. Rejects as
-   * {@linkcode MmapFile.truncateSync} throws.
+   * {@linkcode MmapFile.prototype.truncateSync | truncateSync} throws.
    *
    * @param len The new length in bytes, 0 by default.
    */
@@ -915,7 +915,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Returns information about the file, such as its size and times. Rejects as {@linkcode MmapFile.statSync}
+   * Returns information about the file, such as its size and times. Rejects as {@linkcode MmapFile.prototype.statSync | statSync}
    * throws.
    *
    * @returns The same as `Deno.FsFile.stat`.
@@ -951,7 +951,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Flushes everything that was written, and the file's size and times, to the disk, off the event loop.
-   * Rejects as {@linkcode MmapFile.syncSync} throws.
+   * Rejects as {@linkcode MmapFile.prototype.syncSync | syncSync} throws.
    *
    * @example Lose nothing in a power failure
    * ```ts
@@ -987,7 +987,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Flushes everything that was written to the disk, and the metadata needed to read it, off the event loop.
-   * Rejects as {@linkcode MmapFile.syncDataSync} throws.
+   * Rejects as {@linkcode MmapFile.prototype.syncDataSync | syncDataSync} throws.
    */
   async syncData(): Promise<void> {
     await this.#inOrder(
@@ -1021,7 +1021,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Sets the access and modification times of the file. Rejects as {@linkcode MmapFile.utimeSync} throws.
+   * Sets the access and modification times of the file. Rejects as {@linkcode MmapFile.prototype.utimeSync | utimeSync} throws.
    *
    * @param atime The access time, in seconds since 1970 or as a `Date`.
    * @param mtime The modification time, likewise.
@@ -1060,7 +1060,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Acquires an advisory lock on the file, and waits for it off the event loop. Rejects as
-   * {@linkcode MmapFile.lockSync} throws.
+   * {@linkcode MmapFile.prototype.lockSync | lockSync} throws.
    *
    * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
    */
@@ -1094,7 +1094,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Acquires an advisory lock on the file if it is free. Rejects as {@linkcode MmapFile.tryLockSync} throws.
+   * Acquires an advisory lock on the file if it is free. Rejects as {@linkcode MmapFile.prototype.tryLockSync | tryLockSync} throws.
    *
    * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
    * @returns Whether the lock was acquired.
@@ -1125,7 +1125,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#opened("unlock").unlockSync();
   }
 
-  /** Releases the advisory lock. Rejects as {@linkcode MmapFile.unlockSync} throws. */
+  /** Releases the advisory lock. Rejects as {@linkcode MmapFile.prototype.unlockSync | unlockSync} throws. */
   async unlock(): Promise<void> {
     await this.#inOrder("unlock", () => this.#file.unlock());
   }
@@ -1199,11 +1199,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * fallback, growth empties it too. Views of a `shared` file are never emptied.
    *
    * - **Truncation.** If another process truncates the file, the view reads zeros; see
-   *   {@linkcode MmapFile.truncated}.
+   *   {@linkcode MmapFile.prototype.truncated | truncated}.
    * - **Read-only files.** On Linux and FreeBSD a write to the view does not reach the file. Elsewhere, and
    *   under strict overcommit or `RLIMIT_DATA`, it can kill the process.
    * - **Concurrent writes.** `TextDecoder`, and `sort()` without a comparator, can kill the process if another
-   *   process changes the bytes at the same time. Use {@linkcode MmapFile.text}, and `toSorted()`.
+   *   process changes the bytes at the same time. Use {@linkcode MmapFile.prototype.text | text}, and `toSorted()`.
    * - **Native operations** on the view go on with the file's bytes after `close()`, and the buffer cannot be
    *   transferred. Windows and views of more than 16 GiB are exceptions.
    *
@@ -1273,7 +1273,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Returns a view of the mapped file as a typed array; see {@linkcode MmapFile.bytes}.
+   * Returns a view of the mapped file as a typed array; see {@linkcode MmapFile.prototype.bytes | bytes}.
    *
    * @param type The type of the array, such as `Int32Array`.
    * @param offset Position of the first byte, 0 by default. In the file, it must be aligned to the type.
@@ -1300,7 +1300,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     length?: number,
   ): Buffer extends ArrayBuffer ? T : ArrayOver<T, Buffer>;
   /**
-   * Returns a view of the mapped file as a `DataView`, at any offset; see {@linkcode MmapFile.bytes}.
+   * Returns a view of the mapped file as a `DataView`, at any offset; see {@linkcode MmapFile.prototype.bytes | bytes}.
    *
    * @param type `DataView`.
    * @param offset Position of the first byte, 0 by default.
@@ -1563,7 +1563,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Returns the position of the last occurrence of `needle`, at `from` or before. Throws as
-   * {@linkcode MmapFile.indexOf} does.
+   * {@linkcode MmapFile.prototype.indexOf | indexOf} does.
    *
    * @param needle Bytes, a string that is searched as UTF-8, or one byte as a number from 0 to 255.
    * @param from The last position at which the needle may begin, by default the end of the file; a negative one
@@ -1591,7 +1591,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Returns whether the file contains `needle`, at `from` or later. Throws as {@linkcode MmapFile.indexOf} does.
+   * Returns whether the file contains `needle`, at `from` or later. Throws as {@linkcode MmapFile.prototype.indexOf | indexOf} does.
    *
    * @param needle Bytes, a string that is searched as UTF-8, or one byte as a number from 0 to 255.
    * @param from Position to search from, 0 by default. Or the range to search, which must contain the whole
@@ -1647,7 +1647,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Flushes a range of the file to the disk, in whole pages, off the event loop; by default the whole file.
-   * Rejects as {@linkcode MmapFile.flushSync} throws.
+   * Rejects as {@linkcode MmapFile.prototype.flushSync | flushSync} throws.
    *
    * @param offset Position of the first byte, 0 by default.
    * @param length Bytes, by default up to the end of the file.
@@ -1748,7 +1748,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Waits while the Int32 at a position is `expected`, until {@linkcode MmapFile.notify} wakes it. It works
+   * Waits while the Int32 at a position is `expected`, until {@linkcode MmapFile.prototype.notify | notify} wakes it. It works
    * across workers and processes, as `Atomics.waitAsync` does within a process.
    *
    * A change that is stored before `notify` is called is never missed. A notify without a change wakes the
@@ -1790,7 +1790,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Wakes all calls of {@linkcode MmapFile.wait} on the Int32 at a position, in every worker and process that
+   * Wakes all calls of {@linkcode MmapFile.prototype.wait | wait} on the Int32 at a position, in every worker and process that
    * maps the file, through any window. Store the new value first.
    *
    * @param offset Position of the first byte, aligned to 4 bytes in the file.
@@ -1846,7 +1846,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * refreshed. Makes two system calls.
    *
    * If not, another process has replaced, removed, extended, or truncated the file.
-   * {@linkcode MmapFile.refresh} adopts a new size. A file that has replaced this one must be opened. A relative
+   * {@linkcode MmapFile.prototype.refresh | refresh} adopts a new size. A file that has replaced this one must be opened. A relative
    * path is resolved against the current directory.
    *
    * @returns Whether nothing has changed except bytes within the file.

@@ -12,7 +12,7 @@ import type { ByteRange } from "./types.ts";
 export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
 
 /**
- * Options of {@linkcode MmapFile.lines}: the range to split into lines, and the direction.
+ * Options of {@linkcode MmapFile.prototype.lines | lines}: the range to split into lines, and the direction.
  *
  * @example Skip a header
  * ```ts

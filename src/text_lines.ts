@@ -13,7 +13,7 @@ import type { ByteRange } from "./types.ts";
 import { MAX_STRING_LENGTH, newDecoder, withoutBOM } from "./text.ts";
 
 /**
- * Options of {@linkcode MmapFile.textLines}: the range, the direction, and what to do with an unfinished line.
+ * Options of {@linkcode MmapFile.prototype.textLines | textLines}: the range, the direction, and what to do with an unfinished line.
  *
  * @example The last line that has been written to its end
  * ```ts

@@ -5,7 +5,7 @@
  */
 
 /**
- * Reads bytes into an array: an `MmapFile`, a `Deno.FsFile`, a connection. {@linkcode MmapFile.readFrom}
+ * Reads bytes into an array: an `MmapFile`, a `Deno.FsFile`, a connection. {@linkcode MmapFile.prototype.readFrom | readFrom}
  * accepts any.
  *
  * @example
@@ -23,7 +23,7 @@ export interface Reader {
 }
 
 /**
- * Reads bytes into an array, synchronously. {@linkcode MmapFile.readFromSync} accepts any.
+ * Reads bytes into an array, synchronously. {@linkcode MmapFile.prototype.readFromSync | readFromSync} accepts any.
  *
  * @example A reader that delivers three ones
  * ```ts
@@ -44,7 +44,7 @@ export interface ReaderSync {
 }
 
 /**
- * Writes bytes of an array. {@linkcode MmapFile.writeTo} accepts any.
+ * Writes bytes of an array. {@linkcode MmapFile.prototype.writeTo | writeTo} accepts any.
  *
  * @example A writer that only counts
  * ```ts
@@ -66,7 +66,7 @@ export interface Writer {
 }
 
 /**
- * Writes bytes of an array, synchronously. {@linkcode MmapFile.writeToSync} accepts any.
+ * Writes bytes of an array, synchronously. {@linkcode MmapFile.prototype.writeToSync | writeToSync} accepts any.
  *
  * @example
  * ```ts
@@ -252,7 +252,7 @@ export interface ByteRange {
 export type Advice = "normal" | "sequential" | "random";
 
 /**
- * Options of {@linkcode MmapFile.prefetch}.
+ * Options of {@linkcode MmapFile.prototype.prefetch | prefetch}.
  *
  * @example Stop after a second
  * ```ts
@@ -337,7 +337,7 @@ export interface MmapOpenOptions extends Deno.OpenOptions {
 export type WaitResult = "ok" | "not-equal" | "timed-out";
 
 /**
- * Options of {@linkcode MmapFile.wait}.
+ * Options of {@linkcode MmapFile.prototype.wait | wait}.
  *
  * @example Wait for 10 milliseconds at most
  * ```ts
