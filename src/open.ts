@@ -14,6 +14,19 @@ import type { MmapOpenOptions } from "./types.ts";
 import { windows } from "./windows.ts";
 
 /**
+ * Opens a file whose memory is a `SharedArrayBuffer`, so that views can be posted to workers; see the other
+ * overload.
+ *
+ * @param path The path of the file.
+ * @param options Those of {@linkcode MmapOpenOptions}, with `shared: true`.
+ * @returns The file.
+ * @throws {Deno.errors.NotSupported} On Windows, with the fallback, and with `copyOnWrite`.
+ */
+export function open(
+  path: string | URL,
+  options: MmapOpenOptions & { shared: true },
+): Promise<MmapFile<SharedArrayBuffer>>;
+/**
  * Opens a file, read-only by default, as `Deno.open` does. Nothing is read or mapped until it is used.
  *
  * Requires `--allow-read` for the path, `--allow-write` to write to it, and `--allow-ffi`.
@@ -53,11 +66,6 @@ import { windows } from "./windows.ts";
  */
 export function open(
   path: string | URL,
-  options: MmapOpenOptions & { shared: true },
-): Promise<MmapFile<SharedArrayBuffer>>;
-/** Opens a file, read-only by default, as `Deno.open` does. */
-export function open(
-  path: string | URL,
   options?: MmapOpenOptions | null,
 ): Promise<MmapFile>;
 export async function open(
@@ -85,6 +93,19 @@ export async function open(
 }
 
 /**
+ * Opens a file whose memory is a `SharedArrayBuffer`, so that views can be posted to workers; see the other
+ * overload.
+ *
+ * @param path The path of the file.
+ * @param options Those of {@linkcode MmapOpenOptions}, with `shared: true`.
+ * @returns The file.
+ * @throws {Deno.errors.NotSupported} On Windows, with the fallback, and with `copyOnWrite`.
+ */
+export function openSync(
+  path: string | URL,
+  options: MmapOpenOptions & { shared: true },
+): MmapFile<SharedArrayBuffer>;
+/**
  * Opens a file, read-only by default, as `Deno.openSync` does. Throws as {@linkcode open} rejects, and requires
  * the same permissions.
  *
@@ -101,11 +122,6 @@ export async function open(
  * console.log(end.length); // 3
  * ```
  */
-export function openSync(
-  path: string | URL,
-  options: MmapOpenOptions & { shared: true },
-): MmapFile<SharedArrayBuffer>;
-/** Opens a file, read-only by default, as `Deno.openSync` does. */
 export function openSync(
   path: string | URL,
   options?: MmapOpenOptions | null,
