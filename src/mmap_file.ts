@@ -1322,6 +1322,28 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     offset?: number,
     length?: number,
   ): DataView<Buffer>;
+  /**
+   * Returns a view of the mapped file as a typed array or a `DataView`; see
+   * {@linkcode MmapFile.prototype.bytes | bytes}.
+   *
+   * @param type The type of the view, such as `Int32Array` or `DataView`.
+   * @param offset Position of the first byte, 0 by default. In the file, it must be aligned to the type.
+   * @param length Elements (of a `DataView`: bytes), by default as many as fit up to the end of the file.
+   * @returns The view.
+   * @throws {RangeError} If the range is not in the file, or its first byte is not aligned to the type.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example A counter shared by all processes that map the file
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 64);
+   * Atomics.add(file.view(Int32Array), 3, 1);
+   * assert.equal(file.view(DataView).getInt32(12, true), 1);
+   * ```
+   */
   view<T>(
     type: TypedArrayConstructor<T, Buffer> | DataViewConstructor,
     offset = 0,
