@@ -1499,7 +1499,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkOffset("read", size);
     if (size === 0) {
       throw new RangeError(
-        `Cannot read '${this.name}': chunks of 0 bytes never end; give a size of 1 or more`,
+        `Cannot read '${this.name}': chunks of 0 bytes never end; use a size of 1 or more`,
       );
     }
     const walk = new Walk();
@@ -1756,7 +1756,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): void {
     if (advice !== "dontneed" && !isAdvice(advice)) {
       throw new TypeError(
-        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential", "random" or "dontneed"`,
+        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential", "random", or "dontneed"`,
       );
     }
     if (advice === "dontneed" && this.#access.copyOnWrite) {
@@ -1969,7 +1969,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   [Symbol.for("Deno.core.hostObject")](): never {
     throw new DOMException(
-      `Cannot clone '${this.name}': an open file stays in its thread; post the path and open it there`,
+      `Cannot clone '${this.name}': a file belongs to its thread; post the path and open it there`,
       "DataCloneError",
     );
   }
@@ -2530,7 +2530,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (position + length <= Number.MAX_SAFE_INTEGER) return;
     if (!this.#access.grow) return;
     throw new SystemError(
-      `Cannot write '${this.name}': ${length} bytes at ${position} end beyond byte ${Number.MAX_SAFE_INTEGER}`,
+      `Cannot write '${this.name}': ${length} bytes at ${position} end past byte ${Number.MAX_SAFE_INTEGER}`,
       { syscall: "write", code: "EFBIG", errno: 27 },
     );
   }
@@ -2639,7 +2639,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const size = Math.max(0, Math.trunc(Number(length)) || 0);
     if (size <= Number.MAX_SAFE_INTEGER) return size;
     throw new SystemError(
-      `Cannot truncate '${this.name}': ${size} bytes end beyond byte ${Number.MAX_SAFE_INTEGER}`,
+      `Cannot truncate '${this.name}': ${size} bytes end past byte ${Number.MAX_SAFE_INTEGER}`,
       { syscall: "ftruncate", code: "EFBIG", errno: 27 },
     );
   }
@@ -2677,7 +2677,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkRange(action, offset, 4);
     if (this.#mapping.loadInt32 === undefined) {
       throw new Deno.errors.NotSupported(
-        `Cannot ${action} '${this.name}': memory is a copy of the file, which others do not share`,
+        `Cannot ${action} '${this.name}': its memory is a private copy of the file`,
       );
     }
     const at = this.#access.offset + offset;
@@ -2867,7 +2867,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#opened(action);
     if (!this.#access.read) {
       throw new SystemError(
-        `Cannot ${action} '${this.name}': not opened for reading; give { read: true } too`,
+        `Cannot ${action} '${this.name}': it was not opened for reading; open it with { read: true } too`,
         { syscall: "read", code: "EBADF", errno: 9 },
       );
     }
@@ -2915,7 +2915,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkOffset(action, length);
     if (offset + length > this.#size) {
       throw new RangeError(
-        `Cannot ${action} '${this.name}': ${length} bytes from ${offset} on go past its end at ${this.#size}`,
+        `Cannot ${action} '${this.name}': ${length} bytes at ${offset} go past its end at ${this.#size}`,
       );
     }
   }
@@ -2958,7 +2958,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #truncatedError(action: string): Error {
     return new TruncatedError(
-      `Cannot ${action} '${this.name}': the file was made shorter by someone else, ` +
+      `Cannot ${action} '${this.name}': another process truncated the file, ` +
         "or its disk failed; refresh() maps it as it is now",
     );
   }
@@ -2967,25 +2967,25 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return new ReadOnlyError(
       `Cannot ${action} '${this.name}': ` +
         (this.#access.copyOnWrite
-          ? "it was opened copy-on-write, which leaves the file alone; give { write: true } instead"
-          : "it was opened for reading; give { write: true }"),
+          ? "it was opened with copyOnWrite, which does not change the file; open it with { write: true } instead"
+          : "it was opened for reading; open it with { write: true }"),
     );
   }
 
   #overEnd(bytesWritten: number): Error {
     return new OutOfBoundsError(
-      `Cannot write '${this.name}': over its end at ${this.#size} bytes, ` +
+      `Cannot write '${this.name}': ` +
         (this.#access.append
-          ? "which only write() extends in a file opened to append"
-          : "which is fixed; give { grow: true } to extend it"),
+          ? `past the end of the file (${this.#size} bytes); with append, only write() extends it`
+          : `past the end of a fixed-size file (${this.#size} bytes); open it with { grow: true }`),
       bytesWritten,
     );
   }
 
   #movedError(action: string): Error {
     return new TypeError(
-      `Cannot ${action} '${this.name}': its memory was moved away by a transfer(), ` +
-        "a structuredClone() or a byte stream; refresh() maps it again",
+      `Cannot ${action} '${this.name}': its memory was detached by transfer(), ` +
+        "structuredClone(), or a byte stream; refresh() maps it again",
     );
   }
 
@@ -3004,7 +3004,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return new TypeError(
       `Cannot seek in '${this.name}': ` +
         (isMode
-          ? `${String(offset)} leads to no position`
+          ? `${String(offset)} leads to an invalid position`
           : `Invalid seek mode: ${String(whence)}`),
     );
   }
