@@ -230,7 +230,7 @@ function sharedNotSupported(name: string, copyOnWrite: boolean): Error {
     `Cannot open '${name}': option 'shared' ` +
       (copyOnWrite
         ? "cannot be combined with 'copyOnWrite'"
-        : "needs mmap(2): it is not supported on Windows, nor by the fallback"),
+        : "requires mmap(2): it is not supported on Windows or by the fallback"),
   );
 }
 
@@ -321,8 +321,8 @@ function mapFile<File extends FileOps>(
   const size = request.length === Infinity ? length - offset : request.length;
   if (size < 0 || offset + size > length) {
     throw new RangeError(
-      `Cannot open '${name}': its ${length} bytes do not hold ` +
-        `the window from ${offset} to ${offset + Math.max(0, size)}`,
+      `Cannot open '${name}': the window from ${offset} to ` +
+        `${offset + Math.max(0, size)} is not in its ${length} bytes`,
     );
   }
   // A file that is made to be memory, and cannot be, is not left behind.
