@@ -36,28 +36,28 @@ type OptionName = keyof typeof BIT;
 
 /** Options of which a file can have only one, with the reason. */
 const AT_ODDS: readonly (readonly [OptionName, OptionName[], string])[] = [
-  ["copyOnWrite", ["write", "append", "grow"], "no write reaches the file"],
+  ["copyOnWrite", ["write", "append", "grow"], "writes do not reach the file"],
   [
     "copyOnWrite",
     ["create", "createNew", "truncate"],
-    "the file stays as it is",
+    "the file is not changed",
   ],
   ["offset", ["grow", "append"], "a window has a fixed size"],
   ["length", ["grow", "append"], "a window has a fixed size"],
   [
     "offset",
     ["truncate", "create", "createNew"],
-    "a window is of what is there",
+    "a window is part of an existing file",
   ],
   [
     "length",
     ["truncate", "create", "createNew"],
-    "a window is of what is there",
+    "a window is part of an existing file",
   ],
   [
     "append",
     ["truncate"],
-    "as with Deno.open, what is truncated is not appended to",
+    "as with Deno.open, a file opened to append is not truncated",
   ],
 ];
 
@@ -124,7 +124,10 @@ export function checkOptions(
     if (reason !== undefined) throw refusal(name, reason);
   }
   if (copyOnWrite && !read) {
-    throw refusal(name, "options 'copyOnWrite' and 'read: false' are at odds");
+    throw refusal(
+      name,
+      "options 'copyOnWrite' and 'read: false' cannot be combined",
+    );
   }
   if (!read && !write && !append) {
     throw refusal(name, "option 'read: false' needs 'write' or 'append'");
@@ -132,7 +135,7 @@ export function checkOptions(
   if (!isAdvice(advice)) {
     throw refusal(
       name,
-      `option 'advice' is "${advice}", not "normal", "sequential" or "random"`,
+      `option 'advice' is "${advice}", not "normal", "sequential", or "random"`,
     );
   }
   if (backend !== "auto" && backend !== "fallback") {
@@ -173,7 +176,7 @@ function broken(given: number): string | undefined {
   for (const [option, others, reason] of AT_ODDS) {
     const other = isGiven(option) && others.find(isGiven);
     if (other) {
-      return `options '${option}' and '${other}' are at odds: ${reason}`;
+      return `options '${option}' and '${other}' cannot be combined: ${reason}`;
     }
   }
   for (const [option, others] of NEEDS) {
