@@ -222,12 +222,12 @@ export function notRegular(name: string, isDirectory: boolean): Error {
   return isDirectory
     ? Object.assign(
       new Deno.errors.IsADirectory(
-        `Cannot map '${name}': not a regular file but a directory; Deno.readDir() lists it`,
+        `Cannot map '${name}': a directory is not a regular file; use Deno.readDir()`,
       ),
       facts,
     )
     : new SystemError(
-      `Cannot map '${name}': not a regular file; Deno.open() opens others`,
+      `Cannot map '${name}': not a regular file; use Deno.open()`,
       facts,
     );
 }
@@ -273,8 +273,8 @@ function isReadRefused(failure: Error, path: string | URL): boolean {
 /** The error for `--allow-ffi` not given, or given for a path only. */
 export function ffiDenied(name: string): Error {
   return new Deno.errors.NotCapable(
-    `Cannot open '${name}': to map it needs the permission to call the system's library; ` +
-      "run again with --allow-ffi (with no path behind it, which would not cover memory), " +
-      'or give { backend: "fallback" } to read it into memory instead',
+    `Cannot open '${name}': mapping requires FFI permission; ` +
+      "run again with --allow-ffi (without a path: a path-scoped grant does not cover memory), " +
+      'or pass { backend: "fallback" } to read it into memory instead',
   );
 }
