@@ -126,8 +126,8 @@ export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
   checkRange(file, offset, length);
   if (zeroCopy && autoClose) {
     throw new TypeError(
-      `Cannot read '${file.name}': options 'zeroCopy' and 'autoClose' are at odds: ` +
-        "a close empties the chunks that were given out",
+      `Cannot read '${file.name}': options 'zeroCopy' and 'autoClose' cannot be combined: ` +
+        "close() empties the chunks",
     );
   }
   // Refuses what is no size of a chunk, and a file that is not open for reading.
@@ -403,6 +403,6 @@ function unmapped(file: MmapFile<ArrayBufferLike>): Error {
 
 function gotShorter(file: MmapFile<ArrayBufferLike>, end: number): Error {
   return new RangeError(
-    `Cannot read '${file.name}': the stream goes to byte ${end}, the file now to ${file.size}`,
+    `Cannot read '${file.name}': the stream ends at byte ${end}, but the file now ends at ${file.size}`,
   );
 }
