@@ -75,7 +75,7 @@ export function toNeedle(
   }
   if (!isUint8Array(needle)) {
     throw new TypeError(
-      `Cannot search '${name}': the needle is not a Uint8Array, a string or a number`,
+      `Cannot search '${name}': the needle is not a Uint8Array, a string, or a number`,
     );
   }
   const bytes = plainView(needle);
@@ -200,7 +200,7 @@ function partOf(
 function place(from: number, length: number, name = NAME): number {
   if (!Number.isSafeInteger(from)) {
     throw new RangeError(
-      `Cannot search '${name}': ${from} to start from is not a safe integer`,
+      `Cannot search '${name}': the start ${from} is not a safe integer`,
     );
   }
   return from < 0 ? from + length : from;
