@@ -35,31 +35,31 @@ const WRITE = { read: true, write: true };
 
 const FAILURES: Failure[] = [
   {
-    name: "a write over the end of a fixed size",
+    name: "a write past the end of a fixed size",
     run: of(WRITE, (file) => file.writeSync(bytes)),
     tried: "Cannot write",
-    remedy: "give { grow: true }",
+    remedy: "open it with { grow: true }",
   },
   {
     name: "a write to a file open for reading",
     run: of({}, (file) => file.writeSync(bytes)),
     tried: "Cannot write",
-    remedy: "give { write: true }",
+    remedy: "open it with { write: true }",
   },
   {
-    name: "a cut of a file open copy-on-write",
+    name: "a truncation of a file open copy-on-write",
     run: of({ copyOnWrite: true }, (file) => file.truncateSync(4)),
     tried: "Cannot truncate",
-    remedy: "give { write: true }",
+    remedy: "open it with { write: true }",
   },
   {
     name: "a read of a file open for writing",
     run: of({ write: true }, (file) => file.readSync(bytes)),
     tried: "Cannot read",
-    remedy: "give { read: true }",
+    remedy: "open it with { read: true } too",
   },
   {
-    name: "a cut of a window",
+    name: "a truncation of a window",
     run: of({ ...WRITE, length: 4 }, (file) => file.truncateSync(2)),
     tried: "Cannot truncate",
     remedy: "open it without 'offset' and 'length'",
@@ -71,7 +71,7 @@ const FAILURES: Failure[] = [
     remedy: "open it again",
   },
   {
-    name: "a buffer that was moved away",
+    name: "a detached buffer",
     reason: NOT_TRANSFERABLE,
     run: of({}, (file) => (file.bytes().buffer.transfer(), file.bytes())),
     tried: "Cannot view",
@@ -108,7 +108,7 @@ const FAILURES: Failure[] = [
     remedy: "past its end at 8",
   },
   {
-    name: "a search for what is no byte",
+    name: "a search for a number that is not a byte",
     run: of({}, (file) => file.indexOf(256)),
     tried: "Cannot search",
     remedy: "an integer from 0 to 255",
@@ -132,13 +132,13 @@ const FAILURES: Failure[] = [
     remedy: "needs a 'size' of more than 0 bytes, or 'grow' or 'append'",
   },
   {
-    name: "options at odds",
+    name: "options that cannot be combined",
     run: (path) => openSync(path, { copyOnWrite: true, grow: true }),
     tried: "Cannot open",
-    remedy: "options 'copyOnWrite' and 'grow' are at odds",
+    remedy: "options 'copyOnWrite' and 'grow' cannot be combined",
   },
   {
-    name: "what is no regular file",
+    name: "a directory",
     run: (path) => openSync(`${path}/..`),
     tried: "Cannot",
     remedy: "",
@@ -159,7 +159,7 @@ for (const { name, run, tried, remedy, reason } of FAILURES) {
 }
 
 testInDir(
-  "the error for a file that others cut says what to do",
+  "the error for a file that others truncate says what to do",
   async (dir) => {
     const path = dir.file("12345678");
     using file = openSync(path, { backend: "fallback" });
