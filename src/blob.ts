@@ -9,19 +9,15 @@ import { checkRange, readFully, type Source } from "./ranges.ts";
 import type { ByteRange } from "./types.ts";
 
 /**
- * Options of {@linkcode MmapFile.blob}.
+ * Options of {@linkcode MmapFile.prototype.blob | blob}: the range and the media type.
  *
- * @example A part of a file, with a type
+ * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import { type BlobOptions, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "header, body, footer");
- * using file = openSync(path);
+ * using file = openSync("LICENSE");
  * const options: BlobOptions = { type: "text/plain", offset: 8, length: 4 };
- * assert.equal(await file.blob(options).text(), "body");
- * Deno.removeSync(path);
+ * console.log(await file.blob(options).text());
  * ```
  */
 export interface BlobOptions extends ByteRange {

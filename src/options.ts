@@ -138,12 +138,15 @@ export function checkOptions(
     if (reason !== undefined) throw refusal(name, reason);
   }
   if (copyOnWrite && !read) {
-    throw refusal(name, "options 'copyOnWrite' and 'read: false' are at odds");
+    throw refusal(
+      name,
+      "options 'copyOnWrite' and 'read: false' cannot be combined",
+    );
   }
   if (advice !== undefined && !isAdvice(advice)) {
     throw refusal(
       name,
-      `option 'advice' is "${advice}", not "normal", "sequential" or "random"`,
+      `option 'advice' is "${advice}", not "normal", "sequential", or "random"`,
     );
   }
   if (backend !== undefined && backend !== "auto" && backend !== "fallback") {
@@ -211,7 +214,7 @@ function broken(given: number): string | undefined {
   for (const [option, others, reason] of AT_ODDS) {
     const other = isGiven(option) && others.find(isGiven);
     if (other) {
-      return `options '${option}' and '${other}' are at odds: ${reason}`;
+      return `options '${option}' and '${other}' cannot be combined: ${reason}`;
     }
   }
   for (const [option, others] of NEEDS) {

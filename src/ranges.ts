@@ -34,7 +34,7 @@ export function checkRange(
   checkBytes(action, name, "length", length);
   if (offset + length > size) {
     throw new RangeError(
-      `Cannot ${action} '${name}': ${length} bytes from ${offset} on go past its end at ${size}`,
+      `Cannot ${action} '${name}': ${length} bytes at ${offset} go past its end at ${size}`,
     );
   }
 }

@@ -13,26 +13,24 @@ import type { ByteRange } from "./types.ts";
 import { MAX_STRING_LENGTH, newDecoder, withoutBOM } from "./text.ts";
 
 /**
- * Options of {@linkcode MmapFile.textLines}.
+ * Options of {@linkcode MmapFile.prototype.textLines | textLines}: the range, the direction, and what to do with an unfinished line.
  *
- * @example The last lines that have been written to their ends
+ * @example The last line that has been written to its end
  * ```ts
  * import assert from "node:assert/strict";
- * import { openSync, type TextLinesOptions } from "@mmapfile/mmapfile";
+ * import { createSync, type TextLinesOptions } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "one\ntwo\nthree\nfo");
- * using file = openSync(path);
  * const options: TextLinesOptions = { reverse: true, complete: true };
- * const last = Iterator.from(file.textLines(options)).take(2);
- * assert.deepEqual([...last], ["three", "two"]);
- * Deno.removeSync(path);
+ * using file = createSync(Deno.makeTempFileSync());
+ * file.writeStringSync("one\ntwo\nthr");
+ * const [last] = file.textLines(options);
+ * assert.equal(last, "two");
  * ```
  */
 export interface TextLinesOptions extends ByteRange {
-  /** Leave out a last line that no LF ends, which someone may still be writing; `false` by default. */
+  /** Leave out a last line that does not end with an LF, because it may not be finished, `false` by default. */
   complete?: boolean;
-  /** Begin with the last line and end with the first; `false` by default. */
+  /** Start with the last line and end with the first, `false` by default. */
   reverse?: boolean;
 }
 
