@@ -137,12 +137,6 @@ export function checkOptions(
     const reason = broken(given) ?? noSize(given, size, grow);
     if (reason !== undefined) throw refusal(name, reason);
   }
-  if (copyOnWrite && !read) {
-    throw refusal(
-      name,
-      "options 'copyOnWrite' and 'read: false' cannot be combined",
-    );
-  }
   if (advice !== undefined && !isAdvice(advice)) {
     throw refusal(
       name,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { addBytesWritten } from "./errors.ts";
+import { addBytesWritten, TruncatedError } from "./errors.ts";
 import { turnAfter } from "./event_loop.ts";
 import { bytesUnder } from "./intrinsics.ts";
 import { keepsViews, type MmapFile } from "./mmap_file.ts";
@@ -220,9 +220,14 @@ export function readableOf(
     left: () => file.size - file.seekSync(0, Deno.SeekMode.Current),
     copy(size) {
       const at = file.seekSync(0, Deno.SeekMode.Current);
-      const copy = file.copy(at, size);
-      file.seekSync(size, Deno.SeekMode.Current);
-      return copy;
+      try {
+        const copy = file.copy(at, size);
+        file.seekSync(size, Deno.SeekMode.Current);
+        return copy;
+      } catch (error) {
+        // A read goes on where the file is truncated, as that of Deno.FsFile does.
+        if (!(error instanceof TruncatedError)) throw error;
+      }
     },
     read: (p) => p.length <= AT_ONCE ? file.readSync(p) : file.read(p),
     end: () => closeOnce(file),
@@ -241,8 +246,8 @@ export function writableOf(
 interface ByteSource {
   /** Bytes to come, as far as is known. */
   left(): number;
-  /** A copy of the next `size` bytes, which are known to be left. */
-  copy(size: number): Uint8Array<ArrayBuffer>;
+  /** A copy of the next `size` bytes, which are known to be left; `undefined` if a read has to be tried. */
+  copy(size: number): Uint8Array<ArrayBuffer> | undefined;
   /** Fills `p`; gives the number of bytes read, or `null` at the end. */
   read(p: Uint8Array): number | null | Promise<number | null>;
   /** Gives back what is held, at the end. */
@@ -270,7 +275,8 @@ function byteStream(
         const view = controller.byobRequest?.view ?? null;
         const size = Math.min(chunkSize, source.left());
         if (view === null && size > 0 && size <= AT_ONCE) {
-          return controller.enqueue(source.copy(size));
+          const copy = source.copy(size);
+          if (copy !== undefined) return controller.enqueue(copy);
         }
         // The end is found by a read, which needs a byte of room.
         const left = Math.max(1, source.left());
@@ -402,7 +408,7 @@ function unmapped(file: MmapFile<ArrayBufferLike>): Error {
 }
 
 function gotShorter(file: MmapFile<ArrayBufferLike>, end: number): Error {
-  return new RangeError(
-    `Cannot read '${file.name}': the stream ends at byte ${end}, but the file now ends at ${file.size}`,
-  );
+  const message =
+    `Cannot read '${file.name}': the stream ends at byte ${end}, but the file now ends at ${file.size}`;
+  return file.truncated ? new TruncatedError(message) : new RangeError(message);
 }

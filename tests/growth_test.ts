@@ -21,6 +21,7 @@ import {
 import { commandOf, deno } from "./child.ts";
 import { isCopy, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./backend.ts";
 import { collectUntil } from "./children/memory.ts";
+import { mappedAfter } from "./mapped_after.ts";
 import {
   isEmulated,
   isWindows,
@@ -36,7 +37,6 @@ import {
   encode,
   equal,
   heldOpen,
-  mappedAfter,
   noDiskOf,
   outcomeOf,
   pattern,

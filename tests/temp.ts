@@ -3,8 +3,6 @@
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { MmapOpenOptions } from "../mod.ts";
-import { MAP_AFTER } from "../src/options.ts";
 import { collectUntil } from "./children/memory.ts";
 import { type Reason, unless } from "./reason.ts";
 
@@ -55,14 +53,6 @@ export class TempDir implements Disposable {
       if (!this.leavesMapped || Deno.build.os !== "windows") throw error;
     }
   }
-}
-
-/** Options with which a file is mapped after so many reads and writes: 0 for before the first. */
-export function mappedAfter(
-  calls: number,
-  options: MmapOpenOptions = { read: true },
-): MmapOpenOptions {
-  return { ...options, ...{ [MAP_AFTER]: calls } };
 }
 
 /** A test with a directory of its own. */
