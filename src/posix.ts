@@ -75,7 +75,7 @@ class PosixMapping implements Mapping {
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
-  #descriptorAt = -1;
+  #descriptorAt = 0;
   #length = 0;
   #bigLength = 0n;
 
@@ -485,9 +485,10 @@ class PosixMapping implements Mapping {
       this.map(size);
       return true;
     } catch (error) {
-      const isOther = error instanceof Error && "code" in error &&
-        UNMAPPABLE.has(error.code);
-      if (!isOther || this.#options.copyOnWrite) throw error;
+      // mmap(2): ENODEV on /sys and on FUSE with direct I/O, EIO on /proc, EPERM of a file that may only be
+      // appended to, EACCES of one that may not be read; open(2) on overlayfs: ENOENT where there is no /proc.
+      const isRefused = error instanceof Error && "errno" in error;
+      if (!isRefused || this.#options.copyOnWrite) throw error;
       this.#cannotMap = true;
       return false;
     }
@@ -686,12 +687,6 @@ class PosixMapping implements Mapping {
 const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
 const WORD = new Int32Array(1);
-
-/**
- * mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to; open(2): of a
- * file on overlayfs where there is no /proc.
- */
-const UNMAPPABLE = new Set<unknown>(["ENODEV", "EACCES", "EPERM", "ENOENT"]);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;
