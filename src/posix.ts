@@ -501,9 +501,10 @@ class PosixMapping implements Mapping {
       this.map(size);
       return true;
     } catch (error) {
-      const isOther = error instanceof Error && "code" in error &&
-        UNMAPPABLE.has(error.code);
-      if (!isOther || this.#options.copyOnWrite) throw error;
+      // mmap(2): ENODEV on /sys and on FUSE with direct I/O, EIO on /proc, EPERM of a file that may only be
+      // appended to, EACCES of one that may not be read; open(2) on overlayfs: ENOENT where there is no /proc.
+      const isRefused = error instanceof Error && "errno" in error;
+      if (!isRefused || this.#options.copyOnWrite) throw error;
       this.#cannotMap = true;
       return false;
     }
@@ -706,12 +707,6 @@ const UNMAPPED = new ArrayBuffer(0);
 /** What no block was written of yet: an array for each file would take time. */
 const NONE: Uint8Array[] = [];
 const WORD = new Int32Array(1);
-
-/**
- * mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to; open(2): of a
- * file on overlayfs where there is no /proc.
- */
-const UNMAPPABLE = new Set<unknown>(["ENODEV", "EACCES", "EPERM", "ENOENT"]);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
 const GROWTH_ROOM = 1 << 20;

@@ -56,8 +56,13 @@ export function openPosixSync(
   try {
     fd = openSync(path, openFlags(options), openMode(options));
   } catch (error) {
-    if (!isLeased(error)) throw posixOpenError(error, path, options);
-    fd = openSync(path, waitingFlags(options), openMode(options));
+    const flags = otherFlags(error, options);
+    if (flags === undefined) throw posixOpenError(error, path, options);
+    try {
+      fd = openSync(path, flags, openMode(options));
+    } catch (error) {
+      throw posixOpenError(error, path, options);
+    }
   }
   return new PosixFile(fd, name);
 }
@@ -77,7 +82,10 @@ export function openPosix(
       });
     });
   return inThread(openWith(openFlags(options))).catch((error) => {
-    if (isLeased(error)) return inThread(openWith(waitingFlags(options)));
+    const flags = otherFlags(error, options);
+    if (flags === undefined) throw error;
+    return inThread(openWith(flags));
+  }).catch((error) => {
     throw posixOpenError(error, path, options);
   });
 }
@@ -532,15 +540,22 @@ function openFlags(options: Deno.OpenOptions): number {
     constants.O_NONBLOCK | constants.O_NOCTTY;
 }
 
-/** open(2): EWOULDBLOCK if another process has a lease on the file, which the system asks it to give up. */
-function isLeased(error: unknown): boolean {
-  return error instanceof Error && "code" in error &&
-    (error.code === "EAGAIN" || error.code === "EWOULDBLOCK");
-}
-
-/** As `openFlags`, but open(2) waits for a lease to end. */
-function waitingFlags(options: Deno.OpenOptions): number {
-  return openFlags(options) & ~constants.O_NONBLOCK;
+/** What a file can be opened with that could not be with `openFlags`. */
+function otherFlags(
+  error: unknown,
+  options: Deno.OpenOptions,
+): number | undefined {
+  const flags = openFlags(options);
+  switch (error instanceof Error && "code" in error && error.code) {
+    // Another process has a lease on the file, which the system asks it to give up: open(2) is to wait.
+    case "EAGAIN":
+      return flags & ~constants.O_NONBLOCK;
+    // It may only be written, and not be mapped; on /sys that is EINVAL.
+    case "EACCES":
+    case "EINVAL":
+      if (options.read || (flags & constants.O_RDWR) === 0) return undefined;
+      return flags & ~constants.O_RDWR | constants.O_WRONLY;
+  }
 }
 
 /** As Deno: only the permission bits of `mode` are used. */
