@@ -563,7 +563,9 @@ class PosixMapping implements Mapping {
     if (this.#overlay === undefined) {
       const { name, write } = this.#options;
       // To open a file for writing has it copied up.
-      this.#overlay = write ? null : OverlayFile.of(this.#fd, name);
+      this.#overlay = write || !this.#file.mayBeOverlay
+        ? null
+        : OverlayFile.of(this.#fd, name);
       this.#file.overlay = this.#overlay;
     }
     return this.#overlay;

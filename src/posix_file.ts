@@ -93,6 +93,8 @@ export function openPosix(
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
 export class PosixFile implements FileOps {
   readonly fd: number;
+  /** Whether its filesystem has no block device, as overlayfs has none. */
+  mayBeOverlay = false;
   readonly #name: string;
   #token: Token | null;
   /** Calls under way in other threads. */
@@ -316,6 +318,7 @@ export class PosixFile implements FileOps {
     if (statx === null) return fstatSync(this.fd);
     const mask = STATX_TYPE | STATX_SIZE;
     const fields = statxOf(statx, this.fd, mask, this.#name);
+    this.mayBeOverlay = fields.getUint32(136, true) === 0;
     return {
       mode: fields.getUint16(28, true),
       size: unsigned(fields, 40),
