@@ -24,7 +24,7 @@ export const isEmulated: boolean = Deno.env.has("MMAPFILE_TEST_RUNNER");
  * import the library. MMAPFILE_ONE_IN=1 tries all of them.
  */
 export const ONE_IN: number = Number(
-  Deno.env.get("MMAPFILE_ONE_IN") ?? (isEmulated ? 4 : 1),
+  Deno.env.get("MMAPFILE_ONE_IN") ?? (isEmulated ? 8 : 1),
 );
 
 /** The cases that are tried. */
