@@ -37,6 +37,7 @@ import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
 import type { Memmem } from "./search.ts";
 import { inThread } from "./threads.ts";
 import type { Advice } from "./types.ts";
+import { BLOCK, WrittenBlocks } from "./written_blocks.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
 export const posix: Backend<PosixFile> | undefined = platform && {
@@ -72,8 +73,8 @@ class PosixMapping implements Mapping {
   #callsLeft: number;
   /** Where the last of those ended. */
   #lastEnd = 0;
-  /** For each block of `BLOCK` bytes, in regions of `REGION`, whether it was written through the descriptor. */
-  #written: Uint8Array[] = NONE;
+  /** What was written through the descriptor since there is memory. */
+  #written: WrittenBlocks | null = null;
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
@@ -219,7 +220,7 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
-    this.#written = NONE;
+    this.#written = null;
     this.#overlay?.close();
     if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
@@ -268,9 +269,12 @@ class PosixMapping implements Mapping {
           : pwrite(this.#fd, rest, this.#count(length), BigInt(at)),
       );
       if (isNext && written > 0) this.#descriptorAt += written;
-      if (written === length) return this.#touch(position, source.length);
+      if (written === length) break;
       rest = this.#rest(source, rest, written);
     }
+    if (source.length < BLOCK || this.#pages === null) return;
+    this.#written ??= new WrittenBlocks();
+    this.#written.add(position, source.length);
   }
 
   append(source: Uint8Array): void {
@@ -510,38 +514,10 @@ class PosixMapping implements Mapping {
     }
   }
 
-  /**
-   * Whether a large write is the first to a place. The system is quicker at those through the
-   * descriptor, which does not have to find a page for each fault, and memory at all later ones.
-   */
+  /** Whether a large write is the first to a place, once there is memory. */
   #isFresh(position: number, length: number): boolean {
     if (length < BLOCK || !this.#isCoherent) return false;
-    const end = position + length;
-    for (
-      let block = Math.floor(position / BLOCK);
-      block * BLOCK < end;
-      block++
-    ) {
-      const region = this.#written[Math.floor(block / REGION)];
-      if (region === undefined || region[block % REGION] === 0) return true;
-    }
-    return false;
-  }
-
-  /** Notes that a range was written through the descriptor, once there is memory too. */
-  #touch(position: number, length: number): void {
-    if (length < BLOCK || this.#pages === null) return;
-    if (this.#written === NONE) this.#written = [];
-    const end = position + length;
-    for (
-      let block = Math.floor(position / BLOCK);
-      block * BLOCK < end;
-      block++
-    ) {
-      const region = this.#written[Math.floor(block / REGION)] ??=
-        new Uint8Array(REGION);
-      region[block % REGION] = 1;
-    }
+    return this.#written?.includes(position, length) !== true;
   }
 
   #source(): PageSource {
@@ -706,8 +682,6 @@ class PosixMapping implements Mapping {
 
 const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
-/** What no block was written of yet: an array for each file would take time. */
-const NONE: Uint8Array[] = [];
 const WORD = new Int32Array(1);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
@@ -716,12 +690,6 @@ const GROWTH_ROOM = 1 << 20;
 /** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
 const SMALLEST_DIVIDED = 1 << 20;
 const SMALL_PART = 4;
-
-/** Bytes of a write from which on it matters whether it is the first to its place. */
-const BLOCK = 64 << 10;
-
-/** Blocks that are kept account of together: 64 MiB. */
-const REGION = 1 << 10;
 
 /** Bytes of a file so large that a call anywhere in it counts half as much as one that follows the last. */
 const RANDOM_REACH = 10 << 20;
