@@ -155,9 +155,13 @@ class WindowsMapping implements Mapping {
     this.#unmap(oldView, oldBuffer);
   }
 
-  expose(size: number): Exposed {
+  expose(size: number, position: number, length: number): Exposed {
     // A view has the length that the file had: no room is kept behind it, which would lengthen the file.
-    if (this.buffer === UNMAPPED || this.length !== size) this.map(size);
+    // Another view of a file that has grown since would empty what users have.
+    const isEnough = this.isHandedOut && position + length <= this.length;
+    if (!isEnough && (this.buffer === UNMAPPED || this.length !== size)) {
+      this.map(size);
+    }
     if (this.#view !== null) this.#view.isExposed = true;
     return this;
   }
