@@ -27,6 +27,7 @@ import {
 import { bothWays, PART, PAUSE, type Step, Walk } from "./iteration.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
+import { mayBePastEnd } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
@@ -1576,6 +1577,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       new Uint8Array(this.#buffer, this.#start + offset, length),
     );
     if (this.#faults[0] !== 0) this.#readFaulted(copy, offset);
+    if (mayBePastEnd(copy)) this.#checkSize("copy");
     return copy;
   }
 
@@ -1683,9 +1685,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   text(offset = 0, length: number = this.size - offset): string {
     const text = shortText(this, offset, length);
-    if (text !== null) return text;
+    if (text !== null) {
+      if (text.endsWith("\0")) this.#checkSize("read");
+      return text;
+    }
     this.#checkReadable("read");
-    return longText(this, offset, length);
+    return longText(this, offset, length, () => this.#checkSize("read"));
   }
 
   /**
@@ -1737,7 +1742,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     options?: TextLinesOptions,
   ): Iterable<string> & AsyncIterable<string> {
     this.#checkReadable("read lines of");
-    return textLinesOf(this, options);
+    return textLinesOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
   /**
@@ -1774,7 +1779,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   blob(options?: BlobOptions): Blob {
     this.#checkReadable("read");
-    return blobOf(this, options);
+    return blobOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
   /**
@@ -3334,6 +3339,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw this.#cut(action);
     }
     this.#mapAsItIs();
+  }
+
+  /** As `#checkSize`, after an operation that may have ended when the file was closed. */
+  #checkSizeOfOpen(action: string): void {
+    if (!this.#closed) this.#checkSize(action);
   }
 
   /** Whether memory does not show the file any more. */

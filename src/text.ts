@@ -9,7 +9,12 @@
  */
 
 import { constants } from "node:buffer";
-import { checkRange, readFullySync, type Source } from "./ranges.ts";
+import {
+  checkRange,
+  type CheckSize,
+  readFullySync,
+  type Source,
+} from "./ranges.ts";
 
 /** The most UTF-16 code units that a string can have. */
 export const { MAX_STRING_LENGTH } = constants;
@@ -31,7 +36,10 @@ const PIECE = 256 << 10;
 
 const decoder = new TextDecoder();
 
-/** The text of a short range; `null` where more has to be looked at: another range, or none that is in the file. */
+/**
+ * The text of a short range; `null` where more has to be looked at: another range, or none that is in the file.
+ * If it ends with a zero, the file may have been truncated: see `mayBePastEnd`.
+ */
 export function shortText(
   file: Source,
   offset: number,
@@ -39,15 +47,21 @@ export function shortText(
 ): string | null {
   if (!(length > 0 && length <= SHORT && Number.isInteger(length))) return null;
   const p = views[length] ??= new Uint8Array(scratch, 0, length);
-  return file.readAtSync(p, offset) === length ? decoder.decode(p) : null;
+  if (file.readAtSync(p, offset) !== length) return null;
+  return decoder.decode(p);
 }
 
 /** The text of any range that is in the file. */
-export function longText(file: Source, offset: number, length: number): string {
+export function longText(
+  file: Source,
+  offset: number,
+  length: number,
+  checkSize: CheckSize,
+): string {
   checkRange("read", file, offset, length);
-  if (length > MAX_STRING_LENGTH) checkLength(file, offset, length);
+  if (length > MAX_STRING_LENGTH) checkLength(file, offset, length, checkSize);
   let text = "";
-  for (const piece of pieces(file, offset, length)) text += piece;
+  for (const piece of pieces(file, offset, length, checkSize)) text += piece;
   return text;
 }
 
@@ -67,13 +81,14 @@ function* pieces(
   file: Source,
   offset: number,
   length: number,
+  checkSize: CheckSize,
 ): Generator<string, void, undefined> {
   const decoder = newDecoder();
   const buffer = new Uint8Array(Math.min(length, PIECE));
   const end = offset + length;
   for (let at = offset; at < end; at += PIECE) {
     const p = buffer.subarray(0, Math.min(PIECE, end - at));
-    readFullySync(file, p, at);
+    readFullySync(file, p, at, checkSize);
     const text = decoder.decode(p, { stream: true });
     yield at === offset ? withoutBOM(text) : text;
   }
@@ -81,11 +96,18 @@ function* pieces(
 }
 
 /** Throws if the text does not fit in a string, before memory is spent on it. */
-function checkLength(file: Source, offset: number, length: number): void {
+function checkLength(
+  file: Source,
+  offset: number,
+  length: number,
+  checkSize: CheckSize,
+): void {
   let units = 0;
   let isTooLong = length * LEAST_UNITS > MAX_STRING_LENGTH + 1;
   if (!isTooLong) {
-    for (const piece of pieces(file, offset, length)) units += piece.length;
+    for (const piece of pieces(file, offset, length, checkSize)) {
+      units += piece.length;
+    }
     isTooLong = units > MAX_STRING_LENGTH;
   }
   if (!isTooLong) return;

@@ -9,7 +9,13 @@
  */
 
 import { turnAfter } from "./event_loop.ts";
-import { checkRange, readFully, readFullySync, type Source } from "./ranges.ts";
+import {
+  checkRange,
+  type CheckSize,
+  readFully,
+  readFullySync,
+  type Source,
+} from "./ranges.ts";
 import type { ByteRange } from "./types.ts";
 import { MAX_STRING_LENGTH, newDecoder, withoutBOM } from "./text.ts";
 
@@ -49,12 +55,12 @@ const CR = 0x0d;
 /** The lines of a range, each time they are iterated over; see `MmapFile.textLines`. */
 export function textLinesOf(
   file: Source,
+  checkSize: CheckSize,
   options: TextLinesOptions = {},
 ): Iterable<string> & AsyncIterable<string> {
   const { offset = 0, length = file.size - offset } = options;
-  const { complete = false, reverse = false } = options;
   checkRange("read lines of", file, offset, length);
-  const pieces = () => new Pieces(file, offset, length, complete, reverse);
+  const pieces = () => new Pieces(file, offset, length, options, checkSize);
   return {
     [Symbol.iterator]: () => new Lines(pieces()),
     [Symbol.asyncIterator]: () => new AsyncLines(pieces()),
@@ -64,6 +70,7 @@ export function textLinesOf(
 /** The text of whole lines of a range, piece by piece. */
 class Pieces {
   readonly #file: Source;
+  readonly #checkSize: CheckSize;
   readonly #offset: number;
   readonly #isComplete: boolean;
   readonly isReverse: boolean;
@@ -79,15 +86,16 @@ class Pieces {
     file: Source,
     offset: number,
     length: number,
-    isComplete: boolean,
-    isReverse: boolean,
+    { complete = false, reverse = false }: TextLinesOptions,
+    checkSize: CheckSize,
   ) {
     this.#file = file;
+    this.#checkSize = checkSize;
     this.#offset = offset;
     this.#from = offset;
     this.#to = offset + length;
-    this.#isComplete = isComplete;
-    this.isReverse = isReverse;
+    this.#isComplete = complete;
+    this.isReverse = reverse;
   }
 
   get isDone(): boolean {
@@ -97,14 +105,14 @@ class Pieces {
   /** The text of the next piece; empty if a line is longer than the piece. */
   readSync(): string {
     const [p, position] = this.#next();
-    readFullySync(this.#file, p, position);
+    readFullySync(this.#file, p, position, this.#checkSize);
     return this.#textOf(p, position);
   }
 
   async read(): Promise<string> {
     await turnAfter();
     const [p, position] = this.#next();
-    await readFully(this.#file, p, position);
+    await readFully(this.#file, p, position, this.#checkSize);
     return this.#textOf(p, position);
   }
 
