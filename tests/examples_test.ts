@@ -25,8 +25,10 @@ const EXAMPLES = new URL("../examples/", import.meta.url);
 const MODULES = [
   "byte_ranges.ts",
   "cli.ts",
+  "file_body.ts",
   "geoip_table.ts",
   "kv_store.ts",
+  "preconditions.ts",
   "word_counter.ts",
 ];
 
