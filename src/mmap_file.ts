@@ -28,6 +28,7 @@ import {
 import { bothWays, PART, PAUSE, type Step, Walk } from "./iteration.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
+import { mayBePastEnd } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
@@ -1256,6 +1257,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       if (length > 0) read = this.#readRange(copy, offset, length);
     }
     if (read !== length) throw this.#cut("copy");
+    if (mayBePastEnd(copy)) this.#checkSize("copy");
     return copy;
   }
 
@@ -1383,9 +1385,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   text(offset = 0, length: number = this.size - offset): string {
     const text = shortText(this, offset, length);
-    if (text !== null) return text;
+    if (text !== null) {
+      if (text.endsWith("\0")) this.#checkSize("read");
+      return text;
+    }
     this.#checkReadable("read");
-    return longText(this, offset, length);
+    return longText(this, offset, length, () => this.#checkSize("read"));
   }
 
   /**
@@ -1419,7 +1424,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     options?: TextLinesOptions,
   ): Iterable<string> & AsyncIterable<string> {
     this.#checkReadable("read lines of");
-    return textLinesOf(this, options);
+    return textLinesOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
   /**
@@ -1453,7 +1458,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   blob(options?: BlobOptions): Blob {
     this.#checkReadable("read");
-    return blobOf(this, options);
+    return blobOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
   /**
@@ -2915,6 +2920,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw this.#cut(action);
     }
     this.#mapAsItIs();
+  }
+
+  /** As `#checkSize`, after an operation that may have ended when the file was closed. */
+  #checkSizeOfOpen(action: string): void {
+    if (!this.#closed) this.#checkSize(action);
   }
 
   /** Whether memory does not show the file any more. */

@@ -29,8 +29,10 @@ const MODULES = [
   "bars.ts",
   "byte_ranges.ts",
   "cli.ts",
+  "file_body.ts",
   "geoip_table.ts",
   "kv_store.ts",
+  "preconditions.ts",
   "word_counter.ts",
 ];
 
