@@ -2766,12 +2766,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#access.copyOnWrite) return;
     this.#updateTimes();
     this.#mapping.syncSync(this.#size, dataOnly);
+    if (this.#isCut()) this.#followTruncation();
   }
 
   async #syncOff(dataOnly: boolean): Promise<void> {
     if (this.#access.copyOnWrite) return;
     if (!this.#closed) this.#updateTimes();
     await this.#mapping.sync(this.#closed ? 0 : this.#size, dataOnly);
+    if (!this.#closed && this.#isCut()) this.#followTruncation();
   }
 
   /**
