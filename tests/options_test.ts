@@ -108,7 +108,7 @@ function holds(options: MmapOpenOptions, term: string): boolean {
   return has(options, term as Option);
 }
 
-/** The options at odds, one list for each rule that is broken: the first with any one of the others. */
+/** The options that cannot be combined, one list for each rule that is broken: the first with any one of the others. */
 function brokenRules(options: MmapOpenOptions): [string, string[]][] {
   return RULES.flatMap((rule): [string, string[]][] => {
     const [option, right] = rule.split(": ");
@@ -176,7 +176,7 @@ Deno.test("The combinations are all there, right ones and wrong ones", () => {
   }
 });
 
-Deno.test("Every combination of options that Deno.openSync refuses is refused alike, any other at odds is a TypeError that names two, and nothing is touched", () => {
+Deno.test("Every combination of options that Deno.openSync refuses is refused alike, any other that cannot be combined is a TypeError that names two, and nothing is touched", () => {
   using dir = new TempDir();
   const path = dir.file(LENGTH);
   const absent = dir.join("absent");
