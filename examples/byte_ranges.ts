@@ -1,21 +1,21 @@
 /**
- * Ranges of a representation as HTTP asks for them and answers: RFC 9110, section 14.
+ * Range requests of HTTP: RFC 9110, section 14.
  *
  * @module
  */
 
-/** A first byte, and the one behind the last. */
+/** The first byte, and the byte after the last. */
 export type Range = [from: number, to: number];
 
 import type { MmapFile } from "../mod.ts";
 
-/** Bytes that are sent in one go, which is quicker than a stream of them. */
+/** Bodies of up to this many bytes are sent at once, which is faster than a stream. */
 const SMALL = 256 << 10;
 
-/** Ranges sent for one request. */
+/** The most ranges that are sent for one request. */
 const MOST_RANGES = 20;
 
-/** The ranges that a header asks for; `null` for all of it, an empty list if none can be satisfied. */
+/** Returns the ranges that a header requests: `null` for everything, an empty list if none can be satisfied. */
 export function parseRanges(
   header: string | null,
   size: number,
@@ -37,12 +37,12 @@ export function parseRanges(
       : Math.min(Number(last) + 1, size);
     if (from < to) ranges.push([from, to]);
   }
-  // Ranges that overlap could take more to send than all of it does: a server may ignore them.
+  // Overlapping ranges could be longer than the whole: a server may ignore them.
   const sum = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
   return sum > size ? null : ranges;
 }
 
-/** A range of a file as the body of an answer. Of a large one, the chunk that is being sent is in memory. */
+/** Returns a range of a file as the body of a response. Of a large one, only a chunk is in memory. */
 export function bodyOf(file: MmapFile, [from, to]: Range): BodyInit {
   const length = to - from;
   return length <= SMALL
@@ -50,7 +50,7 @@ export function bodyOf(file: MmapFile, [from, to]: Range): BodyInit {
     : file.blob({ offset: from, length });
 }
 
-/** The answer with one range of a file, or with several. */
+/** Returns the response with one range of a file, or with several. */
 export function partialContent(
   file: MmapFile,
   ranges: Range[],

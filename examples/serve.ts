@@ -33,7 +33,7 @@ const files = new Map<string, MmapFile>();
 function fileAt(path: string): MmapFile {
   const known = files.get(path);
   if (known?.isCurrent()) return known;
-  // Bodies may still read a file that was replaced. So it is not closed, but left to the garbage collector.
+  // Bodies may still read a file that was replaced, so it is dropped instead of closed.
   const file = openSync(path, { advice: "sequential" });
   files.delete(path);
   files.set(path, file);
@@ -80,7 +80,7 @@ function respond(root: string, request: Request): Response {
   return new Response(body, { headers });
 }
 
-/** Whether a list of tags has this one. */
+/** Whether a list of tags contains this one. */
 function matches(list: string, etag: string): boolean {
   const tags = list.split(/\s*,\s*/);
   return tags.includes("*") || tags.includes(etag);
