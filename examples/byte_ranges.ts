@@ -1,5 +1,5 @@
 /**
- * Ranges of a representation as HTTP asks for them and answers: RFC 9110, section 14.
+ * Range requests of HTTP: RFC 9110, section 14.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { MmapFile } from "../mod.ts";
 import { bodyOf, chunksOf, type Range } from "./file_body.ts";
 
-/** Ranges sent for one request. */
+/** The most ranges that are sent for one request. */
 const MOST_RANGES = 20;
 
-/** The ranges that a header asks for; `null` for all of it, an empty list if none can be satisfied. */
+/** Returns the ranges that a header requests: `null` for everything, an empty list if none can be satisfied. */
 export function parseRanges(
   header: string | null,
   size: number,
@@ -32,12 +32,12 @@ export function parseRanges(
       : Math.min(Number(last) + 1, size);
     if (from < to) ranges.push([from, to]);
   }
-  // Ranges that overlap could take more to send than all of it does: a server may ignore them.
+  // Overlapping ranges could be longer than the whole: a server may ignore them.
   const sum = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
   return sum > size ? null : ranges;
 }
 
-/** The response with one range of a file, or with several. */
+/** Returns the response with one range of a file, or with several. */
 export function partialContent(
   file: MmapFile,
   ranges: Range[],

@@ -35,7 +35,7 @@ const files = new Map<string, MmapFile>();
 function fileAt(path: string): MmapFile {
   const known = files.get(path);
   if (known?.isCurrent()) return known;
-  // Bodies may still read a file that was replaced. So it is not closed, but left to the garbage collector.
+  // Bodies may still read a file that was replaced, so it is dropped instead of closed.
   const file = openSync(path, { advice: "sequential" });
   files.delete(path);
   files.set(path, file);
