@@ -393,7 +393,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @throws {RangeError} If `offset` is not a whole number, 0 or more.
    * @throws {ClosedError} If the file is closed.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
-   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example Read a record by its number
    * ```ts
@@ -522,7 +521,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, and `bytesWritten` counts
    * what was written.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If another process has truncated the file.
+   * @throws {TruncatedError} If the file has a fixed size and another process has truncated it before `p` ends.
    *
    * @example Change bytes in the middle
    * ```ts
@@ -586,7 +585,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, and `bytesWritten` counts
    * what was written.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If another process has truncated the file.
+   * @throws {TruncatedError} If the file has a fixed size and another process has truncated it before the string ends.
    *
    * @example
    * ```ts
