@@ -1386,6 +1386,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   text(offset = 0, length: number = this.size - offset): string {
     const text = shortText(this, offset, length);
     if (text !== null) {
+      if (this.#truncated) throw this.#truncatedError("read");
       if (text.endsWith("\0")) this.#checkSize("read");
       return text;
     }
