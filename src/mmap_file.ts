@@ -1385,6 +1385,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   text(offset = 0, length: number = this.size - offset): string {
     const text = shortText(this, offset, length);
     if (text !== null) {
+      if (this.#truncated) throw this.#truncatedError("read");
       if (text.endsWith("\0")) this.#checkSize("read");
       return text;
     }
@@ -2522,9 +2523,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Whether a write within the file is to use memory. While others are under way in threads it goes after them. */
   #isWrittenInMemory(position: number, length: number): boolean {
-    if (this.#access.copyOnWrite) this.#checkWhole("write");
+    const { append, copyOnWrite } = this.#access;
+    // These have no other way to write there.
+    if (append || copyOnWrite) this.#checkWhole("write");
     if (this.#truncated || this.#mapping.hasFaulted) return false;
-    const { append } = this.#access;
     if (this.#pendingWrites > 0 && !append) return false;
     const usesMemory = this.#mapping.writesMemory(this.#size, position, length);
     // pwrite(2) to a descriptor with O_APPEND appends, wherever it is told to write.

@@ -1,7 +1,7 @@
 /**
- * One access to a file that is truncated in use, through memory and through the descriptor, growing and fixed;
- * and the same access to a Deno.FsFile. Arguments: the case, the new length, "on" or "off" for the guard, and
- * where the file is to be. Prints what it found as JSON.
+ * Accesses to a file that is truncated in use, through memory and through the descriptor, growing and fixed;
+ * and the same to a Deno.FsFile. Arguments: the cases, parted by commas, the new length, "on" or "off" for the
+ * guard, and where the file is to be. Prints what it found as JSON, one line for each case.
  */
 
 import { createHash } from "node:crypto";
@@ -9,9 +9,11 @@ import { openSync } from "../../mod.ts";
 import type { MmapFile } from "../../mod.ts";
 import { mappedAfter } from "../mapped_after.ts";
 
-const [name, newLength, guard, path] = Deno.args;
+const [names, newLength, guard, path] = Deno.args;
 const cut = Number(newLength);
-const SIZE = (name.startsWith("large") ? 40 : 2) << 20;
+/** The case that is under way, and the size of its file. */
+let name = "";
+let fullSize = 0;
 const { Start, End } = Deno.SeekMode;
 
 /** What was found of one file. */
@@ -35,8 +37,9 @@ export interface FoundOfOurs extends Found {
   refreshed: [number, number, number | null];
 }
 
-/** What this program prints. */
+/** What this program prints of each case. */
 export interface Findings {
+  name: string;
   denos: Found;
   ours: { grow: boolean; usesMemory: boolean; found: FoundOfOurs }[];
 }
@@ -45,22 +48,22 @@ type AnyFile = MmapFile | Deno.FsFile;
 
 /** Bytes behind the cut, by methods that Deno.FsFile has too; what they saw of them. */
 const SHARED: Record<string, (file: AnyFile) => unknown> = {
-  readSync: (file) => readFrom(file, SIZE - 4096, 4096),
-  largeRead: (file) => readFrom(file, 0, SIZE),
+  readSync: (file) => readFrom(file, fullSize - 4096, 4096),
+  largeRead: (file) => readFrom(file, 0, fullSize),
   async read(file) {
     file.seekSync(0, Start);
-    const p = new Uint8Array(SIZE);
+    const p = new Uint8Array(fullSize);
     return seen(p, await file.read(p));
   },
   async readable(file) {
     const bytes = await new Response(file.readable).bytes();
     return seen(bytes, bytes.length);
   },
-  writeSync1KB: (file) => writeTo(file, SIZE - 2048, 1024),
-  writeSync1MB: (file) => writeTo(file, SIZE - (1 << 20), 1 << 20),
+  writeSync1KB: (file) => writeTo(file, fullSize - 2048, 1024),
+  writeSync1MB: (file) => writeTo(file, fullSize - (1 << 20), 1 << 20),
   write(file) {
     file.seekSync(0, Start);
-    return file.write(new Uint8Array(SIZE).fill(1));
+    return file.write(new Uint8Array(fullSize).fill(1));
   },
   growBySmall(file) {
     file.seekSync(0, End);
@@ -88,32 +91,32 @@ const LIKE_SHARED: Record<
   readAtSync: [
     (file) => {
       const p = new Uint8Array(100);
-      return seen(p, file.readAtSync(p, SIZE - 200));
+      return seen(p, file.readAtSync(p, fullSize - 200));
     },
-    (file) => keepingCursor(file, () => readFrom(file, SIZE - 200, 100)),
+    (file) => keepingCursor(file, () => readFrom(file, fullSize - 200, 100)),
   ],
   readAt: [
     async (file) => {
       const p = new Uint8Array(4096);
-      return seen(p, await file.readAt(p, SIZE - 5000));
+      return seen(p, await file.readAt(p, fullSize - 5000));
     },
-    (file) => keepingCursor(file, () => readFrom(file, SIZE - 5000, 4096)),
+    (file) => keepingCursor(file, () => readFrom(file, fullSize - 5000, 4096)),
   ],
   writeAtSync: [
-    (file) => file.writeAtSync(new Uint8Array(10), SIZE - 100),
-    (file) => keepingCursor(file, () => writeTo(file, SIZE - 100, 10, 0)),
+    (file) => file.writeAtSync(new Uint8Array(10), fullSize - 100),
+    (file) => keepingCursor(file, () => writeTo(file, fullSize - 100, 10, 0)),
   ],
   largeWrite: [
-    (file) => file.writeAtSync(new Uint8Array(SIZE), 0),
-    (file) => keepingCursor(file, () => writeTo(file, 0, SIZE, 0)),
+    (file) => file.writeAtSync(new Uint8Array(fullSize), 0),
+    (file) => keepingCursor(file, () => writeTo(file, 0, fullSize, 0)),
   ],
   writeString: [
     (file) => {
-      file.seekSync(SIZE - 4096, Start);
+      file.seekSync(fullSize - 4096, Start);
       return file.writeStringSync("some text");
     },
     (file) => {
-      file.seekSync(SIZE - 4096, Start);
+      file.seekSync(fullSize - 4096, Start);
       return file.writeSync(new TextEncoder().encode("some text"));
     },
   ],
@@ -126,11 +129,11 @@ const OURS: Record<string, (file: MmapFile) => unknown> = {
     return file.bytes().length;
   },
   lines: (file) => Array.from(file.lines()).length,
-  text: (file) => file.text(SIZE - 200, 100),
-  copy: (file) => file.copy(SIZE - 200, 100),
+  text: (file) => file.text(fullSize - 200, 100),
+  copy: (file) => file.copy(fullSize - 200, 100),
   textLines: (file) => Array.from(file.textLines()).length,
   chunks: (file) => {
-    for (const chunk of file.chunks(1 << 20)) chunk.indexOf(255);
+    for (const chunk of file.chunks(64 << 10)) chunk.indexOf(255);
   },
   indexOf: (file) => file.indexOf("no such thing"),
   lastIndexOf: (file) => file.lastIndexOf("no such thing"),
@@ -225,7 +228,7 @@ async function foundOf(
 }
 
 async function foundOfDenos(): Promise<Found> {
-  Deno.writeFileSync(path, new Uint8Array(SIZE).fill(10));
+  Deno.writeFileSync(path, new Uint8Array(fullSize).fill(10));
   const file = Deno.openSync(path, { read: true, write: true });
   const isClosed = () => name === "readable";
   const use = SHARED[name] ?? SEEN_LATER[name] ?? LIKE_SHARED[name]?.[1];
@@ -238,7 +241,7 @@ async function foundOfOurs(
   grow: boolean,
   calls: number,
 ): Promise<FoundOfOurs> {
-  Deno.writeFileSync(path, new Uint8Array(SIZE).fill(10));
+  Deno.writeFileSync(path, new Uint8Array(fullSize).fill(10));
   const file = openSync(
     path,
     mappedAfter(calls, {
@@ -252,7 +255,7 @@ async function foundOfOurs(
   file.readAtSync(p, 0);
   // The first write of so much goes through the descriptor, the second through memory.
   if (name.startsWith("large")) {
-    file.writeAtSync(new Uint8Array(SIZE).fill(10), 0);
+    file.writeAtSync(new Uint8Array(fullSize).fill(10), 0);
   }
   const use = SHARED[name] ?? SEEN_LATER[name] ?? LIKE_SHARED[name]?.[0] ??
     OURS[name];
@@ -275,7 +278,8 @@ async function foundOfOurs(
   return { ...found, truncated, bytes, refreshed };
 }
 
-if (import.meta.main) {
+/** One case, in all its forms. */
+async function findingsOf(): Promise<Findings> {
   const ours = [];
   for (const grow of [true, false]) {
     for (const usesMemory of [true, false]) {
@@ -283,6 +287,12 @@ if (import.meta.main) {
       ours.push({ grow, usesMemory, found });
     }
   }
-  const findings: Findings = { denos: await foundOfDenos(), ours };
-  console.log(JSON.stringify(findings));
+  return { name, denos: await foundOfDenos(), ours };
+}
+
+if (import.meta.main) {
+  for (name of names.split(",")) {
+    fullSize = (name.startsWith("large") ? 40 : 2) << 20;
+    console.log(JSON.stringify(await findingsOf()));
+  }
 }
