@@ -1700,7 +1700,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * file is, and other processes may write to it at the same time. The last line need not end with
    * an LF, unless `complete` is given. Invalid bytes become U+FFFD, and a byte order mark at the start of
    * the range is left out. With `for await`, timers and I/O get their turn between pieces; that takes
-   * about twice as long.
+   * about twice as long, for a promise for each line.
    *
    * @param options The range, whether to leave out an unfinished last line, and the direction.
    * @returns The lines, from the start for each iteration.
@@ -1827,6 +1827,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /**
    * Gives the lines of the file as views, without their LF or CRLF; the last need not have one.
+   *
+   * Of the time that this takes with lines of 60 bytes, a third goes to making the views and a quarter to
+   * finding the LFs. Who wants strings has them sooner from {@linkcode textLines}.
    *
    * @param options The range to look at, by default the whole file, and the direction.
    * @throws {RangeError} If the range is not in the file.
