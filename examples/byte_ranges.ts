@@ -5,7 +5,7 @@
  */
 
 import type { MmapFile } from "../mod.ts";
-import { bodyOf, chunksOf, type Range } from "./file_body.ts";
+import { chunksOf, type Range, responseOf } from "./file_body.ts";
 
 /** The most ranges that are sent for one request. */
 const MOST_RANGES = 20;
@@ -41,17 +41,16 @@ export function parseRanges(
 export function partialContent(
   file: MmapFile,
   ranges: Range[],
+  was: Deno.FileInfo,
   headers: Headers,
 ): Response {
-  const etag = headers.get("etag")!;
   const contentRange = ([from, to]: Range) =>
     `bytes ${from}-${to - 1}/${file.size}`;
   if (ranges.length === 1) {
     const [[from, to]] = ranges;
     headers.set("content-range", contentRange(ranges[0]));
     headers.set("content-length", `${to - from}`);
-    const body = bodyOf(file, ranges[0], etag);
-    return new Response(body, { status: 206, headers });
+    return responseOf(file, ranges[0], was, { status: 206, headers });
   }
   const encoder = new TextEncoder();
   const boundary = crypto.randomUUID();
@@ -69,7 +68,7 @@ export function partialContent(
   function* parts() {
     for (const [k, range] of ranges.entries()) {
       yield heads[k];
-      yield* chunksOf(file, range, etag);
+      yield* chunksOf(file, range, was);
     }
     yield end;
   }
