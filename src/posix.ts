@@ -33,6 +33,7 @@ import {
   PlainPages,
 } from "./memory.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
+import { dropTaken, Residency } from "./residency.ts";
 import type { Memmem } from "./search.ts";
 import { inThread } from "./threads.ts";
 import type { Advice } from "./types.ts";
@@ -55,6 +56,7 @@ class PosixMapping implements Mapping {
   readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
+  readonly residency?: Residency;
 
   readonly #file: PosixFile;
   readonly #fd: number;
@@ -81,6 +83,7 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
+    this.residency = Residency.of(file.fd, options.offset);
   }
 
   get buffer(): ArrayBufferLike {
@@ -135,6 +138,7 @@ class PosixMapping implements Mapping {
         this.#calls++;
         return false;
       }
+      dropTaken();
       return this.#tryToMap(size);
     }
     if (this.length < size) this.map(size);
@@ -221,6 +225,8 @@ class PosixMapping implements Mapping {
   }
 
   read(target: Uint8Array, position: number): number {
+    const taken = this.residency?.take(target, position) ?? -1;
+    if (taken >= 0) return taken;
     const at = BigInt(this.#options.offset + position);
     const { pread } = libc();
     const read = Number(pread(this.#fd, target, lengthOf(target), at));
