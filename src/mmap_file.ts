@@ -2516,7 +2516,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Brings a range into memory for a reader that may be slower than a close. */
   async #bringIn(from: number, to: number): Promise<void> {
     const end = Math.min(to, this.#size);
-    if (this.#closed || this.#isInMemory(from, end - from)) return;
+    if (this.#closed) return;
+    const isTold = this.#residency !== IN_MEMORY;
+    if (isTold && this.#isInMemory(from, end - from)) return;
     const { readAsync } = this.#mapping;
     if (end <= this.#mapped || readAsync === undefined) {
       await this.#mapping.prefetch(from, end - from);
@@ -2539,10 +2541,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       this.#residency.has(position, end - position, size);
   }
 
-  /** As `#isInMemory`, of a read that is done at once if so. */
+  /** As `#isInMemory`, of a read that is done next if so. */
   #canRead(position: number, length: number): boolean {
-    return this.#mapped === 0 && Number.isSafeInteger(position) &&
-        position >= 0 && length > 0 && this.#access.read
+    const { read, append, copyOnWrite } = this.#access;
+    // Nothing comes between the question and `mapping.read`.
+    const isDirect = this.#mapped === 0 && read && !append && !copyOnWrite &&
+      length > 0 && Number.isSafeInteger(position) && position >= 0 &&
+      position < this.#size;
+    return isDirect
       ? this.#residency.readAhead(position, length, this.#size)
       : this.#isInMemory(position, length);
   }

@@ -22,6 +22,7 @@ import {
   SEEK_END,
   systemError,
 } from "./libc.ts";
+import { ColdReads } from "./cold_reads.ts";
 import { copyLarge } from "./large_copy.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 import {
@@ -33,7 +34,7 @@ import {
   PlainPages,
 } from "./memory.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
-import { dropTaken, Residency } from "./residency.ts";
+import { dropTried, Residency } from "./residency.ts";
 import type { Memmem } from "./search.ts";
 import { inThread } from "./threads.ts";
 import type { Advice } from "./types.ts";
@@ -71,6 +72,8 @@ class PosixMapping implements Mapping {
   #calls = 0;
   /** For each block of `BLOCK` bytes, in regions of `REGION`, whether it was written through the descriptor. */
   #written: Uint8Array[] = [];
+  /** Made by the first async read of what is not in memory. */
+  #coldReads: ColdReads | undefined;
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
@@ -138,7 +141,7 @@ class PosixMapping implements Mapping {
         this.#calls++;
         return false;
       }
-      dropTaken();
+      dropTried();
       return this.#tryToMap(size);
     }
     if (this.length < size) this.map(size);
@@ -270,15 +273,22 @@ class PosixMapping implements Mapping {
     return Number(libc().lseek(this.#fd, 0n, SEEK_CUR));
   }
 
-  readAsync(target: Uint8Array, position: number): Promise<number> {
+  async readAsync(target: Uint8Array, position: number): Promise<number> {
     const { pread, preadAsync } = libc();
     const at = this.#options.offset + position;
-    return this.#transfer(
-      "read",
-      target,
-      (rest, done) =>
-        preadAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
-      (rest, done) => pread(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+    const inThread = () =>
+      this.#transfer(
+        "read",
+        target,
+        (rest, done) =>
+          preadAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+        (rest, done) =>
+          pread(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+      );
+    if (this.residency === undefined) return await inThread();
+    const reads = this.#coldReads ??= new ColdReads(this.residency);
+    return await this.#file.whileOpen(() =>
+      reads.read(target, position, inThread)
     );
   }
 

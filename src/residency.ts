@@ -68,13 +68,14 @@ export class Residency {
     if (length > LARGEST_TAKEN) return this.has(position, length, size);
     const from = this.#offset + position;
     const read = this.#readNow(from, length);
-    if (read < 0) return errno() !== osConstants.errno.EAGAIN;
-    // The rest is not in memory, or the file was truncated.
-    if (position + read < Math.min(position + length, size)) return false;
-    taken = read;
-    takenAt = from;
-    takenLength = length;
-    return true;
+    if (read < 0 && errno() !== osConstants.errno.EAGAIN) return true;
+    triedBy = this;
+    triedAt = from;
+    triedLength = length;
+    // If it is short, the rest is not in memory, or the file was truncated.
+    const isRead = position + read >= Math.min(position + length, size);
+    tried = isRead ? read : -1;
+    return isRead;
   }
 
   /**
@@ -82,14 +83,34 @@ export class Residency {
    * if anything else was done since.
    */
   take(target: Uint8Array, position: number): number {
-    const read = taken;
-    dropTaken();
-    if (
-      read < 0 || takenAt !== this.#offset + position ||
-      takenLength !== target.length
-    ) return -1;
+    const read = tried;
+    if (read < 0 || !this.#wasTried(target, position)) return -1;
     target.set(SCRATCH.subarray(0, read));
     return read;
+  }
+
+  /**
+   * Whether all of a range can be read now, and is. If not, the system has begun to read the rest, as it has
+   * if `readAhead` has just tried.
+   */
+  readNow(target: Uint8Array, position: number): boolean {
+    const { length } = target;
+    if (length === 0) return true;
+    if (this.#wasTried(target, position) || length > SCRATCH.length) {
+      return false;
+    }
+    const read = this.#readNow(this.#offset + position, length);
+    if (read !== length) return false;
+    target.set(SCRATCH.subarray(0, read));
+    return true;
+  }
+
+  /** Whether `readAhead` was just asked of a range. From now on it was not. */
+  #wasTried(target: Uint8Array, position: number): boolean {
+    const by = triedBy;
+    dropTried();
+    return by === this && triedAt === this.#offset + position &&
+      triedLength === target.length;
   }
 
   /** As `has`, of what the system has to read before it can write a range: pages that are written in part. */
@@ -240,14 +261,16 @@ const SCRATCH = new Uint8Array(64 << 10);
 const LARGEST_TAKEN = 16 << 10;
 
 /** Has `take` find nothing: memory is used in place of the descriptor. */
-export function dropTaken(): void {
-  taken = -1;
+export function dropTried(): void {
+  tried = -1;
+  triedBy = null;
 }
 
-/** How much `readAhead` has read just now, -1 if that was taken, and of which range. */
-let taken = -1;
-let takenAt = 0;
-let takenLength = 0;
+/** How much `readAhead` has read just now, -1 if that was not all, and of which range. */
+let tried = -1;
+let triedBy: Residency | null = null;
+let triedAt = 0;
+let triedLength = 0;
 
 // struct iovec { void *iov_base; size_t iov_len; }
 let vector: BigUint64Array | undefined;
