@@ -429,7 +429,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const length = lengthOf(p);
     if (
       this.#turn === this.#reads && length <= LARGE &&
-      (this.#residency.isWhole || this.#canRead(this.#position, length))
+      (this.#residency.isWhole || this.#canRead(p, this.#position, length))
     ) {
       try {
         return this.readSync(p);
@@ -508,7 +508,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const length = lengthOf(p);
     if (
       this.#turn === this.#reads && length <= LARGE &&
-      (this.#residency.isWhole || this.#canRead(offset, length))
+      (this.#residency.isWhole || this.#canRead(p, offset, length))
     ) {
       try {
         return this.readAtSync(p, offset);
@@ -2542,14 +2542,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /** As `#isInMemory`, of a read that is done next if so. */
-  #canRead(position: number, length: number): boolean {
+  #canRead(p: Uint8Array, position: number, length: number): boolean {
     const { read, append, copyOnWrite } = this.#access;
     // Nothing comes between the question and `mapping.read`.
     const isDirect = this.#mapped === 0 && read && !append && !copyOnWrite &&
       length > 0 && Number.isSafeInteger(position) && position >= 0 &&
       position < this.#size;
     return isDirect
-      ? this.#residency.readAhead(position, length, this.#size)
+      ? this.#residency.readAhead(p, position, this.#size)
       : this.#isInMemory(position, length);
   }
 

@@ -1,16 +1,18 @@
 /**
  * Which parts of a file are in memory: those that a call may touch on the event loop without a wait for the disk.
  *
- * cachestat(2), of Linux 6.5, counts the pages of a range that are in the page cache: 0.4 µs for 1 MiB. It also
- * counts pages that are still being read from the disk, so a preadv2(2) with RWF_NOWAIT confirms the last one.
- * Where cachestat(2) is missing or not permitted, such a preadv2(2) of the whole range has to do. Where both are
- * missing, all of a file counts as in memory.
+ * cachestat(2), of Linux 6.5, counts the pages of a range that are in the page cache: 1 µs for 1 MiB. It also
+ * counts pages that are still being read from the disk. So where a part of 1 MiB is missing, and such reads are
+ * likely, a preadv2(2) with RWF_NOWAIT confirms the last page of a range. Where cachestat(2) is missing or not
+ * permitted, such a preadv2(2) of the whole range has to do. Where both are missing, all of a file counts as in
+ * memory.
  *
  * @module
  */
 
 import { constants as osConstants } from "node:os";
 import { watchClock } from "./event_loop.ts";
+import { byteLength, set } from "./intrinsics.ts";
 import {
   addressOf,
   errno,
@@ -32,6 +34,8 @@ export class Residency {
   /** Whether all of the file is known to be in memory. */
   isWhole = false;
 
+  /** Whether anything was asked about the file. */
+  #isAsked = false;
   readonly #fd: number;
   /** Where in the file position 0 is. */
   readonly #offset: number;
@@ -62,12 +66,16 @@ export class Residency {
     return this.#ask(from, to, this.#offset + size);
   }
 
-  /** As `has`, of a range that is read through the descriptor next: the question is that read, see `take`. */
-  readAhead(position: number, length: number, size: number): boolean {
-    if (this.isWhole) return true;
-    if (length > LARGEST_TAKEN) return this.has(position, length, size);
+  /**
+   * As `has`, of a range that is read into `target` through the descriptor next. The first question about a file
+   * is that read itself, see `take`: most files are read once.
+   */
+  readAhead(target: Uint8Array, position: number, size: number): boolean {
+    const length = byteLength.call(target);
+    if (this.#isAsked) return this.has(position, length, size);
+    this.#isAsked = true;
     const from = this.#offset + position;
-    const read = this.#readNow(from, length);
+    const read = this.#readNow(target, from, length);
     if (read < 0 && errno() !== osConstants.errno.EAGAIN) return true;
     triedBy = this;
     triedAt = from;
@@ -79,13 +87,13 @@ export class Residency {
   }
 
   /**
-   * Copies what `readAhead` has just read. Returns the number of bytes; -1 if that was not the same range, or
-   * if anything else was done since.
+   * The number of bytes that `readAhead` has just read, which `target` then has; -1 if that was not the same
+   * range, or if anything else was done since.
    */
   take(target: Uint8Array, position: number): number {
     const read = tried;
     if (read < 0 || !this.#wasTried(target, position)) return -1;
-    target.set(SCRATCH.subarray(0, read));
+    copyScratch(target, triedLength, read);
     return read;
   }
 
@@ -96,12 +104,10 @@ export class Residency {
   readNow(target: Uint8Array, position: number): boolean {
     const { length } = target;
     if (length === 0) return true;
-    if (this.#wasTried(target, position) || length > SCRATCH.length) {
-      return false;
-    }
-    const read = this.#readNow(this.#offset + position, length);
+    if (this.#wasTried(target, position)) return false;
+    const read = this.#readNow(target, this.#offset + position, length);
     if (read !== length) return false;
-    target.set(SCRATCH.subarray(0, read));
+    copyScratch(target, length, read);
     return true;
   }
 
@@ -161,8 +167,7 @@ export class Residency {
   }
 
   #askOfBlock(from: number, to: number): Uint8Array | null {
-    const isCached = this.#isCached(from, to);
-    return isCached === true && this.#isReadable(to - 1, to)
+    return this.#isCached(from, to) === true
       ? null
       : new Uint8Array(BLOCK / pageSize());
   }
@@ -212,7 +217,8 @@ export class Residency {
   /** Whether a range can be read without a wait; true if the system does not tell. */
   #isReadable(from: number, to: number): boolean {
     for (let at = from; at < to;) {
-      const read = this.#readNow(at, Math.min(to - at, SCRATCH.length));
+      const length = Math.min(to - at, SCRATCH.length);
+      const read = this.#readNow(SCRATCH, at, length);
       // EOPNOTSUPP: the filesystem has no such reads. 0: truncated since.
       if (read <= 0) return read === 0 || errno() !== osConstants.errno.EAGAIN;
       at += read;
@@ -220,12 +226,16 @@ export class Residency {
     return true;
   }
 
-  /** Reads without a wait. Returns the number of bytes, or -1 and has errno set. */
-  #readNow(from: number, length: number): number {
+  /**
+   * Reads without a wait: a few bytes to `SCRATCH`, more to `target`. Returns the number of bytes, or -1 and has
+   * errno set.
+   */
+  #readNow(target: Uint8Array, from: number, length: number): number {
     questions++;
-    vector ??= BigUint64Array.of(addressOf(SCRATCH), 0n);
-    vector[1] = BigInt(length);
-    return libc().preadv2!(this.#fd, vector, 1, BigInt(from), RWF_NOWAIT);
+    scratchAddress ||= addressOf(SCRATCH);
+    VECTOR[0] = length > SCRATCH.length ? addressOf(target) : scratchAddress;
+    VECTOR[1] = BigInt(length);
+    return libc().preadv2!(this.#fd, VECTOR, 1, BigInt(from), RWF_NOWAIT);
   }
 }
 
@@ -254,11 +264,18 @@ const RANGE = new Uint32Array(4);
 // struct cachestat { __u64 nr_cache; __u64 nr_dirty; __u64 nr_writeback; __u64 nr_evicted; __u64 nr_recently_evicted; }
 const COUNTS = new Uint32Array(10);
 
-/** What is read to learn whether it can be. */
-const SCRATCH = new Uint8Array(64 << 10);
+/** What is read to learn whether it can be. To copy so much takes less time than to find out an address. */
+const SCRATCH = new Uint8Array(16 << 10);
+let scratchAddress = 0n;
 
-/** Bytes of the longest read that is made there first, and then copied: that takes less time than to ask. */
-const LARGEST_TAKEN = 16 << 10;
+// struct iovec { void *iov_base; size_t iov_len; }
+const VECTOR = new BigUint64Array(2);
+
+/** Copies what was read to `SCRATCH`, if a read of `length` bytes was. */
+function copyScratch(target: Uint8Array, length: number, read: number): void {
+  if (length > SCRATCH.length) return;
+  set.call(target, new Uint8Array(SCRATCH.buffer, 0, read));
+}
 
 /** Has `take` find nothing: memory is used in place of the descriptor. */
 export function dropTried(): void {
@@ -271,6 +288,3 @@ let tried = -1;
 let triedBy: Residency | null = null;
 let triedAt = 0;
 let triedLength = 0;
-
-// struct iovec { void *iov_base; size_t iov_len; }
-let vector: BigUint64Array | undefined;
