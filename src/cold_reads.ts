@@ -10,6 +10,9 @@
 
 import type { Residency } from "./residency.ts";
 
+/** Bytes of the longest read that is tried on the event loop. */
+export const LONGEST_TRIED = 64 << 10;
+
 /** Reads of which one has a thread. */
 const READS_PER_THREAD = 4;
 

@@ -22,7 +22,7 @@ import {
   SEEK_END,
   systemError,
 } from "./libc.ts";
-import { ColdReads } from "./cold_reads.ts";
+import { ColdReads, LONGEST_TRIED } from "./cold_reads.ts";
 import { copyLarge } from "./large_copy.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 import {
@@ -285,7 +285,9 @@ class PosixMapping implements Mapping {
         (rest, done) =>
           pread(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
       );
-    if (this.residency === undefined) return await inThread();
+    if (this.residency === undefined || target.length > LONGEST_TRIED) {
+      return await inThread();
+    }
     const reads = this.#coldReads ??= new ColdReads(this.residency);
     return await this.#file.whileOpen(() =>
       reads.read(target, position, inThread)

@@ -40,7 +40,7 @@ export class Residency {
   /** Where in the file position 0 is. */
   readonly #offset: number;
   /** For each block that was asked about: which of its pages are known to be in memory, or null if all are. */
-  readonly #blocks = new Map<number, Uint8Array | null>();
+  #blocks: Map<number, Uint8Array | null> | null = null;
   /** The number of blocks of which all pages are. */
   #wholeBlocks = 0;
   /** The range of blocks next to each other that were found to be so last. */
@@ -67,12 +67,15 @@ export class Residency {
   }
 
   /**
-   * As `has`, of a range that is read into `target` through the descriptor next. The first question about a file
-   * is that read itself, see `take`: most files are read once.
+   * As `has`, of a range that is read into `target` through the descriptor next: the question is that read
+   * itself, see `take`. Of short reads only the first: most files are read once, and others are asked about.
    */
   readAhead(target: Uint8Array, position: number, size: number): boolean {
     const length = byteLength.call(target);
-    if (this.#isAsked) return this.has(position, length, size);
+    const isShort = length <= SCRATCH.length;
+    if (this.isWhole || isShort && this.#isAsked) {
+      return this.has(position, length, size);
+    }
     this.#isAsked = true;
     const from = this.#offset + position;
     const read = this.#readNow(target, from, length);
@@ -136,7 +139,7 @@ export class Residency {
     for (let k = Math.floor(from / BLOCK); k * BLOCK < to; k++) {
       const at = Math.max(0, from - k * BLOCK);
       const end = Math.min(BLOCK, to - k * BLOCK);
-      const pages = this.#blocks.get(k);
+      const pages = this.#blocks?.get(k);
       pages?.fill(1, Math.floor(at / page), Math.ceil(end / page));
     }
   }
@@ -144,18 +147,19 @@ export class Residency {
   /** Forgets all: the system may have taken pages back. */
   forget(): void {
     this.isWhole = false;
-    this.#blocks.clear();
+    this.#blocks = null;
     this.#wholeBlocks = this.#from = this.#to = 0;
   }
 
   #ask(from: number, to: number, fileEnd: number): boolean {
-    if (this.#blocks.size === 0) learnt.push(this);
+    if (this.#blocks === null) learnt.push(this);
+    const blocks = this.#blocks ??= new Map();
     for (let k = Math.floor(from / BLOCK); k * BLOCK < to; k++) {
       const start = k * BLOCK;
-      let pages = this.#blocks.get(k);
+      let pages = blocks.get(k);
       if (pages === undefined) {
         pages = this.#askOfBlock(start, Math.min(start + BLOCK, fileEnd));
-        this.#blocks.set(k, pages);
+        blocks.set(k, pages);
         if (pages === null) this.#addBlock(start, fileEnd);
       }
       if (pages === null) continue;
@@ -226,14 +230,10 @@ export class Residency {
     return true;
   }
 
-  /**
-   * Reads without a wait: a few bytes to `SCRATCH`, more to `target`. Returns the number of bytes, or -1 and has
-   * errno set.
-   */
+  /** Reads without a wait. Returns the number of bytes, or -1 and has errno set. */
   #readNow(target: Uint8Array, from: number, length: number): number {
     questions++;
-    scratchAddress ||= addressOf(SCRATCH);
-    VECTOR[0] = length > SCRATCH.length ? addressOf(target) : scratchAddress;
+    VECTOR[0] = addressFor(target, length);
     VECTOR[1] = BigInt(length);
     return libc().preadv2!(this.#fd, VECTOR, 1, BigInt(from), RWF_NOWAIT);
   }
@@ -254,6 +254,7 @@ watchClock((now) => {
   if (now - since < LIFETIME + questions * LIFETIME_OF_QUESTION) return;
   since = now;
   questions = 0;
+  lastTarget = null;
   for (const residency of learnt) residency.forget();
   learnt.length = 0;
 });
@@ -264,17 +265,35 @@ const RANGE = new Uint32Array(4);
 // struct cachestat { __u64 nr_cache; __u64 nr_dirty; __u64 nr_writeback; __u64 nr_evicted; __u64 nr_recently_evicted; }
 const COUNTS = new Uint32Array(10);
 
-/** What is read to learn whether it can be. To copy so much takes less time than to find out an address. */
-const SCRATCH = new Uint8Array(16 << 10);
-let scratchAddress = 0n;
-
 // struct iovec { void *iov_base; size_t iov_len; }
 const VECTOR = new BigUint64Array(2);
 
-/** Copies what was read to `SCRATCH`, if a read of `length` bytes was. */
+/** Where a short read goes first: to copy it takes less time than to find out an address. */
+const SCRATCH = new Uint8Array(16 << 10);
+let scratchAddress = 0n;
+
+/** The part that was copied from there last: reads are often of one length. */
+let copied = SCRATCH;
+
+/** The array that a longer read went to last, and its address: loops use one array for all reads. */
+let lastTarget: Uint8Array | null = null;
+let lastAddress = 0n;
+
+function addressFor(target: Uint8Array, length: number): bigint {
+  if (length <= SCRATCH.length) return scratchAddress ||= addressOf(SCRATCH);
+  if (target !== lastTarget) {
+    lastAddress = addressOf(target);
+    lastTarget = target;
+  }
+  // SAFETY: an array's memory stays where it is, until the array has 0 bytes. V8 moves those of 64 bytes and less.
+  return lastAddress;
+}
+
+/** Copies what a read of `length` bytes has read. */
 function copyScratch(target: Uint8Array, length: number, read: number): void {
   if (length > SCRATCH.length) return;
-  set.call(target, new Uint8Array(SCRATCH.buffer, 0, read));
+  if (read !== copied.length) copied = SCRATCH.subarray(0, read);
+  set.call(target, copied);
 }
 
 /** Has `take` find nothing: memory is used in place of the descriptor. */
