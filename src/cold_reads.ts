@@ -10,8 +10,8 @@
 
 import type { Residency } from "./residency.ts";
 
-/** Bytes of the longest read that is tried on the event loop. */
-export const LONGEST_TRIED = 64 << 10;
+/** Bytes of the longest read that is tried again: of others a part may be there, which would be copied each time. */
+export const LONGEST_TRIED = 16 << 10;
 
 /** Reads of which one has a thread. */
 const READS_PER_THREAD = 4;

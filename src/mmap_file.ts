@@ -406,7 +406,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Reads up to `p.byteLength` bytes at the cursor into `p`, and moves the cursor behind them.
    *
-   * More than 1 MiB is brought in from the disk off the event loop. Rejects as {@linkcode readSync} throws.
+   * What is not in memory is read from the disk off the event loop: on Linux any of it, elsewhere more than
+   * 1 MiB. Rejects as {@linkcode readSync} throws.
    *
    * @returns The number of bytes read, or `null` at the end of the file.
    *
@@ -484,7 +485,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Reads up to `p.byteLength` bytes from `offset` on into `p`. The cursor is not used and not moved.
    *
-   * More than 1 MiB is brought in from the disk off the event loop. Rejects as {@linkcode readAtSync} throws.
+   * What is not in memory is read from the disk off the event loop: on Linux any of it, elsewhere more than
+   * 1 MiB. Rejects as {@linkcode readAtSync} throws.
    *
    * @returns The number of bytes read, or `null` at the end of the file.
    *

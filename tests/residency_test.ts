@@ -156,3 +156,92 @@ test("streams and iteration of a file that is not in memory are what the file is
   }
   assertEquals(at, bytes.length);
 });
+
+test("reads that wait for the disk go on when the file is closed, and fill their arrays alone", async (dir) => {
+  const size = 8 * MIB;
+  const path = dir.file(size);
+  const bytes = pattern(size);
+  evict(path);
+  const file = openSync(path);
+  const lengths = [1, 64, 100, 4 * KIB, 16 * KIB, 16 * KIB + 1, 64 * KIB, MIB];
+  const reads = lengths.flatMap((length) =>
+    Array.from({ length: 16 }, async (_, k) => {
+      const at = (k * 509 * KIB + 3 * length) % (size - length);
+      const around = new Uint8Array(length + 2).fill(0xee);
+      const read = await file.readAt(around.subarray(1, length + 1), at);
+      assertEquals(read, length);
+      const expected = bytes.subarray(at, at + length);
+      assertEquals(equal(around.subarray(1, length + 1), expected), true);
+      assertEquals([around[0], around[length + 1]], [0xee, 0xee]);
+    })
+  );
+  file.close();
+  await Promise.all(reads);
+});
+
+test("a read that waits for the disk fills an array that grows, and does not fail for one that is detached", async (dir) => {
+  const path = dir.file(4 * MIB);
+  const bytes = pattern(4 * MIB);
+  evict(path);
+  using file = openSync(path);
+  const resized = new ArrayBuffer(8 * KIB, { maxByteLength: 16 * KIB });
+  const detached = new ArrayBuffer(8 * KIB);
+  const reads = [
+    file.readAt(new Uint8Array(resized), MIB),
+    file.readAt(new Uint8Array(detached), 2 * MIB),
+  ];
+  resized.resize(16 * KIB);
+  const moved = detached.transfer();
+  await Promise.all(reads);
+  const filled = new Uint8Array(resized, 0, 8 * KIB);
+  assertEquals(equal(filled, bytes.subarray(MIB, MIB + 8 * KIB)), true);
+  assertEquals([detached.byteLength, moved.byteLength], [0, 8 * KIB]);
+});
+
+test("a file that is truncated by others while it is read from the disk is read as far as it goes", async (dir) => {
+  const path = dir.file(4 * MIB);
+  const bytes = pattern(4 * MIB);
+  evict(path);
+  using file = openSync(path);
+  using other = Deno.openSync(path);
+  const p = new Uint8Array(8 * KIB);
+  const q = new Uint8Array(8 * KIB);
+  Deno.truncateSync(path, MIB + KIB);
+  for (const at of [MIB, 3 * MIB, 0]) {
+    other.seekSync(at, Deno.SeekMode.Start);
+    const expected = await other.read(q);
+    assertEquals(await file.readAt(p, at), expected);
+    assertEquals(
+      equal(p.subarray(0, expected ?? 0), q.subarray(0, expected ?? 0)),
+      true,
+    );
+  }
+  assertEquals(equal(p, bytes.subarray(0, p.length)), true);
+});
+
+test("appends to a file that is not in memory, and writes in the middle, are what Deno.FsFile makes of it", async (dir) => {
+  const size = 4 * MIB + 123;
+  const path = dir.file(size);
+  const model = new Uint8Array(size + 3000);
+  model.set(pattern(size));
+  evict(path);
+  {
+    using file = openSync(path, { append: true });
+    for (let k = 0; k < 3; k++) {
+      await file.write(new Uint8Array(1000).fill(k));
+      model.fill(k, size + k * 1000, size + (k + 1) * 1000);
+    }
+  }
+  evict(path);
+  {
+    using file = openSync(path, OPTIONS);
+    const writes = Array.from({ length: 40 }, async (_, k) => {
+      const at = k * 100 * KIB + k;
+      const p = new Uint8Array(k * 997 + 1).fill(k);
+      model.set(p, at);
+      assertEquals(await file.writeAt(p, at), p.length);
+    });
+    await Promise.all(writes);
+  }
+  assertEquals(equal(Deno.readFileSync(path), model), true);
+});
