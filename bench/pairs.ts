@@ -61,6 +61,19 @@ export function resultTable(measurements: readonly Measurement[]): string {
   ]);
 }
 
+/** The table without what only a maintainer needs. */
+export function shortTable(measurements: readonly Measurement[]): string {
+  return table([
+    ["", "Deno.FsFile", "MmapFile", "times as fast"],
+    ...measurements.map(({ row, fsFile, mmapFile, ratio }) => [
+      row.name,
+      duration(fsFile),
+      duration(mmapFile),
+      ratio.toFixed(2),
+    ]),
+  ]);
+}
+
 function target(measurement: Measurement): string {
   const { target } = measurement.row;
   if (target === 0) return "";

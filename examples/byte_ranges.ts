@@ -1,21 +1,16 @@
 /**
- * Ranges of a representation as HTTP asks for them and answers: RFC 9110, section 14.
+ * Range requests of HTTP: RFC 9110, section 14.
  *
  * @module
  */
 
-/** A first byte, and the one behind the last. */
-export type Range = [from: number, to: number];
-
 import type { MmapFile } from "../mod.ts";
+import { bodyOf, chunksOf, type Range } from "./file_body.ts";
 
-/** Bytes that are sent in one go, which is quicker than a stream of them. */
-const SMALL = 256 << 10;
-
-/** Ranges sent for one request. */
+/** The most ranges that are sent for one request. */
 const MOST_RANGES = 20;
 
-/** The ranges that a header asks for; `null` for all of it, an empty list if none can be satisfied. */
+/** Returns the ranges that a header requests: `null` for everything, an empty list if none can be satisfied. */
 export function parseRanges(
   header: string | null,
   size: number,
@@ -37,41 +32,49 @@ export function parseRanges(
       : Math.min(Number(last) + 1, size);
     if (from < to) ranges.push([from, to]);
   }
-  // Ranges that overlap could take more to send than all of it does: a server may ignore them.
+  // Overlapping ranges could be longer than the whole: a server may ignore them.
   const sum = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
   return sum > size ? null : ranges;
 }
 
-/** A range of a file as the body of an answer. Of a large one, the chunk that is being sent is in memory. */
-export function bodyOf(file: MmapFile, [from, to]: Range): BodyInit {
-  const length = to - from;
-  return length <= SMALL
-    ? file.copy(from, length)
-    : file.blob({ offset: from, length });
-}
-
-/** The answer with one range of a file, or with several. */
+/** Returns the response with one range of a file, or with several. */
 export function partialContent(
   file: MmapFile,
   ranges: Range[],
   headers: Headers,
 ): Response {
+  const etag = headers.get("etag")!;
   const contentRange = ([from, to]: Range) =>
     `bytes ${from}-${to - 1}/${file.size}`;
   if (ranges.length === 1) {
     const [[from, to]] = ranges;
     headers.set("content-range", contentRange(ranges[0]));
     headers.set("content-length", `${to - from}`);
-    return new Response(bodyOf(file, ranges[0]), { status: 206, headers });
+    const body = bodyOf(file, ranges[0], etag);
+    return new Response(body, { status: 206, headers });
   }
+  const encoder = new TextEncoder();
   const boundary = crypto.randomUUID();
-  const parts = ranges.flatMap((range) => [
-    `\r\n--${boundary}\r\nContent-Type: ${headers.get("content-type")}\r\n` +
-    `Content-Range: ${contentRange(range)}\r\n\r\n`,
-    file.blob().slice(...range),
-  ]);
-  const body = new Blob([...parts, `\r\n--${boundary}--\r\n`]);
+  const heads = ranges.map((range) =>
+    encoder.encode(
+      `\r\n--${boundary}\r\nContent-Type: ${headers.get("content-type")}\r\n` +
+        `Content-Range: ${contentRange(range)}\r\n\r\n`,
+    )
+  );
+  const end = encoder.encode(`\r\n--${boundary}--\r\n`);
+  const length = ranges.reduce(
+    (sum, [from, to], k) => sum + heads[k].length + to - from,
+    end.length,
+  );
+  function* parts() {
+    for (const [k, range] of ranges.entries()) {
+      yield heads[k];
+      yield* chunksOf(file, range, etag);
+    }
+    yield end;
+  }
   headers.set("content-type", `multipart/byteranges; boundary=${boundary}`);
-  headers.set("content-length", `${body.size}`);
+  headers.set("content-length", `${length}`);
+  const body = ReadableStream.from(parts());
   return new Response(body, { status: 206, headers });
 }

@@ -335,7 +335,7 @@ function openAnywhere(
 /** The error for a name that is another file's each time that it is opened again. */
 export function renamed(name: string): Error {
   return new Deno.errors.Busy(
-    `Cannot open '${name}': its name is given to another file again and again; try again later`,
+    `Cannot open '${name}': the path keeps being replaced by another file; try again later`,
   );
 }
 

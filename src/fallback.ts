@@ -138,9 +138,10 @@ class FileCopy implements Mapping {
     return true;
   }
 
-  read(target: Uint8Array, position: number): number {
-    this.#changes.writeBack(position, position + target.length);
-    return this.#file.readAt(target, this.#options.offset + position);
+  read(target: Uint8Array, length: number, position: number): number {
+    this.#changes.writeBack(position, position + length);
+    const bytes = plainView(target).subarray(0, length);
+    return this.#file.readAt(bytes, this.#options.offset + position);
   }
 
   write(source: Uint8Array, position: number): void {
@@ -237,7 +238,7 @@ class FileCopy implements Mapping {
     } catch (cause) {
       throw Object.assign(
         new SystemError(
-          `Cannot map '${name}': there is no memory to read it into; { offset, length } give a part of it`,
+          `Cannot map '${name}': not enough memory to read it; open a part of it with { offset, length }`,
           { syscall: "mmap", code: "ENOMEM", errno: 12 },
         ),
         { cause },
@@ -251,7 +252,7 @@ class FileCopy implements Mapping {
   #fill(to: number): void {
     if (this.#readUpTo(to)) return;
     throw new TruncatedError(
-      `Cannot read '${this.#options.name}': the file was truncated by someone else; refresh() reads it as it is now`,
+      `Cannot read '${this.#options.name}': another process truncated the file; refresh() reads it as it is now`,
     );
   }
 
@@ -278,7 +279,7 @@ class FileCopy implements Mapping {
     const size = this.#options.offset + this.fileSize();
     return new SystemError(
       `Cannot read '${this.#options.name}': its size is ${size}, but its bytes end at ${end}; ` +
-        "Deno.open() reads what there is",
+        "use Deno.open()",
       { syscall: "read", code: "EIO", errno: osConstants.errno.EIO },
     );
   }

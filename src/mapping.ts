@@ -92,6 +92,8 @@ export interface Mapping {
   readonly isAliased?: boolean;
   /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
   readonly moved: boolean;
+  /** Whether memory shows another file than the descriptor does, and a refresh is to map it again. */
+  readonly isStale?: boolean;
   /** Where in `buffer` position 0 lies. */
   readonly start: number;
   /** Bytes of `buffer` from position 0 on that show the file, or will when it has as many. */
@@ -139,11 +141,11 @@ export interface Mapping {
   /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
   fileSize(): number;
   /** Whether a read is to use memory, which then shows the first `size` bytes. If not, `read` is the way. */
-  readsMemory(size: number): boolean;
+  readsMemory(size: number, position: number, length: number): boolean;
   /** As `readsMemory`, for a write of `length` bytes. If not, `write` is the way. */
   writesMemory(size: number, position: number, length: number): boolean;
-  /** Reads through the descriptor, as much as there is. */
-  read(target: Uint8Array, position: number): number;
+  /** Reads up to `length` bytes through the descriptor, as many as there are. */
+  read(target: Uint8Array, length: number, position: number): number;
   /** Writes all of `source` through the descriptor, past the end too. */
   write(source: Uint8Array, position: number): void;
   /** Writes all of `source` at the end of the file, wherever that is now. */

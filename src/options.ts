@@ -52,7 +52,7 @@ const READ: Options = { read: true };
  * Calls that go through the descriptor before the file is mapped: to map, touch and unmap takes as long as
  * so many calls of the system (measured, see docs/architecture.md).
  */
-const CALLS_BEFORE_MAPPING = 32;
+const CALLS_BEFORE_MAPPING = 160;
 
 /** Options of which a file can have only one, with the reason. */
 const AT_ODDS: readonly (readonly [OptionName, OptionName[], string])[] = [
@@ -137,13 +137,10 @@ export function checkOptions(
     const reason = broken(given) ?? noSize(given, size, grow);
     if (reason !== undefined) throw refusal(name, reason);
   }
-  if (copyOnWrite && !read) {
-    throw refusal(name, "options 'copyOnWrite' and 'read: false' are at odds");
-  }
   if (advice !== undefined && !isAdvice(advice)) {
     throw refusal(
       name,
-      `option 'advice' is "${advice}", not "normal", "sequential" or "random"`,
+      `option 'advice' is "${advice}", not "normal", "sequential", or "random"`,
     );
   }
   if (backend !== undefined && backend !== "auto" && backend !== "fallback") {
@@ -211,7 +208,7 @@ function broken(given: number): string | undefined {
   for (const [option, others, reason] of AT_ODDS) {
     const other = isGiven(option) && others.find(isGiven);
     if (other) {
-      return `options '${option}' and '${other}' are at odds: ${reason}`;
+      return `options '${option}' and '${other}' cannot be combined: ${reason}`;
     }
   }
   for (const [option, others] of NEEDS) {

@@ -33,11 +33,13 @@ import {
   type PageSource,
   PlainPages,
 } from "./memory.ts";
+import { OverlayFile } from "./overlay.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
 import { dropTried, Residency } from "./residency.ts";
 import type { Memmem } from "./search.ts";
 import { inThread } from "./threads.ts";
 import type { Advice } from "./types.ts";
+import { BLOCK, WrittenBlocks } from "./written_blocks.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
 export const posix: Backend<PosixFile> | undefined = platform && {
@@ -66,18 +68,22 @@ class PosixMapping implements Mapping {
   #pages: Pages | null = null;
   /** Other pages of which users may have views. */
   #handedOut: Pages[] = [];
+  /** What is mapped instead of the descriptor, on overlayfs. Not known before something is mapped. */
+  #overlay: OverlayFile | null | undefined;
   /** Whether the system cannot map this file. */
   #cannotMap = false;
-  /** Reads and writes that were asked for before the file was mapped for them. */
-  #calls = 0;
-  /** For each block of `BLOCK` bytes, in regions of `REGION`, whether it was written through the descriptor. */
-  #written: Uint8Array[] = [];
   /** Made by the first async read of what is not in memory. */
   #coldReads: ColdReads | undefined;
+  /** Reads and writes that go through the descriptor before the file is mapped for them. */
+  #callsLeft: number;
+  /** Where the last of those ended. */
+  #lastEnd = 0;
+  /** What was written through the descriptor since there is memory. */
+  #written: WrittenBlocks | null = null;
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
-  #descriptorAt = -1;
+  #descriptorAt = 0;
   #length = 0;
   #bigLength = 0n;
 
@@ -87,6 +93,7 @@ class PosixMapping implements Mapping {
     this.#options = options;
     this.#advice = options.advice;
     this.residency = Residency.of(file.fd, options.offset);
+    this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
   }
 
   get buffer(): ArrayBufferLike {
@@ -117,6 +124,11 @@ class PosixMapping implements Mapping {
     return pages instanceof PlainPages && pages.buffer.detached;
   }
 
+  get isStale(): boolean {
+    // What was changed in memory would be lost: that is for a refresh.
+    return this.#options.copyOnWrite && this.#isCopiedUp;
+  }
+
   map(size: number): void {
     const pages = this.#pages;
     const end = this.#startOf(size) + size;
@@ -133,23 +145,26 @@ class PosixMapping implements Mapping {
     );
   }
 
-  readsMemory(size: number): boolean {
+  readsMemory(size: number, position: number, length: number): boolean {
     // A file of /proc has no size, whatever there is to read.
     if (size === 0 || this.#cannotMap) return false;
-    if (this.#pages === null) {
-      if (this.#calls < this.#firstCalls) {
-        this.#calls++;
-        return false;
-      }
-      dropTried();
-      return this.#tryToMap(size);
+    if (this.#callsLeft > 0) {
+      // A page fault maps 64 KiB at a time, which calls in order use, and calls all over a large file do not.
+      this.#callsLeft -= position === this.#lastEnd
+        ? 1
+        : RANDOM_REACH / (RANDOM_REACH + size);
+      this.#lastEnd = position + length;
+      return false;
     }
+    dropTried();
+    if (this.#pages === null) return this.#tryToMap(size);
     if (this.length < size) this.map(size);
     return true;
   }
 
   writesMemory(size: number, position: number, length: number): boolean {
-    return this.readsMemory(size) && !this.#isFresh(position, length);
+    return this.readsMemory(size, position, length) &&
+      !this.#isFresh(position, length);
   }
 
   get isHandedOut(): boolean {
@@ -212,8 +227,10 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
+    this.#written = null;
+    this.#overlay?.close();
+    if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
-    this.#written.length = 0;
     this.#handedOut = [];
     this.#pages = this.#file.unusedPages = null;
     this.start = 0;
@@ -224,17 +241,26 @@ class PosixMapping implements Mapping {
     const end = Number(libc().lseek(this.#fd, 0n, SEEK_END));
     if (end < 0) throw lastError("measure", this.#options.name, "lseek");
     this.#descriptorAt = end;
+    if (!this.#options.copyOnWrite && this.#isCopiedUp) this.#followCopyUp();
     return Math.max(0, end - this.#options.offset);
   }
 
-  read(target: Uint8Array, position: number): number {
-    const taken = this.residency?.take(target, position) ?? -1;
+  read(target: Uint8Array, length: number, position: number): number {
+    const taken = this.residency?.take(target, length, position) ?? -1;
     if (taken >= 0) return taken;
-    const at = BigInt(this.#options.offset + position);
-    const { pread } = libc();
-    const read = Number(pread(this.#fd, target, lengthOf(target), at));
-    if (read < 0) throw lastError("read", this.#options.name, "pread");
-    return read;
+    const { pread, read } = libc();
+    const at = this.#options.offset + position;
+    const count = this.#count(length);
+    // One read behind the other needs no offset, nor the time to make a BigInt of it.
+    const isNext = at === this.#descriptorAt;
+    const result = Number(
+      isNext
+        ? read(this.#fd, target, count)
+        : pread(this.#fd, target, count, BigInt(at)),
+    );
+    if (result < 0) throw lastError("read", this.#options.name, "read");
+    if (isNext) this.#descriptorAt += result;
+    return result;
   }
 
   write(source: Uint8Array, position: number): void {
@@ -252,13 +278,17 @@ class PosixMapping implements Mapping {
           : pwrite(this.#fd, rest, this.#count(length), BigInt(at)),
       );
       if (isNext && written > 0) this.#descriptorAt += written;
-      if (written === length) return this.#touch(position, source.length);
+      if (written === length) break;
       rest = this.#rest(source, rest, written);
     }
+    if (source.length < BLOCK || this.#pages === null) return;
+    this.#written ??= new WrittenBlocks();
+    this.#written.add(position, source.length);
   }
 
   append(source: Uint8Array): void {
     const { write } = libc();
+    this.#descriptorAt = -1;
     let rest = source;
     for (;;) {
       const { length } = rest;
@@ -308,6 +338,7 @@ class PosixMapping implements Mapping {
 
   appendAsync(source: Uint8Array): Promise<number> {
     const { write, writeAsync } = libc();
+    this.#descriptorAt = -1;
     return this.#transfer(
       "write",
       source,
@@ -408,7 +439,7 @@ class PosixMapping implements Mapping {
   }
 
   get fd(): number {
-    return this.#fd;
+    return this.#findOverlay()?.fd ?? this.#fd;
   }
 
   loadInt32(position: number): number | undefined {
@@ -482,10 +513,9 @@ class PosixMapping implements Mapping {
     });
   }
 
-  /** Calls after which memory is used. Where it does not show what a descriptor writes, there are none. */
-  get #firstCalls(): number {
-    const { copyOnWrite, mapAfter } = this.#options;
-    return copyOnWrite || !platform!.unifiedCache ? 0 : mapAfter;
+  /** Whether memory shows what is written through a descriptor, and the other way round. */
+  get #isCoherent(): boolean {
+    return !this.#options.copyOnWrite && platform!.unifiedCache;
   }
 
   #tryToMap(size: number): boolean {
@@ -493,52 +523,59 @@ class PosixMapping implements Mapping {
       this.map(size);
       return true;
     } catch (error) {
-      // mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to.
-      const isOther = error instanceof Error && "code" in error &&
-        (error.code === "ENODEV" || error.code === "EACCES" ||
-          error.code === "EPERM");
-      if (!isOther || this.#options.copyOnWrite) throw error;
+      // mmap(2): ENODEV on /sys and on FUSE with direct I/O, EIO on /proc, EPERM of a file that may only be
+      // appended to, EACCES of one that may not be read; open(2) on overlayfs: ENOENT where there is no /proc.
+      const isRefused = error instanceof Error && "errno" in error;
+      if (!isRefused || this.#options.copyOnWrite) throw error;
       this.#cannotMap = true;
       return false;
     }
   }
 
-  /**
-   * Whether a large write is the first to a place. The system is quicker at those through the
-   * descriptor, which does not have to find a page for each fault, and memory at all later ones.
-   */
+  /** Whether a large write is the first to a place, once there is memory. */
   #isFresh(position: number, length: number): boolean {
-    if (length < BLOCK || this.#firstCalls === 0) return false;
-    const end = position + length;
-    for (
-      let block = Math.floor(position / BLOCK);
-      block * BLOCK < end;
-      block++
-    ) {
-      const region = this.#written[Math.floor(block / REGION)];
-      if (region === undefined || region[block % REGION] === 0) return true;
-    }
-    return false;
-  }
-
-  /** Notes that a range was written through the descriptor. */
-  #touch(position: number, length: number): void {
-    if (length < BLOCK) return;
-    const end = position + length;
-    for (
-      let block = Math.floor(position / BLOCK);
-      block * BLOCK < end;
-      block++
-    ) {
-      const region = this.#written[Math.floor(block / REGION)] ??=
-        new Uint8Array(REGION);
-      region[block % REGION] = 1;
-    }
+    if (length < BLOCK || !this.#isCoherent) return false;
+    return this.#written?.includes(position, length) !== true;
   }
 
   #source(): PageSource {
     const { name, write, copyOnWrite, guard } = this.#options;
-    return { fd: this.#fd, name, write, copyOnWrite, guard };
+    const fd = this.#fd;
+    const overlay = this.#findOverlay();
+    return {
+      get fd() {
+        return overlay?.fd ?? fd;
+      },
+      name,
+      write,
+      copyOnWrite,
+      guard,
+    };
+  }
+
+  #findOverlay(): OverlayFile | null {
+    if (this.#overlay === undefined) {
+      const { name, write } = this.#options;
+      // To open a file for writing has it copied up.
+      this.#overlay = write || !this.#file.mayBeOverlay
+        ? null
+        : OverlayFile.of(this.#fd, name);
+      this.#file.overlay = this.#overlay;
+    }
+    return this.#overlay;
+  }
+
+  get #isCopiedUp(): boolean {
+    return this.#overlay?.isCopiedUp === true;
+  }
+
+  /** Has all memory show what the descriptor shows: as elsewhere, views show what others write. */
+  #followCopyUp(): void {
+    this.#overlay!.close();
+    for (const pages of [...this.#handedOut, this.#pages]) {
+      if (pages?.remap(pages.length) !== false) continue;
+      throw lastError("map", this.#options.name, "mmap");
+    }
   }
 
   #exposed(pages: Pages): Exposed {
@@ -598,6 +635,7 @@ class PosixMapping implements Mapping {
   #replace(pages: Pages, size: number): void {
     const before = this.#pages;
     this.#pages = pages;
+    this.#callsLeft = 0;
     if (pages.isHandedOut) this.#file.unusedPages = null;
     this.start = this.#startOf(size);
     if (before?.isHandedOut) this.#handedOut.push(before);
@@ -671,11 +709,8 @@ const GROWTH_ROOM = 1 << 20;
 const SMALLEST_DIVIDED = 1 << 20;
 const SMALL_PART = 4;
 
-/** Bytes of a write from which on it matters whether it is the first to its place. */
-const BLOCK = 64 << 10;
-
-/** Blocks that are kept account of together: 64 MiB. */
-const REGION = 1 << 10;
+/** Bytes of a file so large that a call anywhere in it counts half as much as one that follows the last. */
+const RANDOM_REACH = 10 << 20;
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
 const ENGINE_PAGE = 64 << 10;

@@ -39,6 +39,11 @@ export class Residency {
   readonly #fd: number;
   /** Where in the file position 0 is. */
   readonly #offset: number;
+  /**
+   * Whether cachestat(2) counts the pages of this file, once that was tried. On overlayfs another file has them,
+   * and files of /sys have none.
+   */
+  #isCounted: boolean | undefined;
   /** For each block that was asked about: which of its pages are known to be in memory, or null if all are. */
   #blocks: Map<number, Uint8Array | null> | null = null;
   /** The number of blocks of which all pages are. */
@@ -93,9 +98,9 @@ export class Residency {
    * The number of bytes that `readAhead` has just read, which `target` then has; -1 if that was not the same
    * range, or if anything else was done since.
    */
-  take(target: Uint8Array, position: number): number {
+  take(target: Uint8Array, length: number, position: number): number {
     const read = tried;
-    if (read < 0 || !this.#wasTried(target, position)) return -1;
+    if (read < 0 || !this.#wasTried(length, position)) return -1;
     copyScratch(target, triedLength, read);
     return read;
   }
@@ -107,7 +112,7 @@ export class Residency {
   readNow(target: Uint8Array, position: number): boolean {
     const { length } = target;
     if (length === 0) return true;
-    if (this.#wasTried(target, position)) return false;
+    if (this.#wasTried(length, position)) return false;
     const read = this.#readNow(target, this.#offset + position, length);
     if (read !== length) return false;
     copyScratch(target, length, read);
@@ -115,11 +120,11 @@ export class Residency {
   }
 
   /** Whether `readAhead` was just asked of a range. From now on it was not. */
-  #wasTried(target: Uint8Array, position: number): boolean {
+  #wasTried(length: number, position: number): boolean {
     const by = triedBy;
     dropTried();
     return by === this && triedAt === this.#offset + position &&
-      triedLength === target.length;
+      triedLength === length;
   }
 
   /** As `has`, of what the system has to read before it can write a range: pages that are written in part. */
@@ -133,9 +138,13 @@ export class Residency {
 
   /** Notes that a range has just been read or written, so that its pages are in memory. */
   add(position: number, length: number): void {
+    if (length === 0) return;
     const page = pageSize();
     const from = this.#offset + position;
     const to = from + length;
+    if (this.#isCounted === undefined) {
+      this.#isCounted = this.#isCached(from, to) === true;
+    }
     for (let k = Math.floor(from / BLOCK); k * BLOCK < to; k++) {
       const at = Math.max(0, from - k * BLOCK);
       const end = Math.min(BLOCK, to - k * BLOCK);
@@ -209,7 +218,9 @@ export class Residency {
   #isCached(from: number, to: number): boolean | undefined {
     const { cachestat } = libc();
     const number = platform!.SYS_cachestat;
-    if (number === 0 || cachestat === null) return undefined;
+    if (number === 0 || cachestat === null || this.#isCounted === false) {
+      return undefined;
+    }
     questions++;
     const page = pageSize();
     const first = from - from % page;

@@ -31,6 +31,7 @@ import {
   PAGE_SIZE,
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
+import { plainView } from "./intrinsics.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 import { inThread } from "./threads.ts";
 import { type View, Views } from "./windows_memory.ts";
@@ -154,9 +155,13 @@ class WindowsMapping implements Mapping {
     this.#unmap(oldView, oldBuffer);
   }
 
-  expose(size: number): Exposed {
+  expose(size: number, position: number, length: number): Exposed {
     // A view has the length that the file had: no room is kept behind it, which would lengthen the file.
-    if (this.buffer === UNMAPPED || this.length !== size) this.map(size);
+    // Another view of a file that has grown since would empty what users have.
+    const isEnough = this.isHandedOut && position + length <= this.length;
+    if (!isEnough && (this.buffer === UNMAPPED || this.length !== size)) {
+      this.map(size);
+    }
     if (this.#view !== null) this.#view.isExposed = true;
     return this;
   }
@@ -188,8 +193,9 @@ class WindowsMapping implements Mapping {
     return this.readsMemory(size);
   }
 
-  read(target: Uint8Array, position: number): number {
-    return this.#file.readAt(target, this.#options.offset + position);
+  read(target: Uint8Array, length: number, position: number): number {
+    const bytes = plainView(target).subarray(0, length);
+    return this.#file.readAt(bytes, this.#options.offset + position);
   }
 
   write(source: Uint8Array, position: number): void {

@@ -35,7 +35,7 @@ export const NO_ADDRESSES: Reason = isCopy &&
 function withBackend(
   given?: MmapOpenOptions | null,
 ): MmapOpenOptions | null | undefined {
-  return asked === undefined ? given : { backend: asked, ...given };
+  return asked === undefined ? given : { backend: "fallback", ...given };
 }
 
 const CREATE = { read: true, write: true, create: true, truncate: true };

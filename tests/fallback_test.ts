@@ -337,7 +337,7 @@ for (const [how, transfer] of Object.entries(TRANSFERS)) {
         await assertRejects(
           async () => await writeBack(file),
           TypeError,
-          "moved away",
+          "detached",
         );
         assertEquals(file.closed, way === "close()" || way === "dispose");
         if (file.closed) continue;

@@ -821,7 +821,8 @@ for (const size of [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE]) {
         assertEquals(file.readSync(p), size === 0 ? null : 1);
         assertEquals(file.readAtSync(p, size), null);
       }
-      using file = await open(path, { read: true, write: true });
+      const options = { read: true, write: true, grow: false };
+      using file = await open(path, options);
       if (size > 0) {
         bytes[0] = bytes[size - 1] = 0;
         file.writeAtSync(new Uint8Array(1), 0);
@@ -855,7 +856,8 @@ for (const size of [5 * GIB, 8 * TIB]) {
       const path = hugeFile(dir, size);
       const { size: actual } = Deno.statSync(path);
       {
-        using file = await open(path, { read: true, write: true });
+        const options = { read: true, write: true, grow: false };
+        using file = await open(path, options);
         assertEquals(file.size, actual);
         file.writeAtSync(encode("start"), 0);
         file.seekSync(-3, Deno.SeekMode.End);

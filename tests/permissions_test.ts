@@ -304,7 +304,7 @@ test(
       assertRefused(
         ending,
         "NotCapable",
-        "--allow-ffi (with no path behind it",
+        "--allow-ffi (without a path",
         `backend: "fallback"`,
       );
     }

@@ -130,9 +130,9 @@ testInDir(
     const outside: [MmapFile, number, RegExp][] = [
       [file, 2, /byte 2 of the file is not aligned/],
       [part, 4, /byte 10 of the file is not aligned/],
-      [file, 100, /4 bytes from 100 on/],
+      [file, 100, /4 bytes at 100/],
       [file, 104, /byte 104 /],
-      [part, 50, /4 bytes from 50 on/],
+      [part, 50, /4 bytes at 50/],
       [file, -4, /-4 is not a whole number/],
       [file, 0.5, /0.5 is not a whole number/],
       [file, NaN, /NaN is not a whole number/],
@@ -213,10 +213,10 @@ testInDir(
     });
     const waits = [0, 96, 4096].map((offset) => file.wait(offset, 0));
     file.truncateSync(98);
-    for (const wait of waits.slice(1)) {
+    await Promise.all(waits.slice(1).map(async (wait) => {
       const { message } = await assertRejects(() => wait, TruncatedError);
       assert(/byte (96|4096) is past its end/.test(message), message);
-    }
+    }));
     // What comes back is another word.
     file.truncateSync(8192);
     file.notify(96);
@@ -232,9 +232,9 @@ testInDir(
     const waits = [0, 96, 4096].map((offset) => file.wait(offset, 0));
     await sleep(5);
     await Deno.truncate(file.name, 98);
-    for (const wait of waits.slice(1)) {
-      await assertRejects(() => wait, TruncatedError);
-    }
+    await Promise.all(
+      waits.slice(1).map((wait) => assertRejects(() => wait, TruncatedError)),
+    );
     file.notify(0);
     assertEquals(await waits[0], "ok");
     assertThrows(() => file.close(), TruncatedError);

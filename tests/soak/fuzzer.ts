@@ -52,9 +52,9 @@ const DOCUMENTED = [
   TypeError,
 ];
 
-/** Words of errors that come from within: nobody should get to see them. */
+/** Words of the engine's own errors, which users should never see. */
 const INTERNAL =
-  /undefined|null|detached|not a function|Invalid|Perform|out of bounds/;
+  /undefined|null|detached ArrayBuffer|not a function|Invalid|Perform|out of bounds/;
 
 const ADVICE: Advice[] = ["normal", "sequential", "random"];
 const HUGE = new Uint8Array((1 << 20) + 77).fill(35);
