@@ -1,18 +1,19 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write --allow-ffi
 /**
- * How late a timer comes that is due each millisecond while 512 MB are flushed, prefetched or
- * streamed: the worst of some runs, with `Deno.FsFile` and `MmapFile` by turns.
+ * How late a timer comes that is due each millisecond while 512 MB are flushed, prefetched, streamed or
+ * read in a loop: the median of some runs, with `Deno.FsFile` and `MmapFile` by turns.
  *
  * @module
  */
 
-import * as fs from "node:fs";
 import { openSync } from "../mod.ts";
-import { makeFile, makeFolder } from "./files.ts";
-import { table } from "./measure.ts";
+import { coldTable } from "./cold_reads.ts";
+import { delaysDuring } from "./delays.ts";
+import { evict, makeFile, makeFolder } from "./files.ts";
+import { quantile, table } from "./measure.ts";
 
 const SIZE = 512 << 20;
-const RUNS = 3;
+const RUNS = 5;
 
 /** What is done, and how what must be ready for it is made so, unmeasured. */
 interface Task {
@@ -59,6 +60,24 @@ const TASKS: Record<string, { fsFile: Task; mmapFile: Task }> = {
     fsFile: { run: (path) => drain(Deno.openSync(path).readable) },
     mmapFile: { run: (path) => drain(openSync(path).readable) },
   },
+  "readable, drained, not in memory": {
+    fsFile: {
+      before: evict,
+      run: (path) => drain(Deno.openSync(path).readable),
+    },
+    mmapFile: { before: evict, run: (path) => drain(openSync(path).readable) },
+  },
+  "for await over lines(), or readable, not in memory": {
+    fsFile: {
+      before: evict,
+      run: (path) => drain(Deno.openSync(path).readable),
+    },
+    mmapFile: { before: evict, run: countLines },
+  },
+  "await read of 4 KiB, for a second": {
+    fsFile: { run: (path) => readOn(Deno.openSync(path)) },
+    mmapFile: { run: (path) => readOn(openSync(path)) },
+  },
 };
 
 /** The table of the delays, in Markdown. */
@@ -68,19 +87,16 @@ export async function delayTable(): Promise<string> {
     const path = makeFile(folder, SIZE);
     const rows: string[][] = [];
     for (const [name, { fsFile, mmapFile }] of Object.entries(TASKS)) {
-      let worstFsFile = 0;
-      let worstMmapFile = 0;
+      const fsFileRuns: number[][] = [];
+      const mmapFileRuns: number[][] = [];
       for (let run = 0; run < RUNS; run++) {
-        worstFsFile = Math.max(worstFsFile, await worstDelay(fsFile, path));
-        worstMmapFile = Math.max(
-          worstMmapFile,
-          await worstDelay(mmapFile, path),
-        );
+        fsFileRuns.push(await delaysOf(fsFile, path));
+        mmapFileRuns.push(await delaysOf(mmapFile, path));
       }
-      rows.push([name, milliseconds(worstFsFile), milliseconds(worstMmapFile)]);
+      rows.push([name, ...summary(fsFileRuns), ...summary(mmapFileRuns)]);
     }
     return table([
-      ["worst delay of a timer", "Deno.FsFile", "MmapFile"],
+      ["delay of a timer", "Deno.FsFile", "99 %", "MmapFile", "99 %"],
       ...rows,
     ]);
   } finally {
@@ -88,21 +104,17 @@ export async function delayTable(): Promise<string> {
   }
 }
 
-/** The most milliseconds by which a timer was late. */
-async function worstDelay(task: Task, path: string): Promise<number> {
+function delaysOf(task: Task, path: string): Promise<number[]> {
   task.before?.(path);
-  let last = performance.now();
-  let worst = 0;
-  const tick = () => {
-    const now = performance.now();
-    worst = Math.max(worst, now - last - 1);
-    last = now;
-  };
-  const timer = setInterval(tick, 1);
-  await task.run(path);
-  tick();
-  clearInterval(timer);
-  return worst;
+  return delaysDuring(() => task.run(path));
+}
+
+/** The worst delay and the 99th percentile, each the median of some runs. */
+function summary(runs: number[][]): string[] {
+  return [1, 0.99].map((part) => {
+    const ms = quantile(runs.map((delays) => quantile(delays, part)), 0.5);
+    return `${ms.toFixed(1)} ms`;
+  });
 }
 
 function sleep(): Task {
@@ -121,25 +133,23 @@ function rewrite(path: string): void {
   for (let left = SIZE; left > 0;) left -= file.writeSync(block);
 }
 
-const POSIX_FADV_DONTNEED = 4;
-
-/** Takes a file out of the page cache, where the system can be told to. */
-function evict(path: string): void {
-  if (Deno.build.os !== "linux") return;
-  const libc = Deno.dlopen("libc.so.6", {
-    // int posix_fadvise(int fd, off_t offset, off_t len, int advice);
-    posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
-  });
-  const fd = fs.openSync(path, "r+");
-  // What is dirty stays.
-  fs.fsyncSync(fd);
-  libc.symbols.posix_fadvise(fd, 0n, 0n, POSIX_FADV_DONTNEED);
-  fs.closeSync(fd);
-  libc.close();
+async function countLines(path: string): Promise<void> {
+  using file = openSync(path);
+  let bytes = 0;
+  for await (const line of file.lines()) bytes += line.length;
+  if (bytes === 0) throw new Error("There is not a line");
 }
 
-function milliseconds(ms: number): string {
-  return `${ms.toFixed(1)} ms`;
+async function readOn(file: Deno.FsFile): Promise<void> {
+  const buffer = new Uint8Array(4 << 10);
+  const end = performance.now() + 1000;
+  while (performance.now() < end) {
+    if (await file.read(buffer) === null) file.seekSync(0, 0);
+  }
+  file.close();
 }
 
-if (import.meta.main) console.log(await delayTable());
+if (import.meta.main) {
+  console.log(await delayTable());
+  console.log(await coldTable());
+}

@@ -4,6 +4,7 @@
  * @module
  */
 
+import * as fs from "node:fs";
 import { createSync } from "../mod.ts";
 
 /** A new folder for the files, on the disk that holds temporary ones. */
@@ -36,6 +37,23 @@ export function makeTarget(
   if (reserved) createSync(path, size).close();
   else Deno.truncateSync(path, size);
   return path;
+}
+
+const POSIX_FADV_DONTNEED = 4;
+
+/** Takes a file out of the page cache, where the system can be told to. */
+export function evict(path: string): void {
+  if (Deno.build.os !== "linux") return;
+  const libc = Deno.dlopen("libc.so.6", {
+    // int posix_fadvise(int fd, off_t offset, off_t len, int advice);
+    posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
+  });
+  const fd = fs.openSync(path, "r+");
+  // What is dirty stays.
+  fs.fsyncSync(fd);
+  libc.symbols.posix_fadvise(fd, 0n, 0n, POSIX_FADV_DONTNEED);
+  fs.closeSync(fd);
+  libc.close();
 }
 
 /** `size` bytes to write. */
