@@ -851,9 +851,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @returns The new position in bytes.
    */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
-    return await this.#inOrder("seek in", async () => {
-      return this.#seek(offset, whence);
-    });
+    return await this.#inOrder("seek in", () => this.#seek(offset, whence));
   }
 
   /**

@@ -704,6 +704,7 @@ function copyOf(path: string, size: number) {
     advice: "normal",
     guard: false,
     shared: false,
+    mapAfter: 0,
   });
   copy.map(size);
   return {

@@ -261,8 +261,6 @@ for (const [name, read] of READERS) {
             const error = await assertRejects(
               async () => await read(file, length),
               Error,
-              undefined,
-              what,
             );
             const isNamed = error instanceof TruncatedError ||
               error.name === "NotReadableError";

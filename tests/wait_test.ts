@@ -213,10 +213,12 @@ testInDir(
     });
     const waits = [0, 96, 4096].map((offset) => file.wait(offset, 0));
     file.truncateSync(98);
-    await Promise.all(waits.slice(1).map(async (wait) => {
-      const { message } = await assertRejects(() => wait, TruncatedError);
-      assert(/byte (96|4096) is past its end/.test(message), message);
-    }));
+    await Promise.all(
+      waits.slice(1).map(async (wait) => {
+        const { message } = await assertRejects(() => wait, TruncatedError);
+        assert(/byte (96|4096) is past its end/.test(message), message);
+      }),
+    );
     // What comes back is another word.
     file.truncateSync(8192);
     file.notify(96);
