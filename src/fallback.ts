@@ -59,7 +59,7 @@ class FileCopy implements Mapping {
   }
 
   get length(): number {
-    return this.#filled;
+    return Math.min(this.#filled, this.#room);
   }
 
   get isHandedOut(): boolean {
@@ -84,7 +84,7 @@ class FileCopy implements Mapping {
       // A typed array has to begin at a multiple of its width, in a window as in the whole file.
       this.#changes.start = offset % WIDEST;
       this.#replace(size, () => new ArrayBuffer(this.start + size));
-    } else if (this.#room < size) {
+    } else if (this.#room < size || this.#filled > size) {
       // Twice the room each time: a file that grows by little is seldom copied.
       const more = grow ? this.buffer.byteLength : 0;
       this.#resize(size, this.start + size + more);

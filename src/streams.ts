@@ -333,7 +333,7 @@ function viewStream<Buffer extends ArrayBufferLike>(
         // Whoever reads the stream may not have looked at the chunks yet.
         if (first?.length === 0) throw unmapped(file);
         if (view.length > 0) {
-          first ??= view;
+          if (keepsViews(file)) first ??= view;
           return controller.enqueue(view);
         }
         source.end();

@@ -20,7 +20,7 @@ import {
   type ToWritableStreamOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { mayBeCut, NOT_TRANSFERABLE } from "./backend.ts";
+import { isCopy, mayBeCut, NOT_TRANSFERABLE } from "./backend.ts";
 import { notInDeno28, type Reason } from "./reason.ts";
 import { mappedAfter } from "./mapped_after.ts";
 import {
@@ -730,15 +730,21 @@ test("streams posted to a worker arrive, and leave the memory whole", async (dir
 test(
   "a consumer that transfers a zeroCopy chunk takes the memory, and refresh() maps it again",
   async (dir) => {
-    using file = openSync(dir.file(1000));
     dir.leavesMapped = true;
-    const reader = toReadableStream(file, { zeroCopy: true, chunkSize: 100 })
-      .getReader();
-    const { value } = await reader.read();
-    structuredClone(value, { transfer: [value!.buffer] });
-    await assertRejects(() => reader.read(), TypeError, "refresh()");
-    file.refresh();
-    assertEquals(file.bytes(), pattern(1000));
+    for (const grow of [true, false]) {
+      using file = openSync(dir.file(1000, `${grow}`), { grow });
+      const reader = toReadableStream(file, { zeroCopy: true, chunkSize: 100 })
+        .getReader();
+      const { value } = await reader.read();
+      structuredClone(value, { transfer: [value!.buffer] });
+      // The chunks of a copy that may grow are copies.
+      if (isCopy && grow) {
+        const next = await reader.read();
+        assertEquals(next.value, pattern(1000).subarray(100, 200));
+      } else await assertRejects(() => reader.read(), TypeError, "refresh()");
+      file.refresh();
+      assertEquals(file.bytes(), pattern(1000));
+    }
   },
   NOT_TRANSFERABLE,
 );
