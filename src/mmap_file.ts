@@ -6,6 +6,7 @@
 
 import { blobOf, type BlobOptions } from "./blob.ts";
 import {
+  accessDenied,
   addBytesWritten,
   bytesWritten,
   ClosedError,
@@ -13,7 +14,6 @@ import {
   ReadOnlyError,
   SystemError,
   TruncatedError,
-  writeDenied,
 } from "./errors.ts";
 import { fairly, nextTurn, turnAfter } from "./event_loop.ts";
 import {
@@ -947,9 +947,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
-    return await this.#inOrder("seek in", async () => {
-      return this.#seek(offset, whence);
-    });
+    return await this.#inOrder("seek in", () => this.#seek(offset, whence));
   }
 
   /**
@@ -1045,7 +1043,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   statSync(): Deno.FileInfo {
-    const info = this.#opened("stat").statSync();
+    this.#checkStat();
+    const info = this.#file.statSync();
     this.#learnSize(info);
     return info;
   }
@@ -1067,6 +1066,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async stat(): Promise<Deno.FileInfo> {
+    this.#checkStat();
     return await this.#inOrder("stat", async () => {
       const info = await this.#file.stat();
       if (!this.#closed) this.#learnSize(info);
@@ -2996,12 +2996,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #beforeUtime(): FileOps {
     const file = this.#opened("set the times of");
     // As Deno does it, of files open for reading too.
-    const { path } = this.#access;
-    const { state } = Deno.permissions.requestSync({ name: "write", path });
-    if (state !== "granted") throw writeDenied(this.name);
+    this.#checkPermission("set the times of", "write");
     this.#isDirty = false;
     this.#hasSetTimes = true;
     return file;
+  }
+
+  #checkPermission(action: string, access: "read" | "write"): void {
+    const { path } = this.#access;
+    const { state } = Deno.permissions.requestSync({ name: access, path });
+    if (state !== "granted") throw accessDenied(action, this.name, access);
+  }
+
+  /** As Deno does it: a program that may only write a file does not learn more of it. */
+  #checkStat(): void {
+    this.#opened("stat");
+    if (!this.#access.read) this.#checkPermission("stat", "read");
   }
 
   /** The length that is meant: as with Deno.FsFile, whole and 0 or more, and 0 if it is not given. */
@@ -3014,7 +3024,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       );
     }
     const isNumber = typeof length === "number" || typeof length === "bigint";
-    if (length === Infinity || !isNumber && length !== null) {
+    if (!isNumber && length !== null || length !== null && length >= 2 ** 63) {
       throw new TypeError(
         `Cannot truncate '${this.name}': ${String(length)} is not a length`,
       );
@@ -3379,7 +3389,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #seekError(offset: unknown, whence: unknown): Error {
-    const isMode = whence === 0 || whence === 1 || whence === 2;
+    const mode = Number(whence) | 0;
+    const isMode = typeof whence === "number" && mode >= 0 && mode <= 2;
     return new TypeError(
       `Cannot seek in '${this.name}': ` +
         (isMode
