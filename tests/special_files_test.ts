@@ -11,8 +11,8 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { MAP_AFTER } from "../src/options.ts";
 import { isCopy } from "./backend.ts";
+import { mappedAfter } from "./map_after.ts";
 import { isEmulated, type Reason, unless } from "./reason.ts";
 import { decode, encode, TempDir } from "./temp.ts";
 
@@ -65,7 +65,7 @@ for (const path of NO_SIZE) {
         const expected = readAll(theirs, length);
         assert(expected !== "");
         for (const mapAfter of SWITCHES) {
-          using file = openSync(path, { ...READ, [MAP_AFTER]: mapAfter });
+          using file = openSync(path, mappedAfter(mapAfter, READ));
           // Once its size is known it could be mapped, or not.
           for (let time = 0; time < 3; time++) {
             assertEquals(readAll(file, length), expected);
@@ -99,7 +99,7 @@ Deno.test({
         ]
       ) {
         for (const mapAfter of SWITCHES) {
-          using file = openSync(path, { ...options, [MAP_AFTER]: mapAfter });
+          using file = openSync(path, mappedAfter(mapAfter, options));
           assertEquals(file.writeSync(encode("mapped")), 6);
           assertEquals(Deno.readTextFileSync(path), "mapped\n");
           assertEquals(file.writeSync(encode("again")), 5);
@@ -196,9 +196,9 @@ Deno.test({
     await using python = new Python(SEALED);
     const path = await python.line();
     for (const mapAfter of SWITCHES) {
-      using readOnly = openSync(path, { ...READ, [MAP_AFTER]: mapAfter });
+      using readOnly = openSync(path, mappedAfter(mapAfter, READ));
       assertEquals(decode(readOnly.bytes()), "sealed bytes");
-      const options = { read: true, write: true, [MAP_AFTER]: mapAfter };
+      const options = mappedAfter(mapAfter, { read: true, write: true });
       using file = openSync(path, options);
       for (let time = 0; time < 3; time++) {
         assertEquals(readAll(file, 5), "sealed bytes");
@@ -270,7 +270,7 @@ Deno.test({
     try {
       let expected = "first\n";
       for (const mapAfter of SWITCHES) {
-        const options = { read: true, append: true, [MAP_AFTER]: mapAfter };
+        const options = mappedAfter(mapAfter, { read: true, append: true });
         using file = openSync(path, options);
         assertEquals(readAll(file, 4), expected);
         file.seekSync(0, Deno.SeekMode.Start);
