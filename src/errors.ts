@@ -270,10 +270,14 @@ function isReadRefused(failure: Error, path: string | URL): boolean {
   }
 }
 
-/** The error for `utime` without `--allow-write`. */
-export function writeDenied(name: string): Error {
+/** The error for `utime` without `--allow-write`, and for `stat` without `--allow-read`. */
+export function accessDenied(
+  action: string,
+  name: string,
+  access: "read" | "write",
+): Error {
   return new Deno.errors.NotCapable(
-    `Cannot set the times of '${name}': Requires write access to "${name}", run again with the --allow-write flag`,
+    `Cannot ${action} '${name}': Requires ${access} access to "${name}", run again with the --allow-${access} flag`,
   );
 }
 

@@ -6,6 +6,7 @@
 
 import { blobOf, type BlobOptions } from "./blob.ts";
 import {
+  accessDenied,
   addBytesWritten,
   bytesWritten,
   ClosedError,
@@ -13,7 +14,6 @@ import {
   ReadOnlyError,
   SystemError,
   TruncatedError,
-  writeDenied,
 } from "./errors.ts";
 import { fairly, nextTurn, turnAfter } from "./event_loop.ts";
 import {
@@ -925,7 +925,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   statSync(): Deno.FileInfo {
-    const info = this.#opened("stat").statSync();
+    this.#checkStat();
+    const info = this.#file.statSync();
     this.#learnSize(info);
     return info;
   }
@@ -937,6 +938,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @returns The same as `Deno.FsFile.stat`.
    */
   async stat(): Promise<Deno.FileInfo> {
+    this.#checkStat();
     return await this.#inOrder("stat", async () => {
       const info = await this.#file.stat();
       if (!this.#closed) this.#learnSize(info);
@@ -2707,12 +2709,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #beforeUtime(): FileOps {
     const file = this.#opened("set the times of");
     // As Deno does it, of files open for reading too.
-    const { path } = this.#access;
-    const { state } = Deno.permissions.requestSync({ name: "write", path });
-    if (state !== "granted") throw writeDenied(this.name);
+    this.#checkPermission("set the times of", "write");
     this.#isDirty = false;
     this.#hasSetTimes = true;
     return file;
+  }
+
+  #checkPermission(action: string, access: "read" | "write"): void {
+    const { path } = this.#access;
+    const { state } = Deno.permissions.requestSync({ name: access, path });
+    if (state !== "granted") throw accessDenied(action, this.name, access);
+  }
+
+  /** As Deno does it: a program that may only write a file does not learn more of it. */
+  #checkStat(): void {
+    this.#opened("stat");
+    if (!this.#access.read) this.#checkPermission("stat", "read");
   }
 
   /** The length that is meant: as with Deno.FsFile, whole and 0 or more, and 0 if it is not given. */
@@ -2725,7 +2737,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       );
     }
     const isNumber = typeof length === "number" || typeof length === "bigint";
-    if (length === Infinity || !isNumber && length !== null) {
+    if (!isNumber && length !== null || length !== null && length >= 2 ** 63) {
       throw new TypeError(
         `Cannot truncate '${this.name}': ${String(length)} is not a length`,
       );
@@ -3128,7 +3140,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #seekError(offset: unknown, whence: unknown): Error {
-    const isMode = whence === 0 || whence === 1 || whence === 2;
+    const mode = Number(whence) | 0;
+    const isMode = typeof whence === "number" && mode >= 0 && mode <= 2;
     return new TypeError(
       `Cannot seek in '${this.name}': ` +
         (isMode

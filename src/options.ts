@@ -154,7 +154,16 @@ export function checkOptions(
   return {
     path,
     name,
-    file: { read, write, append, create, createNew, truncate, mode },
+    file: {
+      // What is to be mapped at once has to be readable.
+      read: read || size !== undefined,
+      write,
+      append,
+      create,
+      createNew,
+      truncate,
+      mode,
+    },
     read,
     write: write || append,
     append,

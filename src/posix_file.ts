@@ -549,16 +549,15 @@ function otherFlags(
   options: Deno.OpenOptions,
 ): number | undefined {
   const flags = openFlags(options);
-  switch (error instanceof Error && "code" in error && error.code) {
-    // Another process has a lease on the file, which the system asks it to give up: open(2) is to wait.
-    case "EAGAIN":
-      return flags & ~constants.O_NONBLOCK;
-    // It may only be written, and not be mapped; on /sys that is EINVAL.
-    case "EACCES":
-    case "EINVAL":
-      if (options.read || (flags & constants.O_RDWR) === 0) return undefined;
-      return flags & ~constants.O_RDWR | constants.O_WRONLY;
-  }
+  const code = error instanceof Error && "code" in error && error.code;
+  // Another process has a lease on the file, which the system asks it to give up: open(2) is to wait.
+  if (code === "EAGAIN") return flags & ~constants.O_NONBLOCK;
+  // It may only be written, and not be mapped; on /sys that is EINVAL.
+  const mayNotRead = code === "EACCES" || code === "EINVAL" ||
+    error instanceof Deno.errors.NotCapable;
+  return mayNotRead && !options.read && (flags & constants.O_RDWR) !== 0
+    ? flags & ~constants.O_RDWR | constants.O_WRONLY
+    : undefined;
 }
 
 /** As Deno: only the permission bits of `mode` are used. */

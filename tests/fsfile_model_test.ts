@@ -17,9 +17,9 @@ import {
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
 import { existsSync } from "node:fs";
-import { MAP_AFTER } from "../src/options.ts";
 import { isCopy, mayBeCut } from "./backend.ts";
 import { bytesOf, type Change } from "./children/change.ts";
+import { mappedAfter } from "./map_after.ts";
 import { type Other, OtherDescriptor, OtherProcess } from "./other.ts";
 import { isWindows, NO_GUARD } from "./reason.ts";
 import { equal, type Outcome, outcomeOf, TempDir } from "./temp.ts";
@@ -316,11 +316,10 @@ class Pair {
   #open({ options, mapAfter, isFixed }: Way): [MmapFile, Deno.FsFile] {
     this.#mayBeMapped = isCopy || mapAfter !== Infinity;
     this.#isHandedOut = this.#isSet = false;
-    const ours: MmapOpenOptions & { [MAP_AFTER]: number } = {
+    const ours: MmapOpenOptions = mappedAfter(mapAfter, {
       ...options,
       ...(isFixed ? { grow: false } : {}),
-      [MAP_AFTER]: mapAfter,
-    };
+    });
     return [openSync(this.#ours, ours), Deno.openSync(this.#theirs, options)];
   }
 

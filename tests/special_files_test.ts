@@ -12,7 +12,7 @@ import {
   SystemError,
 } from "@mmapfile/mmapfile";
 import { isCopy } from "./backend.ts";
-import { mappedAfter } from "./mapped_after.ts";
+import { mappedAfter } from "./map_after.ts";
 import { isEmulated, type Reason, unless } from "./reason.ts";
 import { decode, encode, TempDir } from "./temp.ts";
 
@@ -198,10 +198,7 @@ Deno.test({
     for (const mapAfter of SWITCHES) {
       using readOnly = openSync(path, mappedAfter(mapAfter, READ));
       assertEquals(decode(readOnly.bytes()), "sealed bytes");
-      const options = mappedAfter(mapAfter, {
-        read: true,
-        write: true,
-      });
+      const options = mappedAfter(mapAfter, { read: true, write: true });
       using file = openSync(path, options);
       for (let time = 0; time < 3; time++) {
         assertEquals(readAll(file, 5), "sealed bytes");
@@ -273,10 +270,7 @@ Deno.test({
     try {
       let expected = "first\n";
       for (const mapAfter of SWITCHES) {
-        const options = mappedAfter(mapAfter, {
-          read: true,
-          append: true,
-        });
+        const options = mappedAfter(mapAfter, { read: true, append: true });
         using file = openSync(path, options);
         assertEquals(readAll(file, 4), expected);
         file.seekSync(0, Deno.SeekMode.Start);

@@ -4,7 +4,7 @@
  */
 
 import { type MmapFile, openSync } from "../../mod.ts";
-import { MAP_AFTER } from "../../src/options.ts";
+import { mappedAfter } from "../map_after.ts";
 import { bytesOf, change } from "./change.ts";
 
 const [directory, lower] = Deno.args;
@@ -168,10 +168,6 @@ function compare(name: string, ours: string[], theirs: string[]): void {
   }
 }
 
-function withMapAfter(options: Deno.OpenOptions, mapAfter: number) {
-  return { ...options, [MAP_AFTER]: mapAfter };
-}
-
 for (const mapAfter of SWITCHES) {
   for (const [name, [options, scenario]] of Object.entries(SCENARIOS)) {
     const [ours, theirs] = ["ours", "theirs"].map((side) => {
@@ -181,7 +177,7 @@ for (const mapAfter of SWITCHES) {
     });
     compare(
       `${name}, mapped after ${mapAfter} calls`,
-      run(scenario, openSync(ours, withMapAfter(options, mapAfter)), ours),
+      run(scenario, openSync(ours, mappedAfter(mapAfter, options)), ours),
       run(scenario, Deno.openSync(theirs, options), theirs),
     );
   }
@@ -189,7 +185,7 @@ for (const mapAfter of SWITCHES) {
   Deno.writeFileSync(path, bytesOf(SIZE, 0));
   using file = openSync(
     path,
-    withMapAfter({ read: true, write: true }, mapAfter),
+    mappedAfter(mapAfter, { read: true, write: true }),
   );
   try {
     const bytes = file.bytes();
@@ -212,7 +208,7 @@ if (lower !== undefined) {
         }
         runs.push(() => {
           const path = `${directory}/${ours}`;
-          const file = openSync(path, withMapAfter({ read: true }, mapAfter));
+          const file = openSync(path, mappedAfter(mapAfter, { read: true }));
           if (hasViews) file.bytes();
           const other = `${directory}/${theirs}`;
           compare(
