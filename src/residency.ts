@@ -36,6 +36,8 @@ export class Residency {
 
   /** Whether anything was asked about the file. */
   #isAsked = false;
+  /** Whether something was missing. */
+  #hasMissed = false;
   readonly #fd: number;
   /** Where in the file position 0 is. */
   readonly #offset: number;
@@ -78,7 +80,7 @@ export class Residency {
   readAhead(target: Uint8Array, position: number, size: number): boolean {
     const length = byteLength.call(target);
     const isShort = length <= SCRATCH.length;
-    if (this.isWhole || isShort && this.#isAsked) {
+    if (this.isWhole || this.#hasMissed || isShort && this.#isAsked) {
       return this.has(position, length, size);
     }
     this.#isAsked = true;
@@ -91,6 +93,8 @@ export class Residency {
     // If it is short, the rest is not in memory, or the file was truncated.
     const isRead = position + read >= Math.min(position + length, size);
     tried = isRead ? read : -1;
+    // To begin a long read takes long, too.
+    this.#hasMissed = !isRead;
     return isRead;
   }
 
@@ -155,7 +159,7 @@ export class Residency {
 
   /** Forgets all: the system may have taken pages back. */
   forget(): void {
-    this.isWhole = false;
+    this.isWhole = this.#hasMissed = false;
     this.#blocks = null;
     this.#wholeBlocks = this.#from = this.#to = 0;
   }
