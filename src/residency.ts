@@ -36,6 +36,8 @@ export class Residency {
 
   /** Whether anything was asked about the file. */
   #isAsked = false;
+  /** Whether something was missing. */
+  #hasMissed = false;
   readonly #fd: number;
   /** Where in the file position 0 is. */
   readonly #offset: number;
@@ -78,7 +80,7 @@ export class Residency {
   readAhead(target: Uint8Array, position: number, size: number): boolean {
     const length = byteLength.call(target);
     const isShort = length <= SCRATCH.length;
-    if (this.isWhole || isShort && this.#isAsked) {
+    if (this.isWhole || this.#hasMissed || isShort && this.#isAsked) {
       return this.has(position, length, size);
     }
     this.#isAsked = true;
@@ -91,6 +93,8 @@ export class Residency {
     // If it is short, the rest is not in memory, or the file was truncated.
     const isRead = position + read >= Math.min(position + length, size);
     tried = isRead ? read : -1;
+    // To begin a long read takes long, too.
+    this.#hasMissed = !isRead;
     return isRead;
   }
 
@@ -155,7 +159,7 @@ export class Residency {
 
   /** Forgets all: the system may have taken pages back. */
   forget(): void {
-    this.isWhole = false;
+    this.isWhole = this.#hasMissed = false;
     this.#blocks = null;
     this.#wholeBlocks = this.#from = this.#to = 0;
   }
@@ -244,8 +248,8 @@ export class Residency {
   /** Reads without a wait. Returns the number of bytes, or -1 and has errno set. */
   #readNow(target: Uint8Array, from: number, length: number): number {
     questions++;
-    VECTOR[0] = addressFor(target, length);
-    VECTOR[1] = BigInt(length);
+    aimAt(length > SCRATCH.length ? target : SCRATCH);
+    LENGTH[0] = length;
     return libc().preadv2!(this.#fd, VECTOR, 1, BigInt(from), RWF_NOWAIT);
   }
 }
@@ -265,7 +269,7 @@ watchClock((now) => {
   if (now - since < LIFETIME + questions * LIFETIME_OF_QUESTION) return;
   since = now;
   questions = 0;
-  lastTarget = null;
+  aimedAt = null;
   for (const residency of learnt) residency.forget();
   learnt.length = 0;
 });
@@ -278,26 +282,23 @@ const COUNTS = new Uint32Array(10);
 
 // struct iovec { void *iov_base; size_t iov_len; }
 const VECTOR = new BigUint64Array(2);
+/** `iov_len`, whose upper half stays 0: to make a BigInt takes time. */
+const LENGTH = new Uint32Array(VECTOR.buffer, 8, 1);
 
 /** Where a short read goes first: to copy it takes less time than to find out an address. */
 const SCRATCH = new Uint8Array(16 << 10);
-let scratchAddress = 0n;
 
 /** The part that was copied from there last: reads are often of one length. */
 let copied = SCRATCH;
 
-/** The array that a longer read went to last, and its address: loops use one array for all reads. */
-let lastTarget: Uint8Array | null = null;
-let lastAddress = 0n;
+/** The array whose address `VECTOR` has: loops use one array for all reads. */
+let aimedAt: Uint8Array | null = null;
 
-function addressFor(target: Uint8Array, length: number): bigint {
-  if (length <= SCRATCH.length) return scratchAddress ||= addressOf(SCRATCH);
-  if (target !== lastTarget) {
-    lastAddress = addressOf(target);
-    lastTarget = target;
-  }
+function aimAt(target: Uint8Array): void {
+  if (target === aimedAt) return;
+  VECTOR[0] = addressOf(target);
   // SAFETY: an array's memory stays where it is, until the array has 0 bytes. V8 moves those of 64 bytes and less.
-  return lastAddress;
+  aimedAt = target;
 }
 
 /** Copies what a read of `length` bytes has read. */
