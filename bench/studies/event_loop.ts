@@ -1,4 +1,3 @@
-#!/usr/bin/env -S deno run --allow-read --allow-write --allow-ffi
 /**
  * How late a timer comes that is due each millisecond while 512 MB are flushed, prefetched or
  * streamed: the worst of some runs, with `Deno.FsFile` and `MmapFile` by turns.
@@ -6,10 +5,10 @@
  * @module
  */
 
-import * as fs from "node:fs";
-import { openSync } from "../mod.ts";
-import { makeFile, makeFolder } from "./files.ts";
-import { table } from "./measure.ts";
+import { openSync } from "../../mod.ts";
+import { evict, makeFile } from "../files.ts";
+import { duration } from "../measure.ts";
+import type { Job, Line, Study } from "../study.ts";
 
 const SIZE = 512 << 20;
 const RUNS = 3;
@@ -61,36 +60,39 @@ const TASKS: Record<string, { fsFile: Task; mmapFile: Task }> = {
   },
 };
 
-/** The table of the delays, in Markdown. */
-export async function delayTable(): Promise<string> {
-  const folder = makeFolder();
-  try {
-    const path = makeFile(folder, SIZE);
-    const rows: string[][] = [];
-    for (const [name, { fsFile, mmapFile }] of Object.entries(TASKS)) {
-      let worstFsFile = 0;
-      let worstMmapFile = 0;
-      for (let run = 0; run < RUNS; run++) {
-        worstFsFile = Math.max(worstFsFile, await worstDelay(fsFile, path));
-        worstMmapFile = Math.max(
-          worstMmapFile,
-          await worstDelay(mmapFile, path),
-        );
-      }
-      rows.push([name, milliseconds(worstFsFile), milliseconds(worstMmapFile)]);
+export const EVENT_LOOP: Study = {
+  title: "How late timers come",
+  about:
+    `A timer is due every millisecond while 512 MB are moved; the worst of ${RUNS} runs by turns.`,
+  columns: { "Deno.FsFile": duration, "MmapFile": duration },
+  jobs: Object.keys(TASKS).map((name): Job => ({
+    id: `event loop: ${name}`,
+    seconds: 8,
+    run: async () => [await measureTask(name)],
+  })),
+};
+
+async function measureTask(name: string): Promise<Line> {
+  const { fsFile, mmapFile } = TASKS[name];
+  const path = makeFile(SIZE);
+  const worst = { "Deno.FsFile": 0, "MmapFile": 0 };
+  for (let run = 0; run < RUNS; run++) {
+    for (
+      const [side, task] of [["Deno.FsFile", fsFile], [
+        "MmapFile",
+        mmapFile,
+      ]] as const
+    ) {
+      task.before?.(path);
+      const late = await watchTimer(() => task.run(path));
+      worst[side] = Math.max(worst[side], late * 1e6);
     }
-    return table([
-      ["worst delay of a timer", "Deno.FsFile", "MmapFile"],
-      ...rows,
-    ]);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
   }
+  return { name, values: worst };
 }
 
-/** The most milliseconds by which a timer was late. */
-async function worstDelay(task: Task, path: string): Promise<number> {
-  task.before?.(path);
+/** The most milliseconds by which a timer was late meanwhile that was due every millisecond. */
+export async function watchTimer(run: () => Promise<void>): Promise<number> {
   let last = performance.now();
   let worst = 0;
   const tick = () => {
@@ -99,7 +101,7 @@ async function worstDelay(task: Task, path: string): Promise<number> {
     last = now;
   };
   const timer = setInterval(tick, 1);
-  await task.run(path);
+  await run();
   tick();
   clearInterval(timer);
   return worst;
@@ -120,26 +122,3 @@ function rewrite(path: string): void {
   using file = Deno.openSync(path, { write: true });
   for (let left = SIZE; left > 0;) left -= file.writeSync(block);
 }
-
-const POSIX_FADV_DONTNEED = 4;
-
-/** Takes a file out of the page cache, where the system can be told to. */
-function evict(path: string): void {
-  if (Deno.build.os !== "linux") return;
-  const libc = Deno.dlopen("libc.so.6", {
-    // int posix_fadvise(int fd, off_t offset, off_t len, int advice);
-    posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
-  });
-  const fd = fs.openSync(path, "r+");
-  // What is dirty stays.
-  fs.fsyncSync(fd);
-  libc.symbols.posix_fadvise(fd, 0n, 0n, POSIX_FADV_DONTNEED);
-  fs.closeSync(fd);
-  libc.close();
-}
-
-function milliseconds(ms: number): string {
-  return `${ms.toFixed(1)} ms`;
-}
-
-if (import.meta.main) console.log(await delayTable());
