@@ -79,7 +79,7 @@ const READERS: Record<string, (path: string) => Reader> = {
     };
   },
   "node:fs"(path) {
-    const fd = fs.openSync(path);
+    const fd = fs.openSync(path, "r");
     const read = (p: Uint8Array, offset: number) =>
       new Promise<void>((resolve, reject) =>
         fs.read(

@@ -1,13 +1,14 @@
 /**
- * What a process pays: to start, and in memory, with a limit and without. Each line is measured in a
- * process of its own, which this module is too.
+ * What a process pays in memory, with a limit and without. Each line is measured in a process of its
+ * own, which this module is too.
  *
  * @module
  */
 
 import { GB, MB, PIECE, randomOffsets } from "../case.ts";
 import { evict, makeFile } from "../files.ts";
-import { byteSize, duration, quantile } from "../measure.ts";
+import { byteSize, duration } from "../measure.ts";
+import { openSync } from "../../mod.ts";
 import type { Job, Line, Study } from "../study.ts";
 import {
   FS_FILE,
@@ -19,63 +20,16 @@ import {
 const SIZE = GB;
 const LIMIT = SIZE / 4;
 const RANDOM_READS = 100_000;
-const STARTS = 11;
 
-// --- Starting
-
-export const START: Study = {
-  title: "Starting",
-  about:
-    `The first time in a process, its median of ${STARTS} processes by turns. The module is compiled already, as after the first run.`,
-  columns: { "time": duration },
-  jobs: [{ id: "start", seconds: 6, run: measureStart }],
-};
-
-async function measureStart(): Promise<Line[]> {
-  const path = makeFile(4096);
-  const times = new Map<string, number[]>();
-  // The first one compiles.
-  for (let run = 0; run <= STARTS; run++) {
-    const { values } = (await inProcess("start", path))[0];
-    if (run === 0) continue;
-    for (const [name, value] of Object.entries(values)) {
-      times.set(name, [...times.get(name) ?? [], value]);
-    }
-  }
-  return [...times].map(([name, times]) => ({
-    name,
-    values: { "time": quantile(times, 0.5) },
-  }));
-}
-
-/** Takes these times in the order in which a program would. */
-async function start(path: string): Promise<Line[]> {
-  const values: Record<string, number> = {};
-  const take = async (name: string, run: () => unknown) => {
-    const start = performance.now();
-    await run();
-    values[name] = (performance.now() - start) * 1e6;
-  };
-  const use = (file: PlainFile) => {
-    file.readSync(new Uint8Array(PIECE));
-    file.close();
-  };
-  await take("Deno.openSync, read, close", () => use(Deno.openSync(path)));
-  const url = new URL("../../mod.ts", import.meta.url).href;
-  await take("import of the module", () => import(url));
-  const { openSync } = await import(url);
-  await take("openSync, read, close: MmapFile", () => use(openSync(path)));
-  await take("openSync, bytes, close: MmapFile", () => {
-    const file = openSync(path);
-    file.bytes();
-    file.close();
-  });
-  return [{ name: "start", values }];
-}
+/** Under a limit a read may take 30 ms. */
+const LIMITED_MS = 10_000;
 
 // --- Memory
 
 const SIDES = ["Deno.FsFile", "MmapFile", "Deno.readFile"] as const;
+
+/** The system then reads no pages around the one that is needed. */
+const ADVISED = 'MmapFile, advice: "random"';
 
 const MEMORY_COLUMNS = {
   "RssAnon": byteSize,
@@ -105,11 +59,11 @@ export const LIMITED: Study = {
   about:
     `The same file, dropped from the page cache, read by a process in a control group that may use a quarter of the file, ${
       byteSize(LIMIT)
-    }: 100,000 times 4 KiB at random. The pages of the file count too, so most reads wait for the disk.`,
+    }: 4 KiB at random, 100,000 times or for 10 s. The pages of the file count too, so most reads wait for the disk.`,
   columns: MEMORY_COLUMNS,
-  jobs: SIDES.map((side): Job => ({
+  jobs: [...SIDES, ADVISED].map((side): Job => ({
     id: `limit: ${side}`,
-    seconds: 25,
+    seconds: 12,
     run: () => measureLimited(side),
   })),
 };
@@ -132,7 +86,7 @@ async function measureLimited(side: string): Promise<Line[]> {
 /** A control group with a limit of memory, below the one of this process: of version 2, or 1. */
 function makeGroup(limit: number): string | undefined {
   const own = (name: string) =>
-    new RegExp(`^\\\\d+:${name}:(.*)$`, "m").exec(
+    new RegExp(`^\\d+:${name}:(.*)$`, "m").exec(
       Deno.readTextFileSync("/proc/self/cgroup"),
     )?.[1];
   for (
@@ -210,7 +164,7 @@ function memoryOf<File extends PlainFile>(
   return lines;
 }
 
-/** Nanoseconds of each. */
+/** Nanoseconds of each; for `LIMITED_MS` at most. */
 function readRandomly<File extends PlainFile>(
   subject: PlainSubject<File>,
   file: File,
@@ -218,26 +172,32 @@ function readRandomly<File extends PlainFile>(
   const p = new Uint8Array(PIECE);
   const offsets = randomOffsets(SIZE - PIECE);
   const start = performance.now();
-  for (let i = 0; i < RANDOM_READS; i++) {
-    // Further places than there are offsets.
-    const offset =
-      (offsets[i % offsets.length] + Math.floor(i / offsets.length) * 64 * MB) %
+  for (let i = 1;; i++) {
+    // There are more places than offsets.
+    const lap = Math.floor(i / offsets.length);
+    const offset = (offsets[i % offsets.length] + lap * 64 * MB) %
       (SIZE - PIECE);
     subject.readAtSync(file, p, offset);
+    const ms = i % 64 === 0 ? performance.now() - start : 0;
+    if (i === RANDOM_READS || ms > LIMITED_MS) {
+      return (performance.now() - start) * 1e6 / i;
+    }
   }
-  return (performance.now() - start) * 1e6 / RANDOM_READS;
 }
 
 function limited(path: string, side: string): Line[] {
-  const name = `${side}: after 100,000 random reads`;
+  const name = `${side}: after random reads`;
   if (side === "Deno.readFile") {
     const start = performance.now();
     Deno.readFileSync(path);
     return [memoryLine(name, (performance.now() - start) * 1e6)];
   }
-  const read = side === MMAP_FILE.name
-    ? readRandomly(MMAP_FILE, MMAP_FILE.openSync(path))
-    : readRandomly(FS_FILE, FS_FILE.openSync(path));
+  const read = side === FS_FILE.name
+    ? readRandomly(FS_FILE, FS_FILE.openSync(path))
+    : readRandomly(
+      MMAP_FILE,
+      openSync(path, { advice: side === ADVISED ? "random" : "normal" }),
+    );
   return [memoryLine(name, read)];
 }
 
@@ -247,7 +207,7 @@ function limited(path: string, side: string): Line[] {
 async function inProcess(
   task: string,
   path: string,
-  side = "",
+  side: string,
   group?: string,
 ): Promise<Line[]> {
   const args = [
@@ -275,10 +235,6 @@ async function inProcess(
 
 if (import.meta.main) {
   const [task, path, side] = Deno.args;
-  const lines = task === "start"
-    ? await start(path)
-    : task === "memory"
-    ? memory(path, side)
-    : limited(path, side);
+  const lines = task === "memory" ? memory(path, side) : limited(path, side);
   console.log(JSON.stringify(lines));
 }
