@@ -35,7 +35,7 @@ const COUNTS = [1, 2, 4, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000];
 
 const LIMITS = { rounds: 11, ms: 700 };
 
-type Pattern = typeof PATTERNS[number];
+export type Pattern = typeof PATTERNS[number];
 type Size = keyof typeof SIZES;
 
 /** The name of a point's line. */
