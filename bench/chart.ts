@@ -15,11 +15,11 @@ const WIDTH = 480;
 const MARGIN = 16;
 const LINE = 20;
 const FONT = 13;
-/** Characters of a line of text: 6.3 pixels each, at this font's size (measured). */
-const LINE_LENGTH = Math.floor((WIDTH - 2 * MARGIN) / 6.3);
+/** Characters of a line of text: 7.2 pixels each in the widest font of those named. */
+const LINE_LENGTH = Math.floor((WIDTH - 2 * MARGIN) / 7.2);
 
 /** Where the bars and marks of the cases are. */
-const PLOT = { left: 226, right: WIDTH - MARGIN - 42 };
+const PLOT = { left: 226, right: WIDTH - MARGIN - 62 };
 const CURVE_HEIGHT = 112;
 
 /**
@@ -38,7 +38,7 @@ const STYLE = `
   .grid { stroke: var(--line) } .one { stroke: var(--ink); stroke-width: 1.5 }
   .faster { fill: var(--faster) } .slower { fill: var(--slower) }
   path { fill: none; stroke-width: 2.5; stroke-linejoin: round }
-  .size0 { stroke: var(--faster) } .size1 { stroke: var(--slower); stroke-dasharray: 7 3 }
+  .size0 { stroke: var(--faster) } .size1 { stroke: var(--ink); stroke-dasharray: 7 3 }
   .size2 { stroke: var(--third); stroke-dasharray: 2 3 }`;
 
 /** The chart. */

@@ -11,7 +11,7 @@ const SIZE = 64 * MB;
 const NEEDLE = "eighteen_byte_long";
 
 export const CASES: readonly FileCase[] = [
-  whole("Streams", "readable drained, 64 MB", (subject, folder) => {
+  whole("Streams", "readable drained, 64 MB", (subject) => {
     const path = makeFile(SIZE);
     return {
       async run() {
@@ -20,14 +20,14 @@ export const CASES: readonly FileCase[] = [
       close() {},
     };
   }),
-  whole("Streams", "readable into 64 KiB (BYOB)", (subject, folder) => {
+  whole("Streams", "readable into 64 KiB (BYOB)", (subject) => {
     const path = makeFile(SIZE);
     return {
       run: () => drainBYOB(subject.openSync(path).readable),
       close() {},
     };
   }),
-  whole("Streams", "zero-copy stream drained, 64 MB", (subject, folder) => {
+  whole("Streams", "zero-copy stream drained, 64 MB", (subject) => {
     const path = makeFile(SIZE);
     return {
       async run() {
@@ -70,15 +70,15 @@ export const CASES: readonly FileCase[] = [
       },
     };
   }),
-  whole("Search", "indexOf 18 bytes, 64 MB", (subject, folder) => {
+  whole("Search", "indexOf 18 bytes, 64 MB", (subject) => {
     const path = makeText();
     return { run: () => subject.indexOf(path, NEEDLE), close() {} };
   }),
-  whole("Search", "lines, 64 MB", (subject, folder) => {
+  whole("Search", "lines, 64 MB", (subject) => {
     const path = makeText();
     return { run: () => subject.lineCount(path), close() {} };
   }),
-  whole("Text", "textLines, 64 MB", (subject, folder) => {
+  whole("Text", "textLines, 64 MB", (subject) => {
     const path = makeText();
     return { run: () => subject.textLength(path), close() {} };
   }),
@@ -87,7 +87,7 @@ export const CASES: readonly FileCase[] = [
     name: "text, 150 bytes",
     target: 1,
     count: 1000,
-    prepare(subject, folder) {
+    prepare(subject) {
       const file = subject.openSync(makeText());
       return {
         run(count) {
@@ -105,7 +105,7 @@ export const CASES: readonly FileCase[] = [
     ...whole(
       "Text",
       "Blob of 1 GB, its first and last 64 KiB",
-      (subject, folder) => {
+      (subject) => {
         const path = makeFile(GB);
         return {
           async run() {
