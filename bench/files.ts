@@ -13,7 +13,7 @@ const targets = new Set<string>();
 /** The folder of all files that are read, on the disk that holds temporary ones; removed at the end. */
 export function sourceFolder(): string {
   if (folder === undefined) {
-    folder = Deno.makeTempDirSync({ prefix: "mmapfile-bench-" });
+    folder = makeFolder();
     addEventListener("unload", removeAll);
   }
   return folder;
@@ -54,15 +54,29 @@ export function sourceFile(
   return path;
 }
 
-/** The path of a file of `size` bytes to be read. */
-export function makeFile(size: number): string {
-  return sourceFile(`${size}.bin`, (path) => {
-    const block = new Uint8Array(1 << 20).map((_, i) => i % 251);
-    using file = Deno.openSync(path, { write: true, createNew: true });
-    for (let left = size; left > 0;) {
-      left -= file.writeSync(block.subarray(0, left));
-    }
-  });
+/** The path of a file of `size` bytes to be read, the same for all that want one. */
+export function sharedFile(size: number): string {
+  return sourceFile(`${size}.bin`, (path) => writeBytes(path, size));
+}
+
+/** A new folder, which the caller removes. */
+export function makeFolder(): string {
+  return Deno.makeTempDirSync({ prefix: "mmapfile-bench-" });
+}
+
+/** The path of a new file of `size` bytes in a folder. */
+export function makeFile(folder: string, size: number): string {
+  const path = `${folder}/${size}.bin`;
+  writeBytes(path, size);
+  return path;
+}
+
+function writeBytes(path: string, size: number): void {
+  const block = new Uint8Array(1 << 20).map((_, i) => i % 251);
+  using file = Deno.openSync(path, { write: true, createNew: true });
+  for (let left = size; left > 0;) {
+    left -= file.writeSync(block.subarray(0, left));
+  }
 }
 
 /** The path of a new file of `size` bytes to be written; sparse, unless its blocks are to be reserved. */

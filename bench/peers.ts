@@ -6,7 +6,7 @@
  */
 
 import * as fs from "node:fs";
-import { makeFile, makeTarget, sourceFolder, targetFolder } from "./files.ts";
+import { makeTarget, sharedFile, sourceFolder, targetFolder } from "./files.ts";
 import { duration, quantile, table } from "./measure.ts";
 import { GB, MB } from "./case.ts";
 
@@ -26,8 +26,8 @@ const PACKAGES = ["bun@1", "mmap-io@1"];
 type Peer = readonly string[] | string;
 
 const files = [
-  makeFile(MB),
-  makeFile(GB / 4),
+  sharedFile(MB),
+  sharedFile(GB / 4),
   makeTarget(targetFolder(), MB, true),
 ];
 const results = new Map<string, (number | null)[][]>();

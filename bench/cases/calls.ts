@@ -5,14 +5,14 @@
  */
 
 import { type FileCase, KB, MB, PIECE } from "../case.ts";
-import { bytes, makeFile, makeTarget } from "../files.ts";
+import { bytes, makeTarget, sharedFile } from "../files.ts";
 
 /** Files open at once where opening and closing are measured apart. */
 const AT_ONCE = 200;
 
 export const CASES: readonly FileCase[] = [
   callCase("Seek", 35, (subject) => {
-    const file = subject.openSync(makeFile(10 * KB));
+    const file = subject.openSync(sharedFile(10 * KB));
     return {
       run(count) {
         let sum = 0;
@@ -25,7 +25,7 @@ export const CASES: readonly FileCase[] = [
     };
   }),
   callCase("WriteTo 10 KB", 1, (subject) => {
-    const file = subject.openSync(makeFile(10 * KB));
+    const file = subject.openSync(sharedFile(10 * KB));
     const discard = { writeSync: (p: Uint8Array) => p.length };
     return {
       run(count) {
@@ -39,7 +39,7 @@ export const CASES: readonly FileCase[] = [
     };
   }),
   callCase("Stat", 1.2, (subject) => {
-    const file = subject.openSync(makeFile(10 * KB));
+    const file = subject.openSync(sharedFile(10 * KB));
     return {
       run(count) {
         let sum = 0;
@@ -64,7 +64,7 @@ export const CASES: readonly FileCase[] = [
     };
   }),
   callCase("Open and Close", 0.4, (subject) => {
-    const path = makeFile(1 * KB);
+    const path = sharedFile(1 * KB);
     return {
       run(count) {
         for (let i = 0; i < count; i++) subject.openSync(path).close();
@@ -80,7 +80,7 @@ export const CASES: readonly FileCase[] = [
     target: 60,
     count: 1000,
     prepare(subject) {
-      const file = subject.openSync(makeFile(1 * MB));
+      const file = subject.openSync(sharedFile(1 * MB));
       const buffer = new Uint8Array(PIECE);
       return {
         async run(count) {
@@ -140,7 +140,7 @@ function callCase(
 /** Opening and closing, each without the other, which no target is set for. */
 function openApartCases(): FileCase[] {
   const opening: FileCase["prepare"] = (subject) => {
-    const path = makeFile(1 * KB);
+    const path = sharedFile(1 * KB);
     const files: Deno.FsFile[] = [];
     const close = () => {
       for (const file of files.splice(0)) file.close();
@@ -155,7 +155,7 @@ function openApartCases(): FileCase[] {
     };
   };
   const closing: FileCase["prepare"] = (subject) => {
-    const path = makeFile(1 * KB);
+    const path = sharedFile(1 * KB);
     const files: Deno.FsFile[] = [];
     const close = () => {
       const { length } = files;

@@ -6,7 +6,7 @@
  */
 
 import { type Comparison, KB, MB } from "../case.ts";
-import { makeFile, makeTarget } from "../files.ts";
+import { makeTarget, sharedFile } from "../files.ts";
 import type { Work } from "../measure.ts";
 import { type MmapFile, type MmapOpenOptions, openSync } from "../../mod.ts";
 
@@ -33,21 +33,21 @@ export const COMPARISONS: readonly Comparison[] = [
     )
   ),
   guardCase("openSync and close", 1000, (options) => {
-    const path = makeFile(FILE_SIZE);
+    const path = sharedFile(FILE_SIZE);
     return repeated(() => openSync(path, options).close());
   }),
   fallbackCase("1 MiB read in pieces of 4 KiB", {
-    "Deno.FsFile": () => readThrough(Deno.openSync(makeFile(MB))),
-    "fallback": () => readThrough(openSync(makeFile(MB), FALLBACK)),
+    "Deno.FsFile": () => readThrough(Deno.openSync(sharedFile(MB))),
+    "fallback": () => readThrough(openSync(sharedFile(MB), FALLBACK)),
   }),
   ...[["4 KiB", 4 * KB] as const, ["1 MiB", MB] as const].map(([name, size]) =>
     fallbackCase(`Open and close, ${name}`, {
       "Deno.readFileSync": () => {
-        const path = makeFile(size);
+        const path = sharedFile(size);
         return repeated(() => Deno.readFileSync(path));
       },
       "fallback": () => {
-        const path = makeFile(size);
+        const path = sharedFile(size);
         return repeated(() => openSync(path, FALLBACK).close());
       },
     })

@@ -12,7 +12,7 @@ import {
   type PlainCase,
   randomOffsets,
 } from "../case.ts";
-import { makeFile } from "../files.ts";
+import { sharedFile } from "../files.ts";
 
 const READ = [20, 6, 3.5, 3.5, 3.2, 1.25, 1.25, 1.25];
 const READ_AT = [15, 6.5, 4.8, 4.8, 4.8, 1.6, 1.6, 1.6];
@@ -38,7 +38,7 @@ export const CASES: readonly PlainCase[] = [
 /** All of a file, 4 KiB at a time. */
 function readFile(size: number): PlainCase["prepare"] {
   return (subject) => {
-    const file = subject.openSync(makeFile(size));
+    const file = subject.openSync(sharedFile(size));
     const buffer = new Uint8Array(PIECE);
     return {
       run(count) {
@@ -56,7 +56,7 @@ function readFile(size: number): PlainCase["prepare"] {
 
 function readFileAt(size: number): PlainCase["prepare"] {
   return (subject) => {
-    const file = subject.openSync(makeFile(size));
+    const file = subject.openSync(sharedFile(size));
     const buffer = new Uint8Array(PIECE);
     return {
       run(count) {
@@ -83,7 +83,7 @@ function firstTouchCase(name: string, size: number): PlainCase {
     long: size > 100 * MB,
     count: 1,
     prepare(subject) {
-      const path = makeFile(size);
+      const path = sharedFile(size);
       const buffer = new Uint8Array(PIECE);
       let file = subject.openSync(path);
       return {
@@ -110,7 +110,7 @@ function randomCase(name: string, size: number, target: number): PlainCase {
     target,
     count: 1000,
     prepare(subject) {
-      const file = subject.openSync(makeFile(size));
+      const file = subject.openSync(sharedFile(size));
       const buffer = new Uint8Array(PIECE);
       const offsets = randomOffsets(size - PIECE);
       // All of it is touched before it is measured.

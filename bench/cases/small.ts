@@ -5,7 +5,7 @@
  */
 
 import { KB, MB, type PlainCase } from "../case.ts";
-import { bytes, makeFile, makeTarget, sourceFile } from "../files.ts";
+import { bytes, makeTarget, sharedFile, sourceFile } from "../files.ts";
 import type { PlainFile, PlainSubject } from "../subjects.ts";
 
 const SIZES:
@@ -26,7 +26,7 @@ export const CASES: readonly PlainCase[] = [
   ...SIZES.map(([name, size, target]): PlainCase => ({
     ...common(`Open, read ${name}, close`, target, size),
     prepare(subject) {
-      const path = makeFile(size);
+      const path = sharedFile(size);
       return {
         run(count) {
           let sum = 0;
@@ -59,7 +59,7 @@ export const CASES: readonly PlainCase[] = [
   {
     ...common("Open, read 16 bytes of 1 MiB, close", 0.85, MB),
     prepare(subject) {
-      const path = makeFile(MB);
+      const path = sharedFile(MB);
       return {
         run(count) {
           let sum = 0;

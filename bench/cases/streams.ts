@@ -5,14 +5,14 @@
  */
 
 import { type FileCase, GB, KB, MB } from "../case.ts";
-import { makeFile, makeTarget, sourceFile, writeText } from "../files.ts";
+import { makeTarget, sharedFile, sourceFile, writeText } from "../files.ts";
 
 const SIZE = 64 * MB;
 const NEEDLE = "eighteen_byte_long";
 
 export const CASES: readonly FileCase[] = [
   whole("Streams", "readable drained, 64 MB", (subject) => {
-    const path = makeFile(SIZE);
+    const path = sharedFile(SIZE);
     return {
       async run() {
         return await drain(subject.openSync(path).readable);
@@ -21,14 +21,14 @@ export const CASES: readonly FileCase[] = [
     };
   }),
   whole("Streams", "readable into 64 KiB (BYOB)", (subject) => {
-    const path = makeFile(SIZE);
+    const path = sharedFile(SIZE);
     return {
       run: () => drainBYOB(subject.openSync(path).readable),
       close() {},
     };
   }),
   whole("Streams", "zero-copy stream drained, 64 MB", (subject) => {
-    const path = makeFile(SIZE);
+    const path = sharedFile(SIZE);
     return {
       async run() {
         const file = subject.openSync(path);
@@ -41,7 +41,7 @@ export const CASES: readonly FileCase[] = [
     };
   }),
   whole("Copies", "WriteTo a Deno.FsFile, 64 MB", (subject, folder) => {
-    const path = makeFile(SIZE);
+    const path = sharedFile(SIZE);
     const target = Deno.openSync(makeTarget(folder, SIZE), { write: true });
     return {
       async run() {
@@ -53,7 +53,7 @@ export const CASES: readonly FileCase[] = [
     };
   }),
   whole("Copies", "ReadFrom a Deno.FsFile, 64 MB", (subject, folder) => {
-    const source = Deno.openSync(makeFile(SIZE));
+    const source = Deno.openSync(sharedFile(SIZE));
     const file = subject.openSync(makeTarget(folder, SIZE), {
       read: true,
       write: true,
@@ -106,7 +106,7 @@ export const CASES: readonly FileCase[] = [
       "Text",
       "Blob of 1 GB, its first and last 64 KiB",
       (subject) => {
-        const path = makeFile(GB);
+        const path = sharedFile(GB);
         return {
           async run() {
             const { blob, close } = subject.blobOf(path);

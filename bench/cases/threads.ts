@@ -12,7 +12,7 @@ import {
   PIECE,
   randomOffsets,
 } from "../case.ts";
-import { makeFile } from "../files.ts";
+import { sharedFile } from "../files.ts";
 import type { Work } from "../measure.ts";
 import { openSync } from "../../mod.ts";
 import {
@@ -72,7 +72,7 @@ function waysToRead(size: number, workers: number, pattern: Pattern): Ways {
     [FS_FILE.name, MMAP_FILE.name].map((subject) => [
       subject,
       () => {
-        const path = makeFile(size);
+        const path = sharedFile(size);
         return readIn(startWorkers(workers, (seed) => ({
           ...{ pattern, subject, path, seed },
         })));
@@ -83,7 +83,7 @@ function waysToRead(size: number, workers: number, pattern: Pattern): Ways {
 
 /** The main thread opens the file and sends its memory to the workers. */
 function readShared(workers: number, pattern: Pattern): Work {
-  const file = openSync(makeFile(LARGE), { shared: true });
+  const file = openSync(sharedFile(LARGE), { shared: true });
   const bytes = file.bytes();
   const { run, close } = readIn(
     startWorkers(workers, (seed) => ({ pattern, bytes, seed })),

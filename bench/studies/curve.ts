@@ -5,7 +5,7 @@
  */
 
 import { GB, KB, MB, PIECE, randomOffsets } from "../case.ts";
-import { bytes, makeFile, makeTarget, targetFolder } from "../files.ts";
+import { bytes, makeTarget, sharedFile, targetFolder } from "../files.ts";
 import {
   digits,
   duration,
@@ -80,7 +80,7 @@ export const CURVE: Study = {
 async function measureCurve(pattern: Pattern, size: Size): Promise<Line[]> {
   const path = pattern === "Writes"
     ? makeTarget(targetFolder(), SIZES[size], true)
-    : makeFile(SIZES[size]);
+    : sharedFile(SIZES[size]);
   const lines: Line[] = [];
   for (const count of COUNTS) {
     const args = [path, SIZES[size], pattern, count] as const;

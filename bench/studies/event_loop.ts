@@ -6,7 +6,7 @@
  */
 
 import { openSync } from "../../mod.ts";
-import { evict, makeFile } from "../files.ts";
+import { evict, sharedFile } from "../files.ts";
 import { duration } from "../measure.ts";
 import type { Job, Line, Study } from "../study.ts";
 
@@ -74,7 +74,7 @@ export const EVENT_LOOP: Study = {
 
 async function measureTask(name: string): Promise<Line> {
   const { fsFile, mmapFile } = TASKS[name];
-  const path = makeFile(SIZE);
+  const path = sharedFile(SIZE);
   const worst = { "Deno.FsFile": 0, "MmapFile": 0 };
   for (let run = 0; run < RUNS; run++) {
     for (

@@ -11,9 +11,9 @@ import { GB, KB, MB, PIECE, randomOffsets } from "../case.ts";
 import {
   bytes,
   evict,
-  makeFile,
   makeTarget,
   removeFolder,
+  sharedFile,
   targetFolder,
 } from "../files.ts";
 import { digits, duration, quantile } from "../measure.ts";
@@ -117,7 +117,7 @@ async function measureCold(
   size: number,
   inFlight: number,
 ): Promise<Line[]> {
-  const path = makeFile(COLD_SIZE);
+  const path = sharedFile(COLD_SIZE);
   const name = `${pattern} ${size / KB} KiB, ${inFlight} in flight`;
   if (!evict(path)) {
     return [{ name, values: {}, note: "this system cannot drop a file" }];
@@ -251,7 +251,7 @@ export const WARM: Study = {
 };
 
 function measureWarm(): Promise<Line[]> {
-  const path = makeFile(WARM_SIZE);
+  const path = sharedFile(WARM_SIZE);
   using guarded = openSync(path);
   using bare = openSync(path, { guard: false });
   using fsFile = Deno.openSync(path);

@@ -6,7 +6,7 @@
  */
 
 import { GB, MB, PIECE, randomOffsets } from "../case.ts";
-import { evict, makeFile } from "../files.ts";
+import { evict, sharedFile } from "../files.ts";
 import { byteSize, duration } from "../measure.ts";
 import { openSync } from "../../mod.ts";
 import type { Job, Line, Study } from "../study.ts";
@@ -49,7 +49,7 @@ export const MEMORY: Study = {
       if (Deno.build.os !== "linux") {
         return [{ name: side, values: {}, note: "no /proc/self/status" }];
       }
-      return await inProcess("memory", makeFile(SIZE), side);
+      return await inProcess("memory", sharedFile(SIZE), side);
     },
   })),
 };
@@ -69,7 +69,7 @@ export const LIMITED: Study = {
 };
 
 async function measureLimited(side: string): Promise<Line[]> {
-  const path = makeFile(SIZE);
+  const path = sharedFile(SIZE);
   const group = makeGroup(LIMIT);
   if (group === undefined) {
     const note = "not measured: no control group with a limit can be made here";

@@ -20,8 +20,8 @@ export const START: Study = {
 };
 
 async function measureStart(): Promise<Line[]> {
-  const { makeFile } = await import("../files.ts");
-  const path = makeFile(4096);
+  const { sharedFile } = await import("../files.ts");
+  const path = sharedFile(4096);
   const times = new Map<string, number[]>();
   // The first one compiles.
   for (let run = 0; run <= STARTS; run++) {
