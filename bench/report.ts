@@ -123,8 +123,10 @@ const [part] = Deno.args;
 if (part === undefined) {
   const kept = readKept();
   await measureAll(STEPS, kept);
-  if (writeReport(kept)) Deno.removeSync(UNFINISHED);
-  else Deno.exitCode = 1;
+  if (isComplete(kept)) {
+    writeReport(kept);
+    Deno.removeSync(UNFINISHED);
+  } else Deno.exitCode = 1;
 } else {
   const kept: Kept = { of: "", cases: {}, lines: {} };
   await runSteps(STEPS.filter(({ name }) => name.includes(part)), kept);
@@ -169,7 +171,12 @@ async function runSteps(
       } left] ${step.name}`,
     );
     const start = performance.now();
-    await step.run(kept, Math.min(1, share) * CASE_MS);
+    try {
+      await step.run(kept, Math.min(1, share) * CASE_MS);
+    } catch (error) {
+      // The others can be measured all the same.
+      console.error(`failed: ${step.name}:`, error);
+    }
     const took = (performance.now() - start) / 1000;
     slowness = 0.9 * slowness + 0.1 * Math.min(5, took / step.seconds);
     seconds -= step.seconds;
@@ -204,18 +211,32 @@ function keep(kept: Kept): void {
   Deno.renameSync(next, UNFINISHED);
 }
 
-/** Writes the results, unless the machine had too much else to do. Returns whether it did. */
-function writeReport(kept: Kept): boolean {
-  const measurements = measured(kept);
-  const noisy = measurements.filter(isNoisy);
-  if (noisy.length > NOISY_SHARE * measurements.length) {
+/** Whether all of it was measured, on a machine that was quiet enough. Says what is missing. */
+function isComplete(kept: Kept): boolean {
+  const missing = STEPS.filter(({ name, isDone }) =>
+    !isDone(kept) && !(name in kept.cases)
+  );
+  const noisy = Object.values(kept.cases).filter(isNoisy);
+  const names = (list: readonly { name: string }[]) =>
+    list.map(({ name }) => `  ${name}`).join("\n");
+  if (missing.length > 0) {
+    console.error(`\nNot written: these failed.\n${names(missing)}`);
+    return false;
+  }
+  if (noisy.length > NOISY_SHARE * COMPARISONS.length) {
     console.error(
-      `\nNot written: this machine had too much else to do. The quartiles of ${noisy.length} of ${measurements.length} cases ` +
-        `are too far apart. Run it again when it is quiet: only those are measured again.\n` +
-        noisy.map(({ name }) => `  ${name}`).join("\n"),
+      `\nNot written: this machine had too much else to do. The quartiles of ${noisy.length} of ` +
+        `${COMPARISONS.length} cases are too far apart. Run it again when it is quiet: only ` +
+        `those are measured again.\n${names(noisy)}`,
     );
     return false;
   }
+  return true;
+}
+
+/** Writes the results, and prints them. */
+function writeReport(kept: Kept): void {
+  const measurements = measured(kept);
   const date = new Date().toISOString().slice(0, 10);
   const made =
     `Made by \`deno task bench:report\` on ${date}, of commit ${commit}. ${
@@ -266,7 +287,6 @@ ${allTables(kept)}
     args: ["fmt", "--quiet", README.pathname, RESULTS.pathname],
   }).outputSync();
   console.log(`${allTables(kept)}\n\n${summary}\n\n${losing}`);
-  return true;
 }
 
 const METHOD =
