@@ -37,6 +37,9 @@ const WARM_UP_MS = 250;
 /** How often at least: a file's second write differs from its first. */
 const WARM_UPS = 3;
 
+/** Work that takes so long is warm after once. */
+const LONG_MS = 500;
+
 /**
  * Nanoseconds that each of the works takes, in each round. Works with a `before` run `count` times per
  * sample, others as often as fills a sample's time.
@@ -77,7 +80,9 @@ async function warmUp(
     const ms = await time(work, count) * count / 1e6;
     if (ms < SAMPLE_MS && work.before === undefined) {
       count = Math.ceil(count * Math.min(2, SAMPLE_MS / ms));
-    } else if (runs >= WARM_UPS && performance.now() > end) return count;
+    } else if (
+      ms > LONG_MS || (runs >= WARM_UPS && performance.now() > end)
+    ) return count;
   }
 }
 

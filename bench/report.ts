@@ -114,8 +114,11 @@ const STEPS: readonly Step[] = [
   ),
 ];
 
-// Ctrl+C ends with an "unload" event, which removes the files.
+// An exit has an "unload" event, which removes the files.
 Deno.addSignalListener("SIGINT", () => Deno.exit(130));
+if (Deno.build.os !== "windows") {
+  Deno.addSignalListener("SIGTERM", () => Deno.exit(143));
+}
 
 const machine = describeMachine(sourceFolder());
 const commit = describeCommit();
@@ -164,6 +167,10 @@ async function runSteps(
   // How much longer than expected they take.
   let slowness = 1;
   for (const [i, step] of steps.entries()) {
+    if (performance.now() > end) {
+      console.error(`${MINUTES} minutes are over: run it again to go on.`);
+      return;
+    }
     const share = (end - performance.now()) / (seconds * 1000 * slowness);
     console.error(
       `[${i + 1}/${steps.length}, ${
@@ -220,7 +227,7 @@ function isComplete(kept: Kept): boolean {
   const names = (list: readonly { name: string }[]) =>
     list.map(({ name }) => `  ${name}`).join("\n");
   if (missing.length > 0) {
-    console.error(`\nNot written: these failed.\n${names(missing)}`);
+    console.error(`\nNot written: these are not measured.\n${names(missing)}`);
     return false;
   }
   if (noisy.length > NOISY_SHARE * COMPARISONS.length) {
