@@ -65,6 +65,10 @@ const SHOWN = [
   "Open and Close",
 ];
 
+/** For the results, below the machine. */
+const METHOD =
+  "Each case runs its ways by turns, about 20 ms each or once, after a warm-up. Times are medians of the same rounds; `times as fast` is the quotient of the first two times. The quartiles are those of the rounds' quotients: half of the rounds lie between them. `memory alone` is the time of the same copies between two ordinary arrays, and `reached` the share of that speed: at 100 % there is nothing left to gain. A target is what a case has to reach; 0.95 counts as 1.";
+
 const RESULTS = new URL("./results/", import.meta.url);
 const UNFINISHED = new URL("unfinished.json", RESULTS);
 const README = new URL("../README.md", import.meta.url);
@@ -261,17 +265,14 @@ function writeReport(kept: Kept): void {
   const losing = losingText(measurements);
   const curveLines = CURVE.jobs.flatMap(({ id }) => kept.lines[id] ?? []);
 
-  write(
-    "results.json",
-    JSON.stringify(
+  const readme = readmeWith(measurements, `${summary} ${made}`);
+  const files = {
+    "results.json": JSON.stringify(
       { date, commit, machine, mean, measurements, lines: kept.lines },
       null,
       1,
     ) + "\n",
-  );
-  write(
-    "results.md",
-    `# Results
+    "results.md": `# Results
 
 ${made}
 
@@ -285,19 +286,21 @@ ${summary}
 
 ${losing}
 
+## Tables
+
 ${allTables(kept)}
 `,
-  );
-  write("results.svg", chart(measurements, curveLines, made));
-  writeReadme(measurements, `${summary} ${made}`);
+    "results.svg": chart(measurements, curveLines, made),
+  };
+  for (const [name, text] of Object.entries(files)) {
+    Deno.writeTextFileSync(new URL(name, RESULTS), text);
+  }
+  Deno.writeTextFileSync(README, readme);
   new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--quiet", README.pathname, RESULTS.pathname],
   }).outputSync();
   console.log(`${allTables(kept)}\n\n${summary}\n\n${losing}`);
 }
-
-const METHOD =
-  "Each case runs its ways by turns, about 20 ms each or once, after a warm-up. Times are medians of the same rounds; `times as fast` is the quotient of the first two times. The quartiles are those of the rounds' quotients: half of the rounds lie between them. `memory alone` is the time of the same copies between two ordinary arrays, and `reached` the share of that speed: at 100 % there is nothing left to gain. A target is what a case has to reach; 0.95 counts as 1.";
 
 function measured({ cases }: Kept): Measurement[] {
   return COMPARISONS.flatMap(({ group, name }) =>
@@ -327,11 +330,11 @@ function losingText(measurements: readonly Measurement[]): string {
   }).join("\n");
 }
 
-/** The chart and the table of the README, between its marks. */
-function writeReadme(
+/** The README with the chart and the short table between its marks. */
+function readmeWith(
   measurements: readonly Measurement[],
   text: string,
-): void {
+): string {
   const rows = SHOWN.map((name) => {
     const found = measurements.find((measurement) => measurement.name === name);
     if (found === undefined) throw new Error(`There is no case '${name}'`);
@@ -344,22 +347,15 @@ function writeReadme(
   ]);
   const readme = Deno.readTextFileSync(README);
   if (!REGION.test(readme)) throw new Error("README.md has no marked region");
-  Deno.writeTextFileSync(
-    README,
-    readme.replace(
-      REGION,
-      (_, start, end) =>
-        `${start}
+  return readme.replace(
+    REGION,
+    (_, start, end) =>
+      `${start}
 ![How many times as fast as Deno.FsFile: real work, by the number of calls, and all cases](bench/results/results.svg)
 
 ${short}
 
 ${text} [All tables](bench/results/results.md), with the slower cases and their reasons.
 ${end}`,
-    ),
   );
-}
-
-function write(name: string, text: string): void {
-  Deno.writeTextFileSync(new URL(name, RESULTS), text);
 }
