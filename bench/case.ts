@@ -28,6 +28,8 @@ export interface Facts {
 /** A case of reads and writes alone, which ordinary arrays and node:fs can do too. */
 export interface PlainCase extends Facts {
   readonly also: readonly ("memory" | "node:fs")[];
+  /** What else a user would take. */
+  readonly others?: Comparison["ways"];
   prepare<File extends PlainFile>(
     subject: PlainSubject<File>,
     folder: string,

@@ -8,8 +8,11 @@
 import { digits } from "./measure.ts";
 import { isLosing, type Measurement } from "./pairs.ts";
 import { type Pattern, PATTERNS, pointsOf, SIZES } from "./studies/curve.ts";
-import type { Line } from "./study.ts";
+import type { Line, Loss } from "./study.ts";
 import { FS_FILE } from "./subjects.ts";
+
+/** Where nobody has written a reason down. */
+export const NOT_EXPLAINED = "not explained yet.";
 
 const WIDTH = 480;
 const MARGIN = 16;
@@ -45,6 +48,7 @@ const STYLE = `
 export function chart(
   measurements: readonly Measurement[],
   curve: readonly Line[],
+  losses: readonly Loss[],
   made: string,
 ): string {
   const drawing = new Drawing();
@@ -59,7 +63,7 @@ export function chart(
   if (work.length > 0) drawBars(drawing, work);
   if (curve.length > 0) drawCurves(drawing, curve);
   if (others.length > 0) drawGroups(drawing, others);
-  drawLosing(drawing, measurements.filter(isLosing));
+  drawLosses(drawing, losses);
   drawing.gap(10);
   drawing.paragraph(made, "soft");
   const losing = measurements.filter(isLosing).length;
@@ -344,16 +348,13 @@ function side(measurement: Measurement): string {
 }
 
 /** What is slower, in the same size, with the reason. */
-function drawLosing(drawing: Drawing, losing: readonly Measurement[]): void {
+function drawLosses(drawing: Drawing, losses: readonly Loss[]): void {
   drawing.gap(14);
   drawing.text("Slower, and why", "head", 24);
-  if (losing.length === 0) drawing.paragraph("No case.");
-  const groups = Map.groupBy(
-    losing,
-    ({ group, reason }) => reason ?? `${group}: not explained yet.`,
-  );
-  for (const [reason, cases] of groups) {
-    const names = cases.map(({ name, ratio }) => `${name} (${digits(ratio)})`);
-    drawing.paragraph(`◆ ${names.join("; ")}. ${reason}`);
+  if (losses.length === 0) drawing.paragraph("Nothing.");
+  const reasons = Map.groupBy(losses, ({ reason }) => reason ?? NOT_EXPLAINED);
+  for (const [reason, losses] of reasons) {
+    const names = losses.map(({ name, ratio }) => `${name} (${digits(ratio)})`);
+    drawing.paragraph(`◆ ${names.join("; ")}: ${reason}`);
   }
 }

@@ -34,7 +34,7 @@ const NODE_CASES = await casesFor(NODE_FS.name);
 const ARRAY_CASES = await casesFor(ARRAYS.name);
 
 function waysOf(i: number): Comparison["ways"] {
-  const ways: Record<string, (folder: string) => Work> = {
+  const ways: Record<string, (folder: string) => Work | Promise<Work>> = {
     [FS_FILE.name]: (folder) => FS_FILE_CASES[i].prepare(FS_FILE, folder),
     [MMAP_FILE.name]: (folder) => MMAP_CASES[i].prepare(MMAP_FILE, folder),
   };
@@ -46,7 +46,7 @@ function waysOf(i: number): Comparison["ways"] {
   if ("also" in arrays && arrays.also.includes("memory")) {
     ways[ARRAYS.name] = (folder) => arrays.prepare(ARRAYS, folder);
   }
-  return ways;
+  return "others" in node ? { ...ways, ...node.others } : ways;
 }
 
 /** All comparisons, in the order of the report. */

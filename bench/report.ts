@@ -9,7 +9,7 @@
  * @module
  */
 
-import { chart } from "./chart.ts";
+import { chart, NOT_EXPLAINED } from "./chart.ts";
 import { COMPARISONS } from "./comparisons.ts";
 import { sourceFolder } from "./files.ts";
 import { describeCommit, describeMachine } from "./machine.ts";
@@ -26,7 +26,7 @@ import { EVENT_LOOP } from "./studies/event_loop.ts";
 import { COLD, DURABLE, WARM } from "./studies/latency.ts";
 import { LIMITED, MEMORY } from "./studies/memory.ts";
 import { START } from "./studies/start.ts";
-import { type Line, type Study, studyText } from "./study.ts";
+import { type Line, type Loss, type Study, studyText } from "./study.ts";
 
 /** All of it ends within this time. */
 const MINUTES = 25;
@@ -262,7 +262,8 @@ function writeReport(kept: Kept): void {
     `Geometric mean of the ${originals.length} cases that the Go original has: ${
       mean.toFixed(2)
     } times as fast as Deno.FsFile.`;
-  const losing = losingText(measurements);
+  const losses = lossesOf(kept);
+  const losing = losingText(losses);
   const curveLines = CURVE.jobs.flatMap(({ id }) => kept.lines[id] ?? []);
 
   const readme = readmeWith(measurements, `${summary} ${made}`);
@@ -290,7 +291,7 @@ ${losing}
 
 ${allTables(kept)}
 `,
-    "results.svg": chart(measurements, curveLines, made),
+    "results.svg": chart(measurements, curveLines, losses, made),
   };
   for (const [name, text] of Object.entries(files)) {
     Deno.writeTextFileSync(new URL(name, RESULTS), text);
@@ -318,16 +319,30 @@ function allTables(kept: Kept): string {
     .join("\n\n");
 }
 
-/** The cases that lose, each with its reason. */
-function losingText(measurements: readonly Measurement[]): string {
-  const losing = measurements.filter(isLosing);
-  if (losing.length === 0) return "None.";
-  return losing.map(({ name, ratio, reason, times }) => {
-    const [first, second] = Object.keys(times);
-    return `- **${name}**, ${digits(ratio)} (${second} against ${first}): ${
-      reason ?? "not explained yet."
-    }`;
-  }).join("\n");
+/** All that is slower than what it is compared with. */
+function lossesOf(kept: Kept): Loss[] {
+  return [
+    ...measured(kept).filter(isLosing).map((measurement): Loss => ({
+      ...measurement,
+      name: fullName(measurement),
+    })),
+    ...STUDIES.flatMap(({ jobs, losses }) =>
+      losses?.(jobs.flatMap(({ id }) => kept.lines[id] ?? [])) ?? []
+    ),
+  ];
+}
+
+/** The name, with what is compared where that is not `MmapFile` with `Deno.FsFile`. */
+function fullName({ name, times }: Measurement): string {
+  const [first, second] = Object.keys(times);
+  return second === "MmapFile" ? name : `${name}, ${second} against ${first}`;
+}
+
+function losingText(losses: readonly Loss[]): string {
+  if (losses.length === 0) return "None.";
+  return losses.map(({ name, ratio, reason }) =>
+    `- **${name}**, ${digits(ratio)}: ${reason ?? NOT_EXPLAINED}`
+  ).join("\n");
 }
 
 /** The README with the chart and the short table between its marks. */

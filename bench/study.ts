@@ -31,6 +31,31 @@ export interface Study {
   /** How the values of each column are shown. */
   readonly columns: { readonly [name: string]: (value: number) => string };
   readonly jobs: readonly Job[];
+  /** Where `MmapFile` is slower, of the lines. */
+  losses?(lines: readonly Line[]): Loss[];
+}
+
+/** What is slower than what it is compared with, by how much, and why. */
+export interface Loss {
+  readonly name: string;
+  readonly ratio: number;
+  readonly reason?: string;
+}
+
+/** The losses of lines whose names end in the side that they are of, by a column of times. */
+export function lossesBySide(
+  lines: readonly Line[],
+  column: string,
+  reason: string,
+): Loss[] {
+  const times = new Map(
+    lines.map(({ name, values }) => [name, values[column]]),
+  );
+  return lines.flatMap(({ name, values }) => {
+    const other = times.get(name.replace("MmapFile", "Deno.FsFile"));
+    const ratio = other === undefined ? NaN : other / values[column];
+    return ratio < 0.95 ? [{ name, ratio, reason }] : [];
+  });
 }
 
 /** The study's part of the report. */

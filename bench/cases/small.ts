@@ -25,6 +25,22 @@ const REASON =
 export const CASES: readonly PlainCase[] = [
   ...SIZES.map(([name, size, target]): PlainCase => ({
     ...common(`Open, read ${name}, close`, target, size),
+    others: {
+      "Deno.readFileSync"() {
+        const path = sharedFile(size);
+        return {
+          run(count) {
+            let sum = 0;
+            for (let i = 0; i < count; i++) {
+              const bytes = Deno.readFileSync(path);
+              sum += bytes.length + bytes[bytes.length - 1];
+            }
+            return sum;
+          },
+          close() {},
+        };
+      },
+    },
     prepare(subject) {
       const path = sharedFile(size);
       return {

@@ -9,7 +9,7 @@ import { GB, MB, PIECE, randomOffsets } from "../case.ts";
 import { evict, sharedFile } from "../files.ts";
 import { byteSize, duration } from "../measure.ts";
 import { openSync } from "../../mod.ts";
-import type { Job, Line, Study } from "../study.ts";
+import { type Job, type Line, lossesBySide, type Study } from "../study.ts";
 import {
   FS_FILE,
   MMAP_FILE,
@@ -59,13 +59,19 @@ export const LIMITED: Study = {
   about:
     `The same file, dropped from the page cache, read by a process in a control group that may use a quarter of the file, ${
       byteSize(LIMIT)
-    }: 4 KiB at random, 100,000 times or for 10 s. The pages of the file count too, so most reads wait for the disk.`,
+    }: 4 KiB at random, 100,000 times or for 10 s. The pages of the file count too, so most reads wait for the disk. With `advice: "random"` a fault reads one page, and without it those around it too.`,
   columns: MEMORY_COLUMNS,
   jobs: [...SIDES, ADVISED].map((side): Job => ({
     id: `limit: ${side}`,
     seconds: 12,
     run: () => measureLimited(side),
   })),
+  losses: (lines) =>
+    lossesBySide(
+      lines.map((line) => ({ ...line, name: `Limited memory: ${line.name}` })),
+      "a read",
+      'A fault reads the pages around it too, and a limit soon evicts them; `advice: "random"` reads one.',
+    ),
 };
 
 async function measureLimited(side: string): Promise<Line[]> {
