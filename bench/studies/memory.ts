@@ -59,7 +59,7 @@ export const LIMITED: Study = {
   about:
     `The same file, dropped from the page cache, read by a process in a control group that may use a quarter of the file, ${
       byteSize(LIMIT)
-    }: 4 KiB at random, 100,000 times or for 10 s. The pages of the file count too, so most reads wait for the disk. With `advice: "random"` a fault reads one page, and without it those around it too.`,
+    }: 4 KiB at random, 100,000 times or for 10 s. The pages of the file count too, so most reads wait for the disk. With \`advice: "random"\` a fault reads one page, and without it those around it too.`,
   columns: MEMORY_COLUMNS,
   jobs: [...SIDES, ADVISED].map((side): Job => ({
     id: `limit: ${side}`,
