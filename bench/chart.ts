@@ -6,10 +6,14 @@
  */
 
 import { digits } from "./measure.ts";
-import { isLosing, type Measurement } from "./pairs.ts";
-import { type Pattern, PATTERNS, pointsOf, SIZES } from "./studies/curve.ts";
-import type { Line, Loss } from "./study.ts";
-import { FS_FILE } from "./subjects.ts";
+import {
+  CURVE,
+  type Pattern,
+  PATTERNS,
+  pointsOf,
+  SIZES,
+} from "./studies/curve.ts";
+import { isLosing, type Line, type Ratio } from "./study.ts";
 
 /** Where nobody has written a reason down. */
 export const NOT_EXPLAINED = "not explained yet.";
@@ -46,9 +50,8 @@ const STYLE = `
 
 /** The chart. */
 export function chart(
-  measurements: readonly Measurement[],
+  ratios: readonly Ratio[],
   curve: readonly Line[],
-  losses: readonly Loss[],
   made: string,
 ): string {
   const drawing = new Drawing();
@@ -58,18 +61,20 @@ export function chart(
     "How many times as fast, on a logarithmic scale. At 1 both are as fast; to the right MmapFile is faster (blue circles and bars), to the left slower (orange diamonds and bars).",
     "soft",
   );
-  const work = measurements.filter(({ group }) => group === "Real work");
-  const others = measurements.filter(({ group }) => group !== "Real work");
-  if (work.length > 0) drawBars(drawing, work);
-  if (curve.length > 0) drawCurves(drawing, curve);
-  if (others.length > 0) drawGroups(drawing, others);
-  drawLosses(drawing, losses);
+  const work = ratios.filter(({ group }) => group === "Real work");
+  const others = ratios.filter(({ group }) =>
+    group !== "Real work" && group !== CURVE.title
+  );
+  const losing = ratios.filter(isLosing);
+  drawBars(drawing, work);
+  drawCurves(drawing, curve);
+  drawGroups(drawing, others);
+  drawLosing(drawing, losing);
   drawing.gap(10);
   drawing.paragraph(made, "soft");
-  const losing = measurements.filter(isLosing).length;
   return drawing.svg(
     title,
-    `${measurements.length} cases, ${losing} of them slower. ` +
+    `${ratios.length} cases, ${losing.length} of them slower. ` +
       work.map(({ name, ratio }) => `${name}: ${digits(ratio)}`).join("; "),
   );
 }
@@ -188,7 +193,7 @@ function drawScale(drawing: Drawing, axis: Axis, rows: number): void {
   drawing.gap(4);
 }
 
-function drawBars(drawing: Drawing, work: readonly Measurement[]): void {
+function drawBars(drawing: Drawing, work: readonly Ratio[]): void {
   drawing.gap(10);
   drawing.text("Real work, end to end", "head", 24);
   const axis = new Axis(
@@ -197,13 +202,13 @@ function drawBars(drawing: Drawing, work: readonly Measurement[]): void {
     PLOT.right,
   );
   drawScale(drawing, axis, work.length);
-  for (const measurement of work) {
-    const { name, ratio } = measurement;
+  for (const one of work) {
+    const { name, ratio } = one;
     const [x1, x2] = [axis.at(1), axis.at(ratio)].toSorted((a, b) => a - b);
     drawing.add(
       `<rect x="${x1.toFixed(1)}" y="${drawing.y + 4}" width="${
         Math.max(1, x2 - x1).toFixed(1)
-      }" height="12" class="${side(measurement)}"/>`,
+      }" height="12" class="${side(one)}"/>`,
     );
     drawing.label(
       WIDTH - MARGIN,
@@ -280,20 +285,17 @@ function drawCurve(
 /** A line for each group, with a mark for each of its cases. */
 function drawGroups(
   drawing: Drawing,
-  measurements: readonly Measurement[],
+  cases: readonly Ratio[],
 ): void {
-  const groups = Map.groupBy(measurements, ({ group, times }) => {
-    const [first, second] = Object.keys(times);
-    return first === FS_FILE.name ? group : `${second} / ${first}`;
-  });
+  const groups = Map.groupBy(cases, ({ group }) => group);
   drawing.gap(14);
   drawing.text("All cases, by group", "head", 24);
   drawing.paragraph(
-    "Each mark is a case: sizes of 1 KB to 1 GB, or calls of one kind. The last groups compare other things.",
+    "Each mark is a case: sizes of 1 KB to 1 GB, or calls of one kind. Groups with a slash compare something else.",
     "soft",
   );
   const axis = new Axis(
-    measurements.map(({ ratio }) => ratio),
+    cases.map(({ ratio }) => ratio),
     PLOT.left,
     PLOT.right,
   );
@@ -308,8 +310,8 @@ function drawGroups(
       y,
       "grid",
     );
-    for (const measurement of cases) {
-      drawing.add(mark(measurement, axis.at(measurement.ratio), y));
+    for (const one of cases) {
+      drawing.add(mark(one, axis.at(one.ratio), y));
     }
     const range = [Math.min(...ratios), Math.max(...ratios)].map(short);
     drawing.label(
@@ -327,11 +329,9 @@ function short(value: number): string {
 }
 
 /** A circle, or a diamond where it is slower. */
-function mark(measurement: Measurement, x: number, y: number): string {
-  const title = `<title>${escaped(measurement.name)}: ${
-    digits(measurement.ratio)
-  }</title>`;
-  const kind = side(measurement);
+function mark(one: Ratio, x: number, y: number): string {
+  const title = `<title>${escaped(one.name)}: ${digits(one.ratio)}</title>`;
+  const kind = side(one);
   return kind === "faster"
     ? `<circle cx="${
       x.toFixed(1)
@@ -343,18 +343,18 @@ function mark(measurement: Measurement, x: number, y: number): string {
     } ${y})" class="${kind}">${title}</rect>`;
 }
 
-function side(measurement: Measurement): string {
-  return isLosing(measurement) ? "slower" : "faster";
+function side(one: Ratio): string {
+  return isLosing(one) ? "slower" : "faster";
 }
 
 /** What is slower, in the same size, with the reason. */
-function drawLosses(drawing: Drawing, losses: readonly Loss[]): void {
+function drawLosing(drawing: Drawing, losing: readonly Ratio[]): void {
   drawing.gap(14);
   drawing.text("Slower, and why", "head", 24);
-  if (losses.length === 0) drawing.paragraph("Nothing.");
-  const reasons = Map.groupBy(losses, ({ reason }) => reason ?? NOT_EXPLAINED);
-  for (const [reason, losses] of reasons) {
-    const names = losses.map(({ name, ratio }) => `${name} (${digits(ratio)})`);
+  if (losing.length === 0) drawing.paragraph("Nothing.");
+  const reasons = Map.groupBy(losing, ({ reason }) => reason ?? NOT_EXPLAINED);
+  for (const [reason, cases] of reasons) {
+    const names = cases.map(({ name, ratio }) => `${name} (${digits(ratio)})`);
     drawing.paragraph(`◆ ${names.join("; ")}: ${reason}`);
   }
 }

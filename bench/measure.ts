@@ -104,7 +104,8 @@ export function quantile(values: readonly number[], part: number): number {
 
 /** Three digits of a positive number: enough that columns divide. */
 export function digits(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
+  if (value >= 100) return value.toFixed(0);
+  return value.toFixed(value >= 10 ? 1 : value >= 0.1 ? 2 : 4);
 }
 
 /** Nanoseconds for a reader. */

@@ -68,11 +68,6 @@ export function isMissed({ target, ratio }: Measurement): boolean {
   return ratio < (target === 1 ? 0.95 : target);
 }
 
-/** Whether the second way is slower than the first. */
-export function isLosing({ ratio }: Measurement): boolean {
-  return ratio < 0.95;
-}
-
 /** The table of a group, or of whatever cases have the same two ways. */
 export function resultTable(measurements: readonly Measurement[]): string {
   const [first, second] = Object.keys(measurements[0].times);

@@ -14,19 +14,20 @@ import { COMPARISONS } from "./comparisons.ts";
 import { sourceFolder } from "./files.ts";
 import { describeCommit, describeMachine } from "./machine.ts";
 import { digits, duration, table } from "./measure.ts";
-import {
-  isLosing,
-  isNoisy,
-  measure,
-  type Measurement,
-  resultTables,
-} from "./pairs.ts";
+import { isNoisy, measure, type Measurement, resultTables } from "./pairs.ts";
 import { CURVE } from "./studies/curve.ts";
 import { EVENT_LOOP } from "./studies/event_loop.ts";
 import { COLD, DURABLE, WARM } from "./studies/latency.ts";
 import { LIMITED, MEMORY } from "./studies/memory.ts";
 import { START } from "./studies/start.ts";
-import { type Line, type Loss, type Study, studyText } from "./study.ts";
+import {
+  isLosing,
+  type Line,
+  type Ratio,
+  type Study,
+  studyText,
+} from "./study.ts";
+import { FS_FILE, MMAP_FILE } from "./subjects.ts";
 
 /** All of it ends within this time. */
 const MINUTES = 25;
@@ -262,8 +263,8 @@ function writeReport(kept: Kept): void {
     `Geometric mean of the ${originals.length} cases that the Go original has: ${
       mean.toFixed(2)
     } times as fast as Deno.FsFile.`;
-  const losses = lossesOf(kept);
-  const losing = losingText(losses);
+  const ratios = ratiosOf(kept);
+  const losing = losingText(ratios.filter(isLosing));
   const curveLines = CURVE.jobs.flatMap(({ id }) => kept.lines[id] ?? []);
 
   const readme = readmeWith(measurements, `${summary} ${made}`);
@@ -291,7 +292,7 @@ ${losing}
 
 ${allTables(kept)}
 `,
-    "results.svg": chart(measurements, curveLines, losses, made),
+    "results.svg": chart(ratios, curveLines, made),
   };
   for (const [name, text] of Object.entries(files)) {
     Deno.writeTextFileSync(new URL(name, RESULTS), text);
@@ -319,28 +320,29 @@ function allTables(kept: Kept): string {
     .join("\n\n");
 }
 
-/** All that is slower than what it is compared with. */
-function lossesOf(kept: Kept): Loss[] {
+/** How many times as fast each case is, and what studies compare. */
+function ratiosOf(kept: Kept): Ratio[] {
   return [
-    ...measured(kept).filter(isLosing).map((measurement): Loss => ({
-      ...measurement,
-      name: fullName(measurement),
-    })),
-    ...STUDIES.flatMap(({ jobs, losses }) =>
-      losses?.(jobs.flatMap(({ id }) => kept.lines[id] ?? [])) ?? []
+    ...measured(kept).map(({ group, name, times, ratio, reason }): Ratio => {
+      const [first, second] = Object.keys(times);
+      // What is not MmapFile beside Deno.FsFile says what it is.
+      return first === FS_FILE.name && second === MMAP_FILE.name
+        ? { group, name, ratio, reason }
+        : {
+          group: `${second} / ${first}`,
+          name: `${name}, ${second} against ${first}`,
+          ...{ ratio, reason },
+        };
+    }),
+    ...STUDIES.flatMap(({ jobs, ratios }) =>
+      ratios?.(jobs.flatMap(({ id }) => kept.lines[id] ?? [])) ?? []
     ),
   ];
 }
 
-/** The name, with what is compared where that is not `MmapFile` with `Deno.FsFile`. */
-function fullName({ name, times }: Measurement): string {
-  const [first, second] = Object.keys(times);
-  return second === "MmapFile" ? name : `${name}, ${second} against ${first}`;
-}
-
-function losingText(losses: readonly Loss[]): string {
-  if (losses.length === 0) return "None.";
-  return losses.map(({ name, ratio, reason }) =>
+function losingText(losing: readonly Ratio[]): string {
+  if (losing.length === 0) return "None.";
+  return losing.map(({ name, ratio, reason }) =>
     `- **${name}**, ${digits(ratio)}: ${reason ?? NOT_EXPLAINED}`
   ).join("\n");
 }

@@ -31,30 +31,40 @@ export interface Study {
   /** How the values of each column are shown. */
   readonly columns: { readonly [name: string]: (value: number) => string };
   readonly jobs: readonly Job[];
-  /** Where `MmapFile` is slower, of the lines. */
-  losses?(lines: readonly Line[]): Loss[];
+  /** How many times as fast `MmapFile` is, of the lines that compare it. */
+  ratios?(lines: readonly Line[]): Ratio[];
 }
 
-/** What is slower than what it is compared with, by how much, and why. */
-export interface Loss {
+/** How many times as fast something is, for the chart and the list of what is slower. */
+export interface Ratio {
+  readonly group: string;
   readonly name: string;
   readonly ratio: number;
+  /** Why it is slower, where it is: one sentence. */
   readonly reason?: string;
 }
 
-/** The losses of lines whose names end in the side that they are of, by a column of times. */
-export function lossesBySide(
+/** Whether it is slower, and not by noise. */
+export function isLosing({ ratio }: Pick<Ratio, "ratio">): boolean {
+  return ratio < 0.95;
+}
+
+/** The ratios of lines whose names end in the side that they are of, by a column of times. */
+export function ratiosBySide(
+  group: string,
   lines: readonly Line[],
   column: string,
   reason: string,
-): Loss[] {
+): Ratio[] {
   const times = new Map(
     lines.map(({ name, values }) => [name, values[column]]),
   );
   return lines.flatMap(({ name, values }) => {
-    const other = times.get(name.replace("MmapFile", "Deno.FsFile"));
-    const ratio = other === undefined ? NaN : other / values[column];
-    return ratio < 0.95 ? [{ name, ratio, reason }] : [];
+    const other = name.includes("MmapFile")
+      ? times.get(name.replace(/MmapFile(, advice: "random")?/, "Deno.FsFile"))
+      : undefined;
+    if (other === undefined || !(column in values)) return [];
+    return [{ group, name, ratio: other / values[column], reason }];
   });
 }
 

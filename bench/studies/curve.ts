@@ -75,12 +75,13 @@ export const CURVE: Study = {
       run: () => measureCurve(pattern, size),
     }))
   ),
-  losses: (lines) =>
+  ratios: (lines) =>
     lines.map(({ name, values }) => ({
-      name: `${name} ${name.endsWith(" 1") ? "call" : "calls"}`,
+      group: CURVE.title,
+      name: `${name} calls`,
       ratio: values["times as fast"],
       reason: "Few calls do not pay for what opening asks the system.",
-    })).filter(({ ratio }) => ratio < 0.95),
+    })),
 };
 
 async function measureCurve(pattern: Pattern, size: Size): Promise<Line[]> {

@@ -17,7 +17,7 @@ import {
   targetFolder,
 } from "../files.ts";
 import { digits, duration, quantile } from "../measure.ts";
-import { type Job, type Line, lossesBySide, type Study } from "../study.ts";
+import { type Job, type Line, ratiosBySide, type Study } from "../study.ts";
 import { watchTimer } from "./event_loop.ts";
 
 const PERCENTILES = { "p50": 0.5, "p99": 0.99, "p99.9": 0.999 };
@@ -110,9 +110,10 @@ export const COLD: Study = {
       }))
     )
   ),
-  losses: (lines) =>
-    lossesBySide(
-      lines.map((line) => ({ ...line, name: `Cold, ${line.name}` })),
+  ratios: (lines) =>
+    ratiosBySide(
+      "Cold files, p50",
+      lines,
       "p50",
       "Whether a page is in memory is asked for before it is read.",
     ),

@@ -9,7 +9,7 @@ import { GB, MB, PIECE, randomOffsets } from "../case.ts";
 import { evict, sharedFile } from "../files.ts";
 import { byteSize, duration } from "../measure.ts";
 import { openSync } from "../../mod.ts";
-import { type Job, type Line, lossesBySide, type Study } from "../study.ts";
+import { type Job, type Line, ratiosBySide, type Study } from "../study.ts";
 import {
   FS_FILE,
   MMAP_FILE,
@@ -66,9 +66,10 @@ export const LIMITED: Study = {
     seconds: 12,
     run: () => measureLimited(side),
   })),
-  losses: (lines) =>
-    lossesBySide(
-      lines.map((line) => ({ ...line, name: `Limited memory: ${line.name}` })),
+  ratios: (lines) =>
+    ratiosBySide(
+      "Limited memory",
+      lines,
       "a read",
       'A fault reads the pages around it too, and a limit soon evicts them; `advice: "random"` reads one.',
     ),
