@@ -325,7 +325,7 @@ function drawGroups(
 }
 
 function short(value: number): string {
-  return value >= 10 ? value.toFixed(0) : value.toFixed(1);
+  return value.toFixed(value >= 10 ? 0 : value >= 0.1 ? 1 : 3);
 }
 
 /** A circle, or a diamond where it is slower. */

@@ -64,7 +64,8 @@ export function ratiosBySide(
       ? times.get(name.replace(/MmapFile(, advice: "random")?/, "Deno.FsFile"))
       : undefined;
     if (other === undefined || !(column in values)) return [];
-    return [{ group, name, ratio: other / values[column], reason }];
+    const ratio = other / values[column];
+    return [{ group, name: `${group}, ${name}`, ratio, reason }];
   });
 }
 
