@@ -1,56 +1,63 @@
 /**
- * Files as memory, for Deno: an {@linkcode MmapFile} stands in for a `Deno.FsFile`, and its bytes are
- * the file's own pages, so that a read is a copy within memory, or no copy at all.
+ * Memory-mapped files for Deno: {@linkcode MmapFile} is a drop-in replacement for `Deno.FsFile` that reads
+ * and writes through mapped memory instead of system calls, and can return the file's bytes as a
+ * `Uint8Array` without copying them.
  *
- * Files are opened by {@linkcode open} and made by {@linkcode create}. That takes `--allow-read`,
- * `--allow-write` to write, and `--allow-ffi` to call the system's library. Offsets, lengths and sizes are in bytes.
- *
- * @example Read a file as with `Deno.FsFile`, and with no copy
  * ```ts
- * import assert from "node:assert/strict";
  * import { open } from "@mmapfile/mmapfile";
  *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "a file as memory");
- * {
- *   using file = await open(path);
- *   const start = new Uint8Array(6);
- *   assert.equal(await file.read(start), 6);
- *   assert.equal(new TextDecoder().decode(start), "a file");
- *   assert.equal(new TextDecoder().decode(file.bytes(10)), "memory");
- * }
- * await Deno.remove(path);
+ * using file = await open("deno.json"); // Deno.open, one word changed
+ * const start = new Uint8Array(10);
+ * await file.read(start); // at the cursor, as with Deno.FsFile
+ * file.readAtSync(start, 5); // at a position
+ * const end = file.bytes(file.size - 2); // a view of the file, not a copy
+ * console.log(file.indexOf("version"), file.text(0, 1), end.length);
  * ```
  *
- * @example Write, grow, and make sure of the disk
- * ```ts
- * import assert from "node:assert/strict";
- * import { open } from "@mmapfile/mmapfile";
+ * Files are opened by {@linkcode open} and {@linkcode openSync}, and created by {@linkcode create} and
+ * {@linkcode createSync}. The options are those of `Deno.open` and {@linkcode MmapOpenOptions}. Offsets,
+ * lengths, and sizes are in bytes.
  *
- * const path = await Deno.makeTempFile();
- * {
- *   using file = await open(path, { read: true, write: true, grow: true });
- *   await file.writeString("one line\n");
- *   await file.flush();
- *   assert.equal(file.size, 9);
- * }
- * await Deno.remove(path);
- * ```
+ * ## Permissions
  *
- * @example Numbers in a file, shared by all processes that map it
- * ```ts
- * import assert from "node:assert/strict";
- * import { createSync } from "@mmapfile/mmapfile";
+ * - `--allow-read` is always required. Path-scoped grants work.
+ * - `--allow-write` is required to write, truncate, or create files. Path-scoped grants work.
+ * - `--allow-ffi` is required to map files, without a path: a path-scoped grant does not cover memory.
+ *   With `{ backend: "fallback" }` it is not required; the file is then read into memory.
  *
- * const path = Deno.makeTempFileSync();
- * {
- *   using file = createSync(path, 4096);
- *   const counters = file.view(Int32Array);
- *   Atomics.add(counters, 7, 1);
- *   assert.equal(Atomics.load(counters, 7), 1);
- * }
- * Deno.removeSync(path);
- * ```
+ * ## Views
+ *
+ * {@linkcode MmapFile.prototype.bytes | bytes}, {@linkcode MmapFile.prototype.view | view},
+ * {@linkcode MmapFile.prototype.chunks | chunks}, and {@linkcode MmapFile.prototype.lines | lines} return
+ * views of the mapped file. A write to a view changes the file immediately, and writes by other processes
+ * appear in it.
+ *
+ * 1. A view ends with its file: `close()` and `truncate()` to a shorter length make it empty.
+ *    {@linkcode MmapFile.prototype.copy | copy} returns bytes to keep.
+ * 2. Decode text with {@linkcode MmapFile.prototype.text | text} or
+ *    {@linkcode MmapFile.prototype.textLines | textLines}, not from a view that another process may change
+ *    at the same time.
+ * 3. The memory of a view cannot be transferred. Native operations on it go on with the file's bytes
+ *    after `close()`, except on Windows and above 16 GiB.
+ *
+ * ## If another process truncates the file
+ *
+ * - On Linux (x86-64 and arm64), methods that `Deno.FsFile` has go on with the file as it is now. Methods
+ *   that work on memory throw {@linkcode TruncatedError} until
+ *   {@linkcode MmapFile.prototype.refresh | refresh}. Views read zeros.
+ * - On macOS and the BSDs, and where {@linkcode MmapFile.prototype.guarded | guarded} is `false`, `SIGBUS` kills the process.
+ * - Windows refuses to truncate a mapped file.
+ *
+ * ## When to use `Deno.FsFile` instead
+ *
+ * - For one pass over a large file that is not in the page cache: the disk is the limit.
+ * - For many small appends, unless the file is lengthened ahead.
+ * - On network filesystems, where a failed read is a fault instead of an error.
+ * - For pipes, terminals, and devices: only regular files can be opened.
+ * - In programs that you do not trust with `--allow-ffi`.
+ *
+ * The README has benchmarks and a table of what happens when on each platform. The repository has a guide
+ * (`docs/guide.md`): durability, truncation, errors, memory, workers, async, text, and recipes.
  *
  * @module
  */

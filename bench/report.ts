@@ -260,7 +260,7 @@ function writeReport(kept: Kept): void {
       originals.length,
   );
   const summary =
-    `Geometric mean of the ${originals.length} cases that the Go original has: ${
+    `Geometric mean of the ${originals.length} cases of the Go package that this one is modeled on: ${
       mean.toFixed(2)
     } times as fast as Deno.FsFile.`;
   const ratios = ratiosOf(kept);

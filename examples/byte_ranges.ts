@@ -4,13 +4,8 @@
  * @module
  */
 
-/** A first byte, and the one behind the last. */
-export type Range = [from: number, to: number];
-
 import type { MmapFile } from "../mod.ts";
-
-/** Bytes that are sent in one go, which is quicker than a stream of them. */
-const SMALL = 256 << 10;
+import { bodyOf, chunksOf, type Range } from "./file_body.ts";
 
 /** Ranges sent for one request. */
 const MOST_RANGES = 20;
@@ -42,36 +37,44 @@ export function parseRanges(
   return sum > size ? null : ranges;
 }
 
-/** A range of a file as the body of an answer. Of a large one, the chunk that is being sent is in memory. */
-export function bodyOf(file: MmapFile, [from, to]: Range): BodyInit {
-  const length = to - from;
-  return length <= SMALL
-    ? file.copy(from, length)
-    : file.blob({ offset: from, length });
-}
-
-/** The answer with one range of a file, or with several. */
+/** The response with one range of a file, or with several. */
 export function partialContent(
   file: MmapFile,
   ranges: Range[],
   headers: Headers,
 ): Response {
+  const etag = headers.get("etag")!;
   const contentRange = ([from, to]: Range) =>
     `bytes ${from}-${to - 1}/${file.size}`;
   if (ranges.length === 1) {
     const [[from, to]] = ranges;
     headers.set("content-range", contentRange(ranges[0]));
     headers.set("content-length", `${to - from}`);
-    return new Response(bodyOf(file, ranges[0]), { status: 206, headers });
+    const body = bodyOf(file, ranges[0], etag);
+    return new Response(body, { status: 206, headers });
   }
+  const encoder = new TextEncoder();
   const boundary = crypto.randomUUID();
-  const parts = ranges.flatMap((range) => [
-    `\r\n--${boundary}\r\nContent-Type: ${headers.get("content-type")}\r\n` +
-    `Content-Range: ${contentRange(range)}\r\n\r\n`,
-    file.blob().slice(...range),
-  ]);
-  const body = new Blob([...parts, `\r\n--${boundary}--\r\n`]);
+  const heads = ranges.map((range) =>
+    encoder.encode(
+      `\r\n--${boundary}\r\nContent-Type: ${headers.get("content-type")}\r\n` +
+        `Content-Range: ${contentRange(range)}\r\n\r\n`,
+    )
+  );
+  const end = encoder.encode(`\r\n--${boundary}--\r\n`);
+  const length = ranges.reduce(
+    (sum, [from, to], k) => sum + heads[k].length + to - from,
+    end.length,
+  );
+  function* parts() {
+    for (const [k, range] of ranges.entries()) {
+      yield heads[k];
+      yield* chunksOf(file, range, etag);
+    }
+    yield end;
+  }
   headers.set("content-type", `multipart/byteranges; boundary=${boundary}`);
-  headers.set("content-length", `${body.size}`);
+  headers.set("content-length", `${length}`);
+  const body = ReadableStream.from(parts());
   return new Response(body, { status: 206, headers });
 }

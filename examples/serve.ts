@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-net --allow-ffi
 /**
- * Serves a directory over HTTP from mapped files, with ranges and conditions as RFC 9110 has them. Bodies
- * are copies, checked piece by piece. If the file is truncated during a response, the connection is closed.
+ * Serves a directory over HTTP from mapped files, with ranges and conditions as RFC 9110 has them. Large
+ * bodies are sent without a copy. If the file is truncated or changed meanwhile, the connection is closed.
  *
  * @module
  */
@@ -9,8 +9,10 @@
 import { sep } from "node:path";
 import { parseArgs } from "node:util";
 import { type MmapFile, openSync } from "../mod.ts";
-import { bodyOf, parseRanges, partialContent } from "./byte_ranges.ts";
+import { parseRanges, partialContent } from "./byte_ranges.ts";
 import { main, wholeNumber } from "./cli.ts";
+import { bodyOf, etagOf } from "./file_body.ts";
+import { failedPrecondition } from "./preconditions.ts";
 
 const USAGE = `Usage: serve.ts [-p PORT] DIRECTORY
 
@@ -56,14 +58,18 @@ function respond(root: string, request: Request): Response {
   }
   const path = pathOf(root, new URL(request.url).pathname);
   const file = fileAt(path);
-  const { ino, mtime } = file.statSync();
-  const etag = `"${ino}-${file.size}-${mtime?.getTime()}"`;
-  const headers = new Headers({ etag, "accept-ranges": "bytes" });
+  const info = file.statSync();
+  const [etag, modified] = [etagOf(info), info.mtime!];
+  const headers = new Headers({
+    etag,
+    "last-modified": modified.toUTCString(),
+    "accept-ranges": "bytes",
+  });
   const answer = (status: number) => new Response(null, { status, headers });
-  if (!matches(asked.get("if-match") ?? etag, etag)) return answer(412);
-  const known = asked.get("if-none-match")?.replaceAll("W/", "");
-  if (known !== undefined && matches(known, etag)) return answer(304);
+  const failed = failedPrecondition(asked, etag, modified);
+  if (failed !== null) return answer(failed);
 
+  // A date is not a strong validator: the file may have changed twice in that second.
   const isSame = (asked.get("if-range") ?? etag) === etag;
   const ranges = method === "GET" && isSame
     ? parseRanges(asked.get("range"), file.size)
@@ -76,14 +82,8 @@ function respond(root: string, request: Request): Response {
   headers.set("content-type", TYPES[extension] ?? "application/octet-stream");
   if (ranges !== null) return partialContent(file, ranges, headers);
   headers.set("content-length", `${file.size}`);
-  const body = method === "HEAD" ? null : bodyOf(file, [0, file.size]);
+  const body = method === "HEAD" ? null : bodyOf(file, [0, file.size], etag);
   return new Response(body, { headers });
-}
-
-/** Whether a list of tags has this one. */
-function matches(list: string, etag: string): boolean {
-  const tags = list.split(/\s*,\s*/);
-  return tags.includes("*") || tags.includes(etag);
 }
 
 /** The status of a request that fails. */

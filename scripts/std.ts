@@ -1,46 +1,47 @@
 /**
- * `@std/*`: from its registry where that can be reached, else the stand-ins in `tests/offline/`.
+ * `@std/*`: from its registry if that can be reached, otherwise the stubs in `tests/offline/`.
  *
  * @module
  */
 
 import config from "../deno.json" with { type: "json" };
 
-/** The folder of the project, where every command runs. */
+/** The folder of the project, the working directory of every command. */
 export const PROJECT = new URL("..", import.meta.url);
 
-/** How long the registry may take to hand over four small packages. */
+/** How long a registry may take to deliver a few small packages. */
 const TIME_LIMIT_MS = 30_000;
 
-/** The variable that asks for the stand-ins, and tells the tests of them. */
+/** The variable that selects the stubs, and tells the tests about them. */
 export const OFFLINE = "MMAPFILE_OFFLINE";
 
 /** Where `@std/*` comes from. */
 export interface Std {
   readonly isOffline: boolean;
-  /** The same in words. */
+  /** The same, as a message. */
   readonly source: string;
-  /** What a `deno` command that meets an import of `@std/*` is given. */
+  /** Arguments for each `deno` command whose modules import `@std/*`. */
   readonly args: readonly string[];
 }
 
-/** Finds out where `@std/*` comes from here. */
+/** Finds out where `@std/*` comes from on this machine. */
 export async function findStd(): Promise<Std> {
   const isAsked = Deno.env.get(OFFLINE) === "1";
-  if (!isAsked && await canDownload()) {
+  const packages = Object.values(config.imports)
+    .filter((specifier) => specifier.startsWith("jsr:"));
+  if (!isAsked && await canDownload(...packages)) {
     return { isOffline: false, source: "@std from its registry", args: [] };
   }
   const reason = isAsked ? `${OFFLINE}=1` : "registry out of reach";
   return {
     isOffline: true,
-    source: `${reason}: offline stand-ins`,
+    source: `${reason}: offline stubs`,
     args: ["--import-map", "tests/offline/import_map.json"],
   };
 }
 
-async function canDownload(): Promise<boolean> {
-  const packages = Object.values(config.imports)
-    .filter((specifier) => specifier.startsWith("jsr:"));
+/** Whether packages can be downloaded, or are in Deno's cache already. */
+export async function canDownload(...packages: string[]): Promise<boolean> {
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["cache", "--quiet", ...packages],
     cwd: PROJECT,

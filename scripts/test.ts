@@ -2,7 +2,7 @@
  * `deno task test`: all tests and the examples in the documentation, in one run.
  *
  * Arguments go to `deno test`; files and folders among them are tested in place of everything.
- * The last line printed counts what the runner says it ran.
+ * The last line printed is the runner's count.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 import { existsSync } from "node:fs";
 import { findStd, OFFLINE, PROJECT } from "./std.ts";
 
-const EVERYTHING = ["tests/", "mod.ts", "src/", "README.md"];
+const EVERYTHING = ["tests/", "mod.ts", "src/", "docs/", "README.md"];
 
 /** Such as "ok | 12 passed (3 steps) | 0 failed | 2 ignored (1s)". */
 const SUMMARY =
@@ -18,6 +18,11 @@ const SUMMARY =
 
 const std = await findStd();
 console.log(std.source + (std.isOffline ? ", interop tests skipped" : ""));
+
+// Examples in the documentation leave their files to it.
+const temp = Deno.makeTempDirSync({ prefix: "mmapfile-test-" });
+// Some tests run as another user.
+if (Deno.build.os !== "windows") Deno.chmodSync(temp, 0o777);
 
 const child = new Deno.Command(Deno.execPath(), {
   args: [
@@ -27,7 +32,10 @@ const child = new Deno.Command(Deno.execPath(), {
     ...(Deno.args.some((arg) => existsSync(arg)) ? [] : EVERYTHING),
   ],
   cwd: PROJECT,
-  env: std.isOffline ? { [OFFLINE]: "1" } : {},
+  env: {
+    ...(std.isOffline ? { [OFFLINE]: "1" } : {}),
+    ...{ TMPDIR: temp, TEMP: temp, TMP: temp },
+  },
   stdin: "null",
   stdout: "piped",
 }).spawn();
@@ -38,6 +46,7 @@ const [summary] = await Promise.all([
   shown.pipeTo(Deno.stdout.writable, { preventClose: true }),
 ]);
 const { code } = await child.status;
+Deno.removeSync(temp, { recursive: true });
 if (summary !== undefined) {
   const [, passed, failed, ignored = "0"] = summary;
   console.log(`${passed} passed, ${failed} failed, ${ignored} skipped`);

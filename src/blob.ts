@@ -5,23 +5,24 @@
  */
 
 import { turnAfter } from "./event_loop.ts";
-import { checkRange, readFully, type Source } from "./ranges.ts";
+import {
+  checkRange,
+  type CheckSize,
+  readFully,
+  type Source,
+} from "./ranges.ts";
 import type { ByteRange } from "./types.ts";
 
 /**
- * Options of {@linkcode MmapFile.blob}.
+ * Options of {@linkcode MmapFile.prototype.blob | blob}: the range and the media type.
  *
- * @example A part of a file, with a type
+ * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import { type BlobOptions, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "header, body, footer");
- * using file = openSync(path);
+ * using file = openSync("LICENSE");
  * const options: BlobOptions = { type: "text/plain", offset: 8, length: 4 };
- * assert.equal(await file.blob(options).text(), "body");
- * Deno.removeSync(path);
+ * console.log(await file.blob(options).text());
  * ```
  */
 export interface BlobOptions extends ByteRange {
@@ -33,10 +34,14 @@ export interface BlobOptions extends ByteRange {
 const CHUNK_SIZE = 256 << 10;
 
 /** A blob of a range, which is in the file; see `MmapFile.blob`. */
-export function blobOf(file: Source, options: BlobOptions = {}): Blob {
+export function blobOf(
+  file: Source,
+  checkSize: CheckSize,
+  options: BlobOptions = {},
+): Blob {
   const { type, offset = 0, length = file.size - offset } = options;
   checkRange("read", file, offset, length);
-  return new FileBlob(file, offset, length, type);
+  return new FileBlob(file, offset, length, type, checkSize);
 }
 
 /**
@@ -45,12 +50,20 @@ export function blobOf(file: Source, options: BlobOptions = {}): Blob {
  */
 class FileBlob extends Blob {
   readonly #file: Source;
+  readonly #checkSize: CheckSize;
   readonly #offset: number;
   readonly #size: number;
 
-  constructor(file: Source, offset: number, size: number, type?: string) {
+  constructor(
+    file: Source,
+    offset: number,
+    size: number,
+    type: string | undefined,
+    checkSize: CheckSize,
+  ) {
     super([], { type });
     this.#file = file;
+    this.#checkSize = checkSize;
     this.#offset = offset;
     this.#size = size;
     refuseToBeCloned(this, file.name);
@@ -63,7 +76,13 @@ class FileBlob extends Blob {
   override slice(start = 0, end: number = this.#size, type?: string): Blob {
     const from = indexOf(start, this.#size);
     const to = Math.max(from, indexOf(end, this.#size));
-    return new FileBlob(this.#file, this.#offset + from, to - from, type);
+    return new FileBlob(
+      this.#file,
+      this.#offset + from,
+      to - from,
+      type,
+      this.#checkSize,
+    );
   }
 
   override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -99,7 +118,7 @@ class FileBlob extends Blob {
   async #read(at: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     try {
       const bytes = new Uint8Array(length);
-      await readFully(this.#file, bytes, this.#offset + at);
+      await readFully(this.#file, bytes, this.#offset + at, this.#checkSize);
       return bytes;
     } catch (cause) {
       throw notReadable(this.#file, cause);

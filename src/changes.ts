@@ -155,9 +155,9 @@ export class Changes {
     unsaved.delete(this);
     if (!isLost) return;
     throw new TypeError(
-      `Cannot write back '${this.#options.name}': its memory was moved away by a transfer(), ` +
-        "a structuredClone() or a byte stream, and what was changed in it since the last flush() with it; " +
-        "give those a slice()",
+      `Cannot write back '${this.#options.name}': its memory was detached by transfer(), ` +
+        "structuredClone(), or a byte stream, and changes since the last flush() are lost; " +
+        "pass a copy() to these instead",
     );
   }
 

@@ -31,7 +31,7 @@ export class CopiedFile extends DenoFile {
     return this.#contents?.length ?? super.size();
   }
 
-  override readAt(target: Uint8Array<ArrayBuffer>, position: number): number {
+  override readAt(target: Uint8Array, position: number): number {
     const contents = this.#contents;
     if (contents === undefined) return super.readAt(target, position);
     const bytes = contents.subarray(position, position + target.length);

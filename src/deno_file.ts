@@ -90,7 +90,7 @@ export class DenoFile implements FileOps {
   }
 
   /** Fills `target` from `position` on; returns the number of bytes, fewer at the end of the file. */
-  readAt(target: Uint8Array<ArrayBuffer>, position: number): number {
+  readAt(target: Uint8Array, position: number): number {
     const { length } = target;
     return this.#do("read", "read", () => {
       this.#goTo(position);
@@ -335,7 +335,7 @@ function openAnywhere(
 /** The error for a name that is another file's each time that it is opened again. */
 export function renamed(name: string): Error {
   return new Deno.errors.Busy(
-    `Cannot open '${name}': its name is given to another file again and again; try again later`,
+    `Cannot open '${name}': the path keeps being replaced by another file; try again later`,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * The errors of this module. Each extends the class that `Deno.FsFile` throws
- * for the same fault, so that a `catch` written for it keeps working.
+ * The error classes. Each extends the class that `Deno.FsFile` throws for the same fault, so that an
+ * existing `catch` keeps working.
  *
  * @module
  */
@@ -8,19 +8,17 @@
 import { accessSync, constants } from "node:fs";
 
 /**
- * Thrown by every method of a file that has been closed.
+ * Thrown by every method of a closed file.
  *
- * @example As with `Deno.FsFile`, a `BadResource`
+ * @example It is a `BadResource`, as with `Deno.FsFile`
  * ```ts
  * import assert from "node:assert/strict";
- * import { ClosedError, createSync } from "@mmapfile/mmapfile";
+ * import { ClosedError, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const file = createSync(path, 8);
+ * const file = openSync("LICENSE");
  * file.close();
- * assert.throws(() => file.readSync(new Uint8Array(8)), ClosedError);
- * assert.throws(() => file.close(), Deno.errors.BadResource);
- * Deno.removeSync(path);
+ * assert.throws(() => file.bytes(), ClosedError);
+ * assert.throws(() => file.bytes(), Deno.errors.BadResource);
  * ```
  */
 export class ClosedError extends Deno.errors.BadResource {
@@ -36,11 +34,8 @@ export class ClosedError extends Deno.errors.BadResource {
  * import assert from "node:assert/strict";
  * import { openSync, ReadOnlyError } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const file = openSync(path);
+ * using file = openSync("LICENSE");
  * assert.throws(() => file.writeStringSync("text"), ReadOnlyError);
- * file.close();
- * Deno.removeSync(path);
  * ```
  */
 export class ReadOnlyError extends Deno.errors.PermissionDenied {
@@ -49,35 +44,29 @@ export class ReadOnlyError extends Deno.errors.PermissionDenied {
 }
 
 /**
- * Thrown by a write over the end of a file of fixed size, after what fits has been written.
+ * Thrown by a write past the end of a fixed-size file, after what fits has been written.
  *
- * @example Make room, and go on
+ * @example
  * ```ts
  * import assert from "node:assert/strict";
  * import { createSync, OutOfBoundsError } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const file = createSync(path, 4);
- * const bytes = new TextEncoder().encode("too long");
+ * using file = createSync(Deno.makeTempFileSync(), 4);
  * try {
- *   file.writeSync(bytes);
+ *   file.writeStringSync("too long");
  * } catch (error) {
  *   if (!(error instanceof OutOfBoundsError)) throw error;
- *   file.truncateSync(bytes.length);
- *   file.writeSync(bytes.subarray(error.bytesWritten));
+ *   assert.equal(error.bytesWritten, 4);
  * }
- * file.close();
- * assert.equal(Deno.readTextFileSync(path), "too long");
- * Deno.removeSync(path);
  * ```
  */
 export class OutOfBoundsError extends RangeError {
   /** "OutOfBoundsError". */
   override readonly name: string = "OutOfBoundsError";
-  /** Bytes written before the end of the file was reached. */
+  /** Bytes that were written before the end of the file was reached. */
   readonly bytesWritten: number;
 
-  /** Makes an error that says how many bytes did fit. */
+  /** Creates an error that says how many bytes did fit. */
   constructor(message: string, bytesWritten: number) {
     super(message);
     this.bytesWritten = bytesWritten;
@@ -85,26 +74,24 @@ export class OutOfBoundsError extends RangeError {
 }
 
 /**
- * Thrown when someone else has shortened the file under the mapping, or its disk has failed.
+ * Thrown if another process has truncated the file under the mapping, or its disk has failed.
  *
- * By the method that finds it out and by all that follow, until `refresh()` maps the file as it is now.
+ * Methods that work on memory throw it until `refresh()` maps the file again, and so does a write past the new
+ * end of a fixed-size file. Methods that `Deno.FsFile` has go on with the file as it is now.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { createSync, TruncatedError } from "@mmapfile/mmapfile";
+ * import { openSync, TruncatedError } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const file = createSync(path, 8);
- * // Windows does not let others truncate a mapped file, so this stands for them.
- * if (Deno.build.os !== "windows") {
- *   Deno.truncateSync(path, 2);
- *   assert.throws(() => file.statSync(), TruncatedError);
+ * using file = openSync("LICENSE");
+ * try {
+ *   console.log(file.copy(0, 10));
+ * } catch (error) {
+ *   if (!(error instanceof TruncatedError)) throw error;
  *   file.refresh();
- *   assert.equal(file.size, 2);
  * }
- * file.close();
- * Deno.removeSync(path);
+ * assert(!file.truncated);
  * ```
  */
 export class TruncatedError extends Deno.errors.UnexpectedEof {
@@ -113,31 +100,29 @@ export class TruncatedError extends Deno.errors.UnexpectedEof {
 }
 
 /**
- * What is known of a system call that failed.
+ * The properties of a {@linkcode SystemError}: which system call failed, and why.
  *
- * @example An error of the system's, made by hand
+ * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import { SystemError, type SystemErrorFacts } from "@mmapfile/mmapfile";
  *
  * const facts: SystemErrorFacts = { syscall: "mmap", code: "ENOMEM", errno: 12 };
- * const error = new SystemError("Cannot map 'data.bin': no memory", facts);
- * assert.equal(error.code, "ENOMEM");
+ * console.log(new SystemError("Cannot map 'data.bin': no memory", facts).code);
  * ```
  */
 export interface SystemErrorFacts {
-  /** The call, such as "mmap". */
+  /** The system call, such as "mmap". */
   readonly syscall: string;
   /** The name of the error, such as "ENOMEM". */
   readonly code: string;
   /** The number of the error on this system, such as 12. */
   readonly errno: number;
-  /** Of a write that stopped half-way: the bytes that were written. */
+  /** Bytes that a failed write had written before it failed. */
   readonly bytesWritten?: number;
 }
 
 /**
- * Thrown when a system call fails and Deno has no class of its own for the reason.
+ * Thrown if a system call fails for a reason that Deno has no class for.
  *
  * Errors of Deno's classes that come from a system call have the same properties.
  *
@@ -146,31 +131,28 @@ export interface SystemErrorFacts {
  * import assert from "node:assert/strict";
  * import { openSync, SystemError } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const file = openSync(path, { write: true });
+ * using file = openSync(Deno.makeTempFileSync(), { write: true });
  * try {
  *   file.readSync(new Uint8Array(8));
  * } catch (error) {
  *   assert(error instanceof SystemError);
  *   assert.deepEqual([error.syscall, error.code], ["read", "EBADF"]);
  * }
- * file.close();
- * Deno.removeSync(path);
  * ```
  */
 export class SystemError extends Error implements SystemErrorFacts {
   /** "SystemError". */
   override readonly name: string = "SystemError";
-  /** The call that failed, such as "mmap". */
+  /** The system call, such as "mmap". */
   readonly syscall: string;
   /** The name of the error, such as "ENOMEM". */
   readonly code: string;
   /** The number of the error on this system, such as 12. */
   readonly errno: number;
-  /** Of a write that stopped half-way: the bytes that were written. */
+  /** Bytes that a failed write had written before it failed. */
   readonly bytesWritten?: number;
 
-  /** Makes an error that carries what is known of the call. */
+  /** Creates an error with the facts of the system call. */
   constructor(message: string, facts: SystemErrorFacts) {
     super(message);
     this.syscall = facts.syscall;
@@ -240,12 +222,12 @@ export function notRegular(name: string, isDirectory: boolean): Error {
   return isDirectory
     ? Object.assign(
       new Deno.errors.IsADirectory(
-        `Cannot map '${name}': not a regular file but a directory; Deno.readDir() lists it`,
+        `Cannot map '${name}': a directory is not a regular file; use Deno.readDir()`,
       ),
       facts,
     )
     : new SystemError(
-      `Cannot map '${name}': not a regular file; Deno.open() opens others`,
+      `Cannot map '${name}': not a regular file; use Deno.open()`,
       facts,
     );
 }
@@ -288,11 +270,18 @@ function isReadRefused(failure: Error, path: string | URL): boolean {
   }
 }
 
+/** The error for `utime` without `--allow-write`. */
+export function writeDenied(name: string): Error {
+  return new Deno.errors.NotCapable(
+    `Cannot set the times of '${name}': Requires write access to "${name}", run again with the --allow-write flag`,
+  );
+}
+
 /** The error for `--allow-ffi` not given, or given for a path only. */
 export function ffiDenied(name: string): Error {
   return new Deno.errors.NotCapable(
-    `Cannot open '${name}': to map it needs the permission to call the system's library; ` +
-      "run again with --allow-ffi (with no path behind it, which would not cover memory), " +
-      'or give { backend: "fallback" } to read it into memory instead',
+    `Cannot open '${name}': mapping requires FFI permission; ` +
+      "run again with --allow-ffi (without a path: a path-scoped grant does not cover memory), " +
+      'or pass { backend: "fallback" } to read it into memory instead',
   );
 }

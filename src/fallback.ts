@@ -33,8 +33,7 @@ class FileCopy implements Mapping {
   readonly faults: Int32Array = new Int32Array(1);
   readonly guarded = false;
   readonly mapsAtOpen = true;
-  readonly syncFindsMemory = false;
-  readonly sharesPages = false;
+  readonly notesWrites = true;
 
   readonly #file: CopiedFile;
   readonly #options: MappingOptions;
@@ -125,6 +124,26 @@ class FileCopy implements Mapping {
     return this.#changes.fileSize();
   }
 
+  readsMemory(size: number): boolean {
+    if (this.length >= size && this.buffer !== UNMAPPED) return true;
+    // To read more of a file that has grown would move the memory, and empty the views of it.
+    if (this.isHandedOut) return false;
+    this.map(size);
+    return true;
+  }
+
+  writesMemory(size: number, position: number, length: number): boolean {
+    if (!this.readsMemory(size)) return false;
+    if (this.#isWrittenBack) this.#changes.mark(position, position + length);
+    return true;
+  }
+
+  read(target: Uint8Array, length: number, position: number): number {
+    this.#changes.writeBack(position, position + length);
+    const bytes = plainView(target).subarray(0, length);
+    return this.#file.readAt(bytes, this.#options.offset + position);
+  }
+
   write(source: Uint8Array, position: number): void {
     const bytes = this.#outside(source);
     const { length } = bytes;
@@ -148,17 +167,25 @@ class FileCopy implements Mapping {
     return end;
   }
 
-  flushSync(position: number, length: number): void {
-    this.#changes.writeBack(position, position + length);
+  syncSync(size: number, dataOnly: boolean): void {
+    this.#changes.writeBack(0, size);
+    if (dataOnly) this.#file.syncDataSync();
+    else this.#file.syncSync();
   }
 
-  /** Writes to the system's cache, as fast as memory; what takes long is the sync that follows. */
+  async sync(size: number, dataOnly: boolean): Promise<void> {
+    await this.#writeBack(0, size);
+    await (dataOnly ? this.#file.syncData() : this.#file.sync());
+  }
+
+  flushSync(position: number, length: number): void {
+    this.#changes.writeBack(position, position + length);
+    this.#file.syncDataSync();
+  }
+
   async flush(position: number, length: number): Promise<void> {
-    const end = position + length;
-    for (let at = position; at < end; at += PIECE) {
-      if (at > position) await nextTurn();
-      this.#changes.writeBack(at, Math.min(at + PIECE, end));
-    }
+    await this.#writeBack(position, position + length);
+    await this.#file.syncData();
   }
 
   prefetchSync(): void {}
@@ -166,12 +193,6 @@ class FileCopy implements Mapping {
   async prefetch(): Promise<void> {}
 
   advise(): void {}
-
-  wrote(position: number, length: number): void {
-    const end = position + length;
-    this.#filled = Math.max(this.#filled, end);
-    if (this.#isWrittenBack) this.#changes.mark(position, end);
-  }
 
   reread(): void {
     // What was written to a private copy is there and nowhere else.
@@ -182,6 +203,14 @@ class FileCopy implements Mapping {
     if (size < this.#filled) return;
     this.#filled = 0;
     this.#fill(size);
+  }
+
+  /** Writes to the system's cache, as fast as memory; what takes long is the sync that follows. */
+  async #writeBack(position: number, end: number): Promise<void> {
+    for (let at = position; at < end; at += PIECE) {
+      if (at > position) await nextTurn();
+      this.#changes.writeBack(at, Math.min(at + PIECE, end));
+    }
   }
 
   /** Positions that there is memory for. */
@@ -209,7 +238,7 @@ class FileCopy implements Mapping {
     } catch (cause) {
       throw Object.assign(
         new SystemError(
-          `Cannot map '${name}': there is no memory to read it into; { offset, length } give a part of it`,
+          `Cannot map '${name}': not enough memory to read it; open a part of it with { offset, length }`,
           { syscall: "mmap", code: "ENOMEM", errno: 12 },
         ),
         { cause },
@@ -223,7 +252,7 @@ class FileCopy implements Mapping {
   #fill(to: number): void {
     if (this.#readUpTo(to)) return;
     throw new TruncatedError(
-      `Cannot read '${this.#options.name}': the file was truncated by someone else; refresh() reads it as it is now`,
+      `Cannot read '${this.#options.name}': another process truncated the file; refresh() reads it as it is now`,
     );
   }
 
@@ -250,7 +279,7 @@ class FileCopy implements Mapping {
     const size = this.#options.offset + this.fileSize();
     return new SystemError(
       `Cannot read '${this.#options.name}': its size is ${size}, but its bytes end at ${end}; ` +
-        "Deno.open() reads what there is",
+        "use Deno.open()",
       { syscall: "read", code: "EIO", errno: osConstants.errno.EIO },
     );
   }

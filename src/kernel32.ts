@@ -168,8 +168,7 @@ export function kernel32(): Kernel32 {
 
 /** kernelbase, loaded at the first call. */
 export function kernelbase(): Kernelbase {
-  return loadedBase ??=
-    Deno.dlopen("kernelbase.dll", KERNELBASE_SYMBOLS).symbols;
+  return loadedBase ??= loadFunctions("kernelbase.dll", KERNELBASE_SYMBOLS);
 }
 
 /** Bytes of which the offset of a mapping in its file is a multiple: 65536 on every Windows so far. */

@@ -69,6 +69,8 @@ export interface MappingOptions {
   readonly guard: boolean;
   /** Whether the memory that users get is shared between workers. */
   readonly shared: boolean;
+  /** How many calls go through the descriptor before the file is mapped for them. */
+  readonly mapAfter: number;
 }
 
 /** Memory for views. */
@@ -89,6 +91,8 @@ export interface Mapping {
   readonly isAliased?: boolean;
   /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
   readonly moved: boolean;
+  /** Whether memory shows another file than the descriptor does, and a refresh is to map it again. */
+  readonly isStale?: boolean;
   /** Where in `buffer` position 0 lies. */
   readonly start: number;
   /** Bytes of `buffer` from position 0 on that show the file, or will when it has as many. */
@@ -101,14 +105,12 @@ export interface Mapping {
   readonly mapsAtOpen: boolean;
   /** Whether a guard stands over this mapping. */
   readonly guarded: boolean;
-  /** Whether the memory and the descriptor write to the same pages, each seeing the other's at once. */
-  readonly sharesPages: boolean;
   /** The system's own search, where it has one. */
   readonly memmem?: Memmem;
   /** Does what `target.set(source)` does, faster for many megabytes; the two must not overlap. */
   readonly copyLarge?: (target: Uint8Array, source: Uint8Array) => void;
-  /** Whether the file's own sync finds what was changed in memory, with no flush before it. */
-  readonly syncFindsMemory: boolean;
+  /** Whether `writesMemory` has to be asked before each write to memory: what is a copy of the file takes note. */
+  readonly notesWrites: boolean;
 
   /** Maps the first `size` bytes, which the file must have, in place of what was mapped. */
   map(size: number): void;
@@ -135,12 +137,12 @@ export interface Mapping {
 
   /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
   fileSize(): number;
-  /** Returns once a truncation that is under way is over, where there is a way to wait for it. */
-  awaitTruncation?(): void;
-  /** Maps the first `size` bytes for copies; false if the system cannot map this file. */
-  canMap?(size: number): boolean;
-  /** Reads through the descriptor, as much as there is. */
-  read?(target: Uint8Array, position: number): number;
+  /** Whether a read is to use memory, which then shows the first `size` bytes. If not, `read` is the way. */
+  readsMemory(size: number, position: number, length: number): boolean;
+  /** As `readsMemory`, for a write of `length` bytes. If not, `write` is the way. */
+  writesMemory(size: number, position: number, length: number): boolean;
+  /** Reads up to `length` bytes through the descriptor, as many as there are. */
+  read(target: Uint8Array, length: number, position: number): number;
   /** Writes all of `source` through the descriptor, past the end too. */
   write(source: Uint8Array, position: number): void;
   /** Writes all of `source` at the end of the file, wherever that is now. */
@@ -160,13 +162,14 @@ export interface Mapping {
 
   /** Sets the modification time to now, where writes through memory do not move it. */
   updateTimes?(): void;
-  /** Has changed pages written to the disk. */
+  /** Has the changes of a file of `size` bytes written to the disk; `dataOnly` leaves out its times. */
+  syncSync(size: number, dataOnly: boolean): void;
+  /** As `syncSync`, off the event loop and even if the file is closed in between. */
+  sync(size: number, dataOnly: boolean): Promise<void>;
+  /** Has the changes of a range written to the disk. */
   flushSync(position: number, length: number): void;
-  /**
-   * As `flushSync`, off the event loop. Resolves to `true` where it has done the file's own sync too,
-   * which may no longer be possible when the file is closed in between.
-   */
-  flush(position: number, length: number): Promise<true | void>;
+  /** As `flushSync`, off the event loop and even if the file is closed in between. */
+  flush(position: number, length: number): Promise<void>;
   /** Brings pages into memory; a hint. */
   prefetchSync(position: number, length: number): void;
   /** As `prefetchSync`, off the event loop. */
@@ -186,8 +189,6 @@ export interface Mapping {
   /** The descriptor by which pages of the file are mapped, where it is by one. */
   readonly fd?: number;
 
-  /** Only where memory is a copy of the file: notes what was written to `buffer`. */
-  wrote?(position: number, length: number): void;
   /** Only where memory is a copy of the file: reads it again, once what has changed is written back. */
   reread?(): void;
 }

@@ -53,6 +53,8 @@ export interface Pages {
   readonly faults: Int32Array;
   /** Lets the first `length` bytes show the file; false if the memory has no room for that. */
   extend(length: number): boolean;
+  /** Maps the file's pages again, all or the first `length` bytes; false if the system refuses. */
+  remap(length: number): boolean;
   /** Empties every view, where the engine can. Pages that were handed out stay mapped while they are in use. */
   release(): void;
   /** Puts zeros in place of the pages beyond the first `length` bytes, which the file is about to lose. */
@@ -163,7 +165,6 @@ export class OwnedPages implements Pages {
     this.#length = Math.min(this.#length, length);
   }
 
-  /** Maps the file's pages again, in place of zeros too; false if the system refuses. */
   remap(length: number): boolean {
     this.clear(length);
     // Other threads may be using the memory: it is guarded all the while.
@@ -262,7 +263,6 @@ export class PlainPages implements Pages {
     return length <= this.length;
   }
 
-  /** As `OwnedPages.remap`, of all of them. */
   remap(): boolean {
     const { address, length } = this;
     const page = pageSize();

@@ -13,6 +13,7 @@ import {
   ReadOnlyError,
   SystemError,
   TruncatedError,
+  writeDenied,
 } from "./errors.ts";
 import { fairly, nextTurn, turnAfter } from "./event_loop.ts";
 import {
@@ -27,6 +28,7 @@ import {
 import { bothWays, PART, PAUSE, type Step, Walk } from "./iteration.ts";
 import type { Access, FileOps, Mapping } from "./mapping.ts";
 import { isAdvice } from "./options.ts";
+import { mayBePastEnd } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
@@ -54,43 +56,37 @@ import type {
 import { FileWaits, lookAtWaits } from "./wait.ts";
 
 /**
- * A constructor of typed arrays over a given buffer, such as `Int32Array`: what {@linkcode MmapFile.view} takes.
+ * A constructor of typed arrays, such as `Int32Array`: the parameter of {@linkcode MmapFile.prototype.view | view}.
  *
- * @example A type that is chosen as the program runs
+ * @example Choose a type at run time
  * ```ts
  * import assert from "node:assert/strict";
- * import { openSync, type TypedArrayConstructor } from "@mmapfile/mmapfile";
+ * import { createSync, type TypedArrayConstructor } from "@mmapfile/mmapfile";
  *
- * type Numbers = Int8Array | Uint8Array;
- * const types: Record<string, TypedArrayConstructor<Numbers>> = {
+ * const types: Record<string, TypedArrayConstructor<Int8Array | Uint8Array>> = {
  *   signed: Int8Array,
  *   unsigned: Uint8Array,
  * };
- *
- * const path = Deno.makeTempFileSync();
- * Deno.writeFileSync(path, Uint8Array.of(255, 1));
- * const file = openSync(path);
- * assert.deepEqual([...file.view(types.signed)], [-1, 1]);
- * assert.deepEqual([...file.view(types.unsigned)], [255, 1]);
- * file.close();
- * Deno.removeSync(path);
+ * using file = createSync(Deno.makeTempFileSync(), 1);
+ * file.writeSync(Uint8Array.of(255));
+ * assert.equal(file.view(types.signed)[0], -1);
  * ```
  */
 export interface TypedArrayConstructor<
   T,
   Buffer extends ArrayBufferLike = ArrayBuffer,
 > {
-  /** Such as "Int32Array". */
+  /** The name of the type, such as "Int32Array". */
   readonly name: string;
-  /** Bytes of one element. */
+  /** The size of one element, in bytes. */
   readonly BYTES_PER_ELEMENT: number;
-  /** Makes an array of `length` elements over `buffer`. */
+  /** Creates an array of `length` elements over `buffer`, from `byteOffset` bytes on. */
   new (buffer: Buffer, byteOffset: number, length: number): T;
 }
 
 /**
- * An array of the same kind over another type of buffer: TypeScript finds the arrays over an `ArrayBuffer`
- * where it is not told which of a constructor's signatures is meant.
+ * A typed array of the same kind over another type of buffer: the return type of {@linkcode MmapFile.prototype.view | view} for
+ * a `shared` file, where `Int32Array` becomes `Int32Array<SharedArrayBuffer>`.
  */
 export type ArrayOver<T, Buffer extends ArrayBufferLike> = T extends Int8Array
   ? Int8Array<Buffer>
@@ -117,21 +113,11 @@ const encoder = new TextEncoder();
 /** Characters that are written sooner than `encodeInto`, 190 ns a call, has begun (measured). */
 const SHORT = 24;
 
-/** Bytes of a write from which on it may go through the descriptor. */
+/** Bytes of a write from which on it may go through the descriptor, though there is memory. */
 const DIRECT = 64 << 10;
-
-/** Blocks of `DIRECT` bytes that are kept account of together: 64 MiB. */
-const REGION = 1 << 10;
-
-/** Bytes of a write beside which two system calls cost nothing. */
-const HUGE = 256 << 10;
 
 /** Bytes that a processor's caches may hold: copies of more go past them. */
 const CACHES = 32 << 20;
-
-/** Writes after which a run of them is long, and how often the size of the file is then asked for. */
-const LONG_RUN = 256;
-const LONG_RUN_STEP = 64;
 
 /** Bytes of an async read or write from which on it leaves time to the event loop. */
 const LARGE = 1 << 20;
@@ -146,50 +132,46 @@ const PREFETCH_PIECE = 16 << 20;
 export let keepsViews: (file: MmapFile<ArrayBufferLike>) => boolean;
 
 /**
- * A file as memory: a drop-in for `Deno.FsFile` whose bytes are the file's own pages.
+ * A memory-mapped file: a drop-in replacement for `Deno.FsFile`.
  *
- * Made by {@linkcode open}, {@linkcode openSync}, {@linkcode create} and {@linkcode createSync}. Offsets,
- * lengths and sizes are in bytes, unless something else is said.
+ * Files are opened by {@linkcode open} and {@linkcode openSync}, and created by {@linkcode create} and
+ * {@linkcode createSync}. Offsets, lengths, and sizes are in bytes, unless something else is said. Async
+ * methods keep the order in which they were called.
  *
- * Every method throws {@linkcode ClosedError} after `close()`, and, if it touches the bytes,
- * {@linkcode TruncatedError} once the file is found shorter than its mapping, until `refresh()`. Where the
- * engine does not own the memory, a `transfer()` of a view's buffer has them throw a `TypeError` until then.
+ * - Every method throws {@linkcode ClosedError} after `close()`.
+ * - Methods that `Deno.FsFile` has behave as those of `Deno.FsFile`, also if another process truncates the
+ *   file. Methods that work on memory then throw {@linkcode TruncatedError} until {@linkcode MmapFile.prototype.refresh | refresh}.
+ * - A view is emptied by `close()`, and by `truncate()` to a shorter length.
  *
- * @example Read through a cursor, at a position, and with no copy at all
+ * The type parameter is the type of the memory's buffer: a `SharedArrayBuffer` with the option `shared`.
+ *
+ * @example Read at the cursor, at a position, and without a copy
  * ```ts
  * import assert from "node:assert/strict";
  * import { createSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * {
- *   using file = createSync(path, 16);
- *   file.writeSync(new TextEncoder().encode("hello, world"));
- *
- *   const word = new Uint8Array(5);
- *   file.readAtSync(word, 7);
- *   assert.equal(new TextDecoder().decode(word), "world");
- *   assert.equal(new TextDecoder().decode(file.bytes(0, 5)), "hello");
- * }
- * Deno.removeSync(path);
+ * using file = createSync(Deno.makeTempFileSync());
+ * file.writeStringSync("hello, world");
+ * const word = new Uint8Array(5);
+ * file.readAtSync(word, 7);
+ * assert.equal(new TextDecoder().decode(word), "world");
+ * assert.equal(file.bytes(0, 5).length, 5);
  * ```
  */
 export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   implements Deno.FsFile {
-  /** The path as it was given to `open`; of a URL its text. */
+  /** The path as it was passed to `open`. Of a URL, its text. */
   readonly name: string;
   /**
-   * What holds the file in memory: "posix" and "windows" map it, "fallback" has read it.
+   * How the file is accessed: "posix" and "windows" map it, "fallback" reads it into memory.
    *
-   * @example Find out whether the file is mapped, or read into memory
+   * @example
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = openSync(path, { backend: "fallback" });
+   * using file = openSync("LICENSE", { backend: "fallback" });
    * assert.equal(file.backend, "fallback");
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   readonly backend: "posix" | "windows" | "fallback";
@@ -215,10 +197,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** The end of what may be written without a further look; -1 when every write wants one. */
   #writeLimit = -1;
 
-  /** For each block of `DIRECT` bytes, in regions of `REGION`, whether a large write has gone to it. */
-  #written: Uint8Array[] = [];
-  /** Writes through the descriptor, of less than `HUGE`, since the event loop last had its turn. */
-  #run = 0;
   /** Whether memory was written to since the modification time last moved. */
   #isDirty = false;
   /** Whether the times are those that `utime` has set. */
@@ -245,7 +223,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Use {@linkcode open} or {@linkcode create}, which give the parts.
+   * Use {@linkcode open} or {@linkcode create}.
    *
    * @ignore
    */
@@ -268,22 +246,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * The length of the file in bytes, or of the window into it; no system call, but for one after an append.
+   * The length of the file, or of the window into it, in bytes. Makes a system call only after an append.
    *
-   * @example A file, and a window into it
+   * @example A window into a file
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "header and body");
-   * const file = openSync(path);
-   * const body = openSync(path, { offset: 11 });
-   * assert.equal(file.size, 15);
-   * assert.equal(body.size, 4);
-   * file.close();
-   * body.close();
-   * Deno.removeSync(path);
+   * using file = openSync("LICENSE");
+   * using rest = openSync("LICENSE", { offset: 100 });
+   * assert.equal(rest.size, file.size - 100);
    * ```
    */
   get size(): number {
@@ -292,19 +264,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Whether the file is closed: by `close`, by the end of a `using` block or by a stream.
+   * Whether the file is closed: by `close`, at the end of a `using` block, or by a stream.
    *
    * @example
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = openSync(path);
-   * assert.equal(file.closed, false);
+   * const file = openSync("LICENSE");
    * file.close();
-   * assert.equal(file.closed, true);
-   * Deno.removeSync(path);
+   * assert(file.closed);
    * ```
    */
   get closed(): boolean {
@@ -312,18 +281,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Whether truncation of the file by others is an error, and not the end of the process; see {@linkcode TruncatedError}.
+   * Whether truncation of the file by another process is caught. If it is not, accessing the missing pages
+   * kills the process by `SIGBUS`. Makes a system call.
    *
-   * @example Leave the guard out
+   * @example
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = openSync(path, { guard: false });
+   * using file = openSync("LICENSE", { guard: false });
    * assert.equal(file.guarded, false);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   get guarded(): boolean {
@@ -332,26 +299,20 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Whether the file was found truncated by another process, or its disk to have failed, since it was
-   * opened or last refreshed. Makes no system call.
+   * Whether the file was found truncated by another process, or its disk to have failed, since it was opened
+   * or last refreshed. Makes no system call.
    *
-   * Check it after reading from a view: memory that was truncated away reads as zeros. It is set
-   * by the access that finds the page gone, and by any method that compares sizes. While it is
-   * `true` most methods throw {@linkcode TruncatedError}; {@linkcode refresh} resets it. Always `false` for a file
-   * opened with `guard: false` until a method compares sizes; see {@linkcode guarded}.
+   * Check it after reading a view: truncated memory reads as zeros. It is set by the access to the missing
+   * page, and by any method that compares sizes. {@linkcode MmapFile.prototype.refresh | refresh} resets it. With `guard: false`
+   * only a method that compares sizes sets it; see {@linkcode MmapFile.prototype.guarded | guarded}.
    *
-   * @example Never answer from memory that is gone
+   * @example Never answer from memory that is truncated
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeFileSync(path, Uint8Array.of(3, 1, 2));
-   * using file = openSync(path);
-   * const table = file.bytes();
-   * const answer = table[1];
-   * if (!file.truncated) assert.equal(answer, 1);
-   * Deno.removeSync(path);
+   * using file = openSync("LICENSE");
+   * const first = file.bytes()[0];
+   * if (!file.truncated) console.log(first);
    * ```
    */
   get truncated(): boolean {
@@ -359,29 +320,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Reads up to `p.byteLength` bytes at the cursor into `p`, and moves the cursor behind them.
+   * Reads up to `p.byteLength` bytes at the cursor into `p`, and advances the cursor.
    *
+   * @param p The array to read into.
    * @returns The number of bytes read, or `null` at the end of the file.
    * @throws {ClosedError} If the file is closed.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
-   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example Read a file to its end
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "one, two, three");
-   * const file = openSync(path);
-   * const buffer = new Uint8Array(4);
-   * let text = "";
-   * for (let read; (read = file.readSync(buffer)) !== null;) {
-   *   text += new TextDecoder().decode(buffer.subarray(0, read));
+   * using file = openSync("LICENSE");
+   * const buffer = new Uint8Array(1024);
+   * for (let n; (n = file.readSync(buffer)) !== null;) {
+   *   console.log(buffer.subarray(0, n).length);
    * }
-   * assert.equal(text, "one, two, three");
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   readSync(p: Uint8Array): number | null {
@@ -389,16 +343,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const position = this.#position;
     const length = byteLength.call(p);
     if (position + length > this.#readLimit) return this.#readFurther(p);
-    this.#copyTo(p, position, length);
-    this.#position = position + length;
-    return length;
+    const read = this.#copyTo(p, position, length);
+    this.#position = position + (read ?? 0);
+    return read;
   }
 
   /**
-   * Reads up to `p.byteLength` bytes at the cursor into `p`, and moves the cursor behind them.
+   * Reads up to `p.byteLength` bytes at the cursor into `p`, and advances the cursor.
    *
-   * More than 1 MiB is brought in from the disk off the event loop. Rejects as {@linkcode readSync} throws.
+   * Reads of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.readSync | readSync} throws.
    *
+   * @param p The array to read into.
    * @returns The number of bytes read, or `null` at the end of the file.
    *
    * @example
@@ -406,14 +361,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * import assert from "node:assert/strict";
    * import { open } from "@mmapfile/mmapfile";
    *
-   * const path = await Deno.makeTempFile();
-   * await Deno.writeTextFile(path, "hello");
-   * const file = await open(path);
+   * using file = await open("LICENSE");
    * const buffer = new Uint8Array(100);
-   * assert.equal(await file.read(buffer), 5);
-   * assert.equal(await file.read(buffer), null);
-   * file.close();
-   * await Deno.remove(path);
+   * assert.equal(await file.read(buffer), 100);
    * ```
    */
   async read(p: Uint8Array): Promise<number | null> {
@@ -435,28 +385,26 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Reads up to `p.byteLength` bytes from `offset` on into `p`. The cursor is not used and not moved.
+   * Reads up to `p.byteLength` bytes at a position into `p`. The cursor does not move.
    *
+   * @param p The array to read into.
+   * @param offset Position of the first byte.
    * @returns The number of bytes read, or `null` at the end of the file.
    * @throws {RangeError} If `offset` is not a whole number, 0 or more.
    * @throws {ClosedError} If the file is closed.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example Read a record by its number
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "rec0rec1rec2");
-   * const file = openSync(path);
+   * using file = createSync(Deno.makeTempFileSync());
+   * file.writeStringSync("rec0rec1rec2");
    * const record = new Uint8Array(4);
    * assert.equal(file.readAtSync(record, 2 * record.length), 4);
-   * assert.equal(new TextDecoder().decode(record), "rec2");
    * assert.equal(file.readAtSync(record, 3 * record.length), null);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   readAtSync(p: Uint8Array, offset: number): number | null {
@@ -466,32 +414,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       !Number.isSafeInteger(offset) || offset < 0 ||
       offset + length > this.#readLimit
     ) return this.#readAtFurther(p, offset);
-    this.#copyTo(p, offset, length);
-    return length;
+    return this.#copyTo(p, offset, length);
   }
 
   /**
-   * Reads up to `p.byteLength` bytes from `offset` on into `p`. The cursor is not used and not moved.
+   * Reads up to `p.byteLength` bytes at a position into `p`. The cursor does not move.
    *
-   * More than 1 MiB is brought in from the disk off the event loop. Rejects as {@linkcode readAtSync} throws.
+   * Reads of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.readAtSync | readAtSync} throws.
    *
+   * @param p The array to read into.
+   * @param offset Position of the first byte.
    * @returns The number of bytes read, or `null` at the end of the file.
-   *
-   * @example Read two places at a time
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * await Deno.writeTextFile(path, "head....tail");
-   * const file = await open(path);
-   * const [head, tail] = [new Uint8Array(4), new Uint8Array(4)];
-   * await Promise.all([file.readAt(head, 0), file.readAt(tail, 8)]);
-   * assert.equal(new TextDecoder().decode(head), "head");
-   * assert.equal(new TextDecoder().decode(tail), "tail");
-   * file.close();
-   * await Deno.remove(path);
-   * ```
    */
   async readAt(p: Uint8Array, offset: number): Promise<number | null> {
     const length = lengthOf(p);
@@ -511,31 +444,24 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes `p` at the cursor and moves the cursor behind it; with `append`, at the end of the file.
+   * Writes `p` at the cursor and advances the cursor. With `append`, writes at the end of the file.
    *
+   * @param p The bytes to write.
    * @returns The number of bytes written: all of them.
-   * @throws {OutOfBoundsError} If the file's size is fixed and ends before `p` does. What fits is written.
+   * @throws {OutOfBoundsError} If the file has a fixed size that ends before `p` does. What fits is written.
+   * @throws {TruncatedError} If the file has a fixed size and another process has truncated it before `p` ends.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
-   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, `bytesWritten` what is written.
+   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, and `bytesWritten` counts
+   * what was written.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
    *
-   * @example Write more than there is room for
+   * @example Write more than fits
    * ```ts
    * import assert from "node:assert/strict";
    * import { createSync, OutOfBoundsError } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 4);
-   * try {
-   *   file.writeSync(new TextEncoder().encode("hello"));
-   * } catch (error) {
-   *   assert(error instanceof OutOfBoundsError);
-   *   assert.equal(error.bytesWritten, 4);
-   * }
-   * assert.equal(new TextDecoder().decode(file.bytes()), "hell");
-   * file.close();
-   * Deno.removeSync(path);
+   * using file = createSync(Deno.makeTempFileSync(), 4);
+   * assert.throws(() => file.writeSync(new Uint8Array(5)), OutOfBoundsError);
    * ```
    */
   writeSync(p: Uint8Array): number {
@@ -543,7 +469,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const position = this.#position;
     const length = byteLength.call(p);
     const end = position + length;
-    if (length >= DIRECT || end > this.#writeLimit) {
+    if (length >= DIRECT || end > this.#writeLimit || length === 0) {
       return this.#writeFurther(p);
     }
     this.#copyFrom(p, position);
@@ -552,24 +478,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes `p` at the cursor and moves the cursor behind it; with `append`, at the end of the file.
+   * Writes `p` at the cursor and advances the cursor. With `append`, writes at the end of the file.
    *
-   * More than 1 MiB is written in pieces that let the event loop run. Rejects as {@linkcode writeSync} throws.
+   * Writes of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.writeSync | writeSync} throws.
    *
+   * @param p The bytes to write.
    * @returns The number of bytes written: all of them.
    *
    * @example Let a file grow
    * ```ts
    * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
+   * import { create } from "@mmapfile/mmapfile";
    *
-   * const path = await Deno.makeTempFile();
-   * const file = await open(path, { write: true, grow: true });
-   * assert.equal(await file.write(new TextEncoder().encode("hello")), 5);
+   * using file = await create(Deno.makeTempFileSync());
+   * await file.write(new TextEncoder().encode("hello"));
    * assert.equal(file.size, 5);
-   * file.close();
-   * assert.equal(await Deno.readTextFile(path), "hello");
-   * await Deno.remove(path);
    * ```
    */
   async write(p: Uint8Array): Promise<number> {
@@ -587,29 +510,29 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes `p` from `offset` on. The cursor is not used and not moved.
+   * Writes `p` at a position. The cursor does not move.
    *
+   * @param p The bytes to write.
+   * @param offset Position of the first byte.
    * @returns The number of bytes written: all of them.
-   * @throws {OutOfBoundsError} If the file's size is fixed, or it was opened with `append`, and it
-   * ends before `p` does. What fits is written.
+   * @throws {OutOfBoundsError} If the file has a fixed size, or was opened with `append`, and ends before `p`
+   * does. What fits is written.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
    * @throws {RangeError} If `offset` is not a whole number, 0 or more.
-   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, `bytesWritten` what is written.
+   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, and `bytesWritten` counts
+   * what was written.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example Change bytes in the middle
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "hello, world");
-   * const file = openSync(path, { read: true, write: true });
+   * using file = createSync(Deno.makeTempFileSync());
+   * file.writeStringSync("hello, world");
    * file.writeAtSync(new TextEncoder().encode("there"), 7);
-   * file.close();
-   * assert.equal(Deno.readTextFileSync(path), "hello, there");
-   * Deno.removeSync(path);
+   * assert.equal(file.text(), "hello, there");
    * ```
    */
   writeAtSync(p: Uint8Array, offset: number): number {
@@ -617,7 +540,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const length = byteLength.call(p);
     if (
       length >= DIRECT || !Number.isSafeInteger(offset) || offset < 0 ||
-      offset + length > this.#writeLimit
+      offset + length > this.#writeLimit || length === 0
     ) {
       this.#checkOffset("write", offset);
       return this.#writeOver(this.#bytesOf("write", p), offset);
@@ -627,28 +550,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes `p` from `offset` on. The cursor is not used and not moved.
+   * Writes `p` at a position. The cursor does not move.
    *
-   * More than 1 MiB is written in pieces that let the event loop run. Rejects as {@linkcode writeAtSync} throws.
+   * Writes of more than 1 MiB run off the event loop. Rejects as {@linkcode MmapFile.prototype.writeAtSync | writeAtSync} throws.
    *
+   * @param p The bytes to write.
+   * @param offset Position of the first byte.
    * @returns The number of bytes written: all of them.
-   *
-   * @example Put parts in their places, in any order
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { create } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await create(path, 8);
-   * const part = (text: string) => new TextEncoder().encode(text);
-   * await Promise.all([
-   *   file.writeAt(part("tail"), 4),
-   *   file.writeAt(part("head"), 0),
-   * ]);
-   * assert.equal(new TextDecoder().decode(file.bytes()), "headtail");
-   * file.close();
-   * await Deno.remove(path);
-   * ```
    */
   async writeAt(p: Uint8Array, offset: number): Promise<number> {
     const length = lengthOf(p);
@@ -666,29 +574,27 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes a string as UTF-8 at the cursor, straight into the memory; with `append`, at the end of the file.
+   * Writes a string as UTF-8 at the cursor and advances the cursor. With `append`, writes at the end of the file.
    *
    * A lone surrogate is written as U+FFFD.
    *
+   * @param s The string to write.
    * @returns The number of bytes written.
-   * @throws {OutOfBoundsError} If the file's size is fixed and it has no room for the string. The
-   * characters that fit are written, none of them in part.
+   * @throws {OutOfBoundsError} If the file has a fixed size without room for the string. The characters that
+   * fit are written, none of them in part.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is written.
-   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, `bytesWritten` what is written.
+   * @throws {SystemError} If the file cannot grow: `code` is "ENOSPC" on a full disk, and `bytesWritten` counts
+   * what was written.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example
    * ```ts
    * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 7);
+   * using file = createSync(Deno.makeTempFileSync());
    * assert.equal(file.writeStringSync("naïve\n"), 7);
-   * file.close();
-   * assert.equal(Deno.readTextFileSync(path), "naïve\n");
-   * Deno.removeSync(path);
    * ```
    */
   writeStringSync(s: string): number {
@@ -703,26 +609,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes a string as UTF-8 at the cursor, straight into the memory; with `append`, at the end of the file.
+   * Writes a string as UTF-8 at the cursor and advances the cursor. With `append`, writes at the end of the file.
    *
-   * More than 1 Mi of characters are written in pieces that let the event loop run. Rejects as
-   * {@linkcode writeStringSync} throws.
+   * Strings of more than 2^20 UTF-16 code units are written in pieces that let the event loop run. Rejects as
+   * {@linkcode MmapFile.prototype.writeStringSync | writeStringSync} throws.
    *
+   * @param s The string to write.
    * @returns The number of bytes written.
-   *
-   * @example A log
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const log = await open(path, { append: true });
-   * await log.writeString("started\n");
-   * await log.writeString("stopped\n");
-   * log.close();
-   * assert.equal(await Deno.readTextFile(path), "started\nstopped\n");
-   * await Deno.remove(path);
-   * ```
    */
   async writeString(s: string): Promise<number> {
     if (typeof s !== "string") throw this.#notString();
@@ -739,36 +632,32 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes all that a reader or a stream has at the cursor, and moves the cursor behind it; with
-   * `append`, at the end of the file.
+   * Writes everything that a reader or a stream delivers at the cursor, and advances the cursor. With `append`,
+   * writes at the end of the file.
    *
-   * Another `MmapFile` gives what follows its own cursor, in one go. A stream is cancelled when it cannot
-   * be written to the end; a reader is left where it is. An error of the source's own is passed on as it
-   * is: by then the cursor stands behind what was written.
+   * Another `MmapFile` is read from its cursor on. A stream is canceled if it cannot be written to the end. An
+   * error of the source is passed on unchanged, after what was read before it has been written.
    *
+   * @param r The reader or stream to read to its end.
    * @returns The number of bytes written.
-   * @throws {OutOfBoundsError} If the file's size is fixed and the source has more than it has room
-   * for. What fits is written; `bytesWritten` counts it.
+   * @throws {OutOfBoundsError} If the file has a fixed size and the source has more bytes than fit. What fits
+   * is written, and `bytesWritten` counts it.
    * @throws {ReadOnlyError} If the file was not opened for writing. Nothing is read.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example Download into a file
    * ```ts
    * import assert from "node:assert/strict";
    * import { create } from "@mmapfile/mmapfile";
    *
-   * const path = await Deno.makeTempFile();
-   * const file = await create(path, 5);
+   * using file = await create(Deno.makeTempFileSync());
    * const response = await fetch("data:text/plain,hello");
    * assert.equal(await file.readFrom(response.body!), 5);
-   * assert.equal(new TextDecoder().decode(file.bytes()), "hello");
-   * file.close();
-   * await Deno.remove(path);
    * ```
    */
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
-    this.#checkWritable("write");
+    this.#checkWriteAccess("write");
     if (!(r instanceof MmapFile)) {
       return await fairly(() => moveFrom(r, this));
     }
@@ -797,30 +686,24 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes all that a reader has at the cursor, and moves the cursor behind it; with `append`, at the end of the file.
+   * Writes everything that a reader delivers at the cursor, synchronously. Throws as {@linkcode MmapFile.prototype.readFrom | readFrom}
+   * rejects.
    *
+   * @param r The reader to read to its end.
    * @returns The number of bytes written.
-   * @throws As {@linkcode readFrom} rejects.
    *
-   * @example Join two files
+   * @example Append one file to another
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const [one, two] = [Deno.makeTempFileSync(), Deno.makeTempFileSync()];
-   * Deno.writeTextFileSync(one, "first\n");
-   * Deno.writeTextFileSync(two, "second\n");
-   * const to = openSync(one, { append: true });
-   * const from = Deno.openSync(two);
-   * assert.equal(to.readFromSync(from), 7);
-   * from.close();
-   * to.close();
-   * assert.equal(Deno.readTextFileSync(one), "first\nsecond\n");
-   * for (const path of [one, two]) Deno.removeSync(path);
+   * using file = createSync(Deno.makeTempFileSync());
+   * using source = Deno.openSync("LICENSE");
+   * assert.equal(file.readFromSync(source), file.size);
    * ```
    */
   readFromSync(r: ReaderSync): number {
-    this.#checkWritable("write");
+    this.#checkWriteAccess("write");
     if (!(r instanceof MmapFile)) return moveFromSync(r, this);
     r.#checkReadable("read");
     r.#cover();
@@ -840,30 +723,27 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes the whole file to a writer or a stream. The cursor is not used and not moved.
+   * Writes the whole file to a writer or a stream. The cursor does not move.
    *
-   * A writer is given the file's own bytes in one call, with no copy, and what it did not take again
-   * until it took all. A stream is given copies, since it may keep what it is given; see
-   * {@linkcode toReadableStream} for views. It is left open and unlocked, so that more can follow. An
-   * error of the target's own is passed on as it is.
+   * A writer receives a view of the file. A stream receives copies, because it may keep its chunks; see
+   * {@linkcode toReadableStream} for views. The stream stays open and unlocked. An error of the target is passed
+   * on unchanged.
    *
+   * @param w The writer or stream to write to.
    * @returns The number of bytes written.
-   * @throws {Deno.errors.WriteZero} If the writer takes nothing.
+   * @throws {Deno.errors.WriteZero} If the writer accepts no bytes.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else cuts the file meanwhile; `bytesWritten` says how much was taken.
+   * @throws {TruncatedError} If another process truncates the file during the operation. `bytesWritten` counts
+   * the bytes that were accepted.
    *
    * @example Print a file
    * ```ts
    * import assert from "node:assert/strict";
    * import { open } from "@mmapfile/mmapfile";
    *
-   * const path = await Deno.makeTempFile();
-   * await Deno.writeTextFile(path, "hello\n");
-   * const file = await open(path);
-   * assert.equal(await file.writeTo(Deno.stdout), 6);
-   * file.close();
-   * await Deno.remove(path);
+   * using file = await open("LICENSE");
+   * assert.equal(await file.writeTo(Deno.stdout), file.size);
    * ```
    */
   async writeTo(w: Writer | WritableStream<Uint8Array>): Promise<number> {
@@ -878,25 +758,19 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Writes the whole file to a writer, with no copy. The cursor is not used and not moved.
+   * Writes the whole file to a writer, synchronously. Throws as {@linkcode MmapFile.prototype.writeTo | writeTo} rejects.
    *
+   * @param w The writer to write to.
    * @returns The number of bytes written.
-   * @throws As {@linkcode writeTo} rejects.
    *
    * @example Copy a file
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const [one, two] = [Deno.makeTempFileSync(), Deno.makeTempFileSync()];
-   * Deno.writeTextFileSync(one, "hello");
-   * const from = openSync(one);
-   * const to = Deno.openSync(two, { write: true });
-   * assert.equal(from.writeToSync(to), 5);
-   * to.close();
-   * from.close();
-   * assert.equal(Deno.readTextFileSync(two), "hello");
-   * for (const path of [one, two]) Deno.removeSync(path);
+   * using file = openSync("LICENSE");
+   * using copy = Deno.createSync(Deno.makeTempFileSync());
+   * assert.equal(file.writeToSync(copy), file.size);
    * ```
    */
   writeToSync(w: WriterSync): number {
@@ -911,12 +785,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Moves the cursor to `offset` bytes from the start, from itself or from the end of the file.
+   * Moves the cursor, which may lie past the end of the file.
    *
-   * It may stand past the end. As with `Deno.FsFile`, `offset` is rounded toward zero.
-   *
+   * @param offset Bytes to move by. As with `Deno.FsFile`, a number is rounded toward zero.
+   * @param whence Where to count from: the start of the file, the cursor, or the end of the file.
    * @returns The new position in bytes.
-   * @throws {TypeError} If the target is negative or too large, or `whence` is not a `Deno.SeekMode`.
+   * @throws {TypeError} If the new position is negative or too large, or `whence` is not a `Deno.SeekMode`.
    * @throws {ClosedError} If the file is closed.
    *
    * @example
@@ -924,76 +798,49 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 100);
+   * using file = createSync(Deno.makeTempFileSync(), 100);
    * assert.equal(file.seekSync(-10, Deno.SeekMode.End), 90);
    * assert.equal(file.seekSync(5, Deno.SeekMode.Current), 95);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
     this.#opened("seek in");
-    return this.#seek(offset, whence, this.#size);
+    return this.#seek(offset, whence);
   }
 
   /**
-   * Moves the cursor to `offset` bytes from the start, from itself or from the end of the file.
+   * Moves the cursor, which may lie past the end of the file. Rejects as {@linkcode MmapFile.prototype.seekSync | seekSync} throws.
    *
-   * It may stand past the end. Rejects as {@linkcode seekSync} throws.
-   *
+   * @param offset Bytes to move by. As with `Deno.FsFile`, a number is rounded toward zero.
+   * @param whence Where to count from: the start of the file, the cursor, or the end of the file.
    * @returns The new position in bytes.
-   *
-   * @example Read a file again
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * await Deno.writeTextFile(path, "hello");
-   * const file = await open(path);
-   * const buffer = new Uint8Array(5);
-   * await file.read(buffer);
-   * await file.seek(0, Deno.SeekMode.Start);
-   * assert.equal(await file.read(buffer), 5);
-   * file.close();
-   * await Deno.remove(path);
-   * ```
    */
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
     return await this.#inOrder("seek in", async () => {
-      if (!this.#closed) return this.#seek(offset, whence, this.#size);
-      // Writes that ended after the close have not changed what is known here.
-      const { size } = await this.#file.stat();
-      return this.#seek(offset, whence, size - this.#access.offset);
+      return this.#seek(offset, whence);
     });
   }
 
   /**
-   * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
+   * Truncates the file to `len` bytes, or extends it with zeros. The cursor does not move.
    *
-   * As with `Deno.FsFile`, `len` is rounded toward zero, and a negative one is 0. Views of the memory
-   * are emptied when the file gets shorter, or has to be mapped again. Those of a `shared` file read zeros there.
+   * Views become empty if the file gets shorter. Those of a `shared` file read zeros past the new end.
    *
-   * @throws {ReadOnlyError} If the file was not opened for writing.
-   * @throws {TypeError} If `len` is infinite or not a number, or only a window of the file is mapped.
-   * @throws {SystemError} If the system refuses: `code` is "EFBIG" for more than a file can have.
+   * @param len The new length in bytes, 0 by default. As with `Deno.FsFile`, it is rounded toward zero, and a
+   * negative length is 0.
+   * @throws {ReadOnlyError} If the file was not opened for writing, or with `copyOnWrite`.
+   * @throws {TypeError} If `len` is infinite or not a number, or the file was opened with `offset` or `length`.
+   * @throws {SystemError} If the system refuses: `code` is "EFBIG" if `len` is too large.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
    *
    * @example
    * ```ts
    * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 100);
-   * const view = file.bytes();
+   * using file = createSync(Deno.makeTempFileSync(), 100);
    * file.truncateSync(10);
    * assert.equal(file.size, 10);
-   * assert.equal(view.length, 0);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   truncateSync(len?: number): void {
@@ -1009,23 +856,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Gives the file `len` bytes: cuts it, or lengthens it with zeros. The cursor stays.
+   * Truncates the file to `len` bytes, or extends it with zeros, off the event loop. Rejects as
+   * {@linkcode MmapFile.prototype.truncateSync | truncateSync} throws.
    *
-   * Views of the memory are emptied when the file gets shorter, or has to be mapped anew. The work is done
-   * off the event loop. Rejects as {@linkcode truncateSync} throws.
-   *
-   * @example Make room
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { create } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await create(path, 100);
-   * await file.truncate(200);
-   * assert.equal(file.bytes(100, 100).every((byte) => byte === 0), true);
-   * file.close();
-   * await Deno.remove(path);
-   * ```
+   * @param len The new length in bytes, 0 by default.
    */
   async truncate(len?: number): Promise<void> {
     const size = this.#lengthToTruncate(len);
@@ -1043,159 +877,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Gives what the system knows of the file: its size, its times, its owner.
+   * Returns information about the file, such as its size and times.
    *
-   * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { createSync } from "@mmapfile/mmapfile";
-   *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 100);
-   * const { size, isFile } = file.statSync();
-   * assert.deepEqual({ size, isFile }, { size: 100, isFile: true });
-   * file.close();
-   * Deno.removeSync(path);
-   * ```
-   */
-  statSync(): Deno.FileInfo {
-    this.#checkWhole("stat");
-    const info = this.#file.statSync();
-    this.#checkStat(info);
-    return info;
-  }
-
-  /**
-   * Gives what the system knows of the file: its size, its times, its owner. Rejects as {@linkcode statSync} throws.
-   *
-   * @example When the file was last changed
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { create } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await create(path, 100);
-   * const { mtime } = await file.stat();
-   * assert.equal(mtime?.getTime(), (await Deno.stat(path)).mtime?.getTime());
-   * file.close();
-   * await Deno.remove(path);
-   * ```
-   */
-  async stat(): Promise<Deno.FileInfo> {
-    return await this.#inOrder("stat", async () => {
-      if (this.#closed) return await this.#file.stat();
-      this.#checkWhole("stat");
-      const info = await this.#file.stat();
-      if (!this.#closed) this.#checkStat(info);
-      return info;
-    });
-  }
-
-  /**
-   * Returns once all that was written is on the disk, with the file's size and times.
-   *
-   * @throws {SystemError} If the disk fails.
-   * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { createSync } from "@mmapfile/mmapfile";
-   *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 8);
-   * file.view(Float64Array)[0] = 0.5;
-   * // What was written through a view too.
-   * file.syncSync();
-   * file.close();
-   * Deno.removeSync(path);
-   * ```
-   */
-  syncSync(): void {
-    this.#syncNow((file) => file.syncSync());
-  }
-
-  /**
-   * Resolves once all that was written is on the disk, with the file's size and times.
-   *
-   * The work is done off the event loop. Rejects as {@linkcode syncSync} throws.
-   *
-   * @example Nothing is lost at a power failure
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await open(path, { append: true });
-   * await file.writeString("paid\n");
-   * await file.sync();
-   * assert.equal(file.size, 5);
-   * file.close();
-   * await Deno.remove(path);
-   * ```
-   */
-  async sync(): Promise<void> {
-    await this.#inOrder("sync", () => this.#syncOff((file) => file.sync()));
-  }
-
-  /**
-   * Returns once all that was written is on the disk, with what is needed to read it again: not its times.
-   *
-   * @throws {SystemError} If the disk fails.
-   * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { createSync } from "@mmapfile/mmapfile";
-   *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 8);
-   * assert.equal(file.writeStringSync("record 1"), 8);
-   * file.syncDataSync();
-   * file.close();
-   * Deno.removeSync(path);
-   * ```
-   */
-  syncDataSync(): void {
-    this.#syncNow((file) => file.syncDataSync());
-  }
-
-  /**
-   * Resolves once all that was written is on the disk, with what is needed to read it again: not its times.
-   *
-   * The work is done off the event loop. Rejects as {@linkcode syncDataSync} throws.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { create } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await create(path, 8);
-   * assert.equal(await file.writeString("record 1"), 8);
-   * await file.syncData();
-   * file.close();
-   * await Deno.remove(path);
-   * ```
-   */
-  async syncData(): Promise<void> {
-    await this.#inOrder(
-      "sync",
-      () => this.#syncOff((file) => file.syncData()),
-    );
-  }
-
-  /**
-   * Sets the times of the last access and change: seconds since 1970, or dates. Both are kept in milliseconds.
-   * What is not a time counts as 0, as with `Deno.FsFile`.
-   *
-   * @throws {SystemError} If the system refuses.
+   * @returns The same as `Deno.FsFile.statSync`.
    * @throws {ClosedError} If the file is closed.
    *
    * @example
@@ -1203,12 +887,113 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = openSync(path, { read: true, write: true });
+   * using file = openSync("LICENSE");
+   * assert(file.statSync().isFile);
+   * ```
+   */
+  statSync(): Deno.FileInfo {
+    const info = this.#opened("stat").statSync();
+    this.#learnSize(info);
+    return info;
+  }
+
+  /**
+   * Returns information about the file, such as its size and times. Rejects as {@linkcode MmapFile.prototype.statSync | statSync}
+   * throws.
+   *
+   * @returns The same as `Deno.FsFile.stat`.
+   */
+  async stat(): Promise<Deno.FileInfo> {
+    return await this.#inOrder("stat", async () => {
+      const info = await this.#file.stat();
+      if (!this.#closed) this.#learnSize(info);
+      return info;
+    });
+  }
+
+  /**
+   * Flushes everything that was written, and the file's size and times, to the disk.
+   *
+   * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 8);
+   * file.view(Float64Array)[0] = 0.5;
+   * file.syncSync(); // writes through views too
+   * ```
+   */
+  syncSync(): void {
+    this.#syncNow(false);
+  }
+
+  /**
+   * Flushes everything that was written, and the file's size and times, to the disk, off the event loop.
+   * Rejects as {@linkcode MmapFile.prototype.syncSync | syncSync} throws.
+   *
+   * @example Lose nothing in a power failure
+   * ```ts
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * using log = await open(Deno.makeTempFileSync(), { append: true });
+   * await log.writeString("paid\n");
+   * await log.sync();
+   * ```
+   */
+  async sync(): Promise<void> {
+    await this.#inOrder("sync", () => this.#syncOff(false));
+  }
+
+  /**
+   * Flushes everything that was written to the disk, and the metadata needed to read it, but not the times.
+   *
+   * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 8);
+   * file.writeStringSync("record 1");
+   * file.syncDataSync();
+   * ```
+   */
+  syncDataSync(): void {
+    this.#syncNow(true);
+  }
+
+  /**
+   * Flushes everything that was written to the disk, and the metadata needed to read it, off the event loop.
+   * Rejects as {@linkcode MmapFile.prototype.syncDataSync | syncDataSync} throws.
+   */
+  async syncData(): Promise<void> {
+    await this.#inOrder(
+      "sync",
+      () => this.#syncOff(true),
+    );
+  }
+
+  /**
+   * Sets the access and modification times of the file. They are kept in milliseconds.
+   *
+   * @param atime The access time, in seconds since 1970 or as a `Date`. As with `Deno.FsFile`, an invalid time
+   * is 0.
+   * @param mtime The modification time, likewise.
+   * @throws {SystemError} If the system refuses.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync());
    * file.utimeSync(new Date(), new Date("2000-01-01"));
    * assert.equal(file.statSync().mtime?.getUTCFullYear(), 2000);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   utimeSync(atime: number | Date, mtime: number | Date): void {
@@ -1217,20 +1002,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Sets the times of the last access and change: seconds since 1970, or dates. Rejects as {@linkcode utimeSync} throws.
+   * Sets the access and modification times of the file. Rejects as {@linkcode MmapFile.prototype.utimeSync | utimeSync} throws.
    *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await open(path, { read: true, write: true });
-   * await file.utime(1_000_000, 2_000_000);
-   * assert.equal((await file.stat()).mtime?.getTime(), 2_000_000_000);
-   * file.close();
-   * await Deno.remove(path);
-   * ```
+   * @param atime The access time, in seconds since 1970 or as a `Date`.
+   * @param mtime The modification time, likewise.
    */
   async utime(atime: number | Date, mtime: number | Date): Promise<void> {
     const times = plainTimes(atime, mtime);
@@ -1242,27 +1017,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Waits for an advisory lock on the file, shared by default. The thread stands still meanwhile.
+   * Acquires an advisory lock on the file. Blocks the thread until the lock is free.
    *
-   * @param exclusive Whether nobody else may hold a lock at the same time.
+   * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
    * @throws {SystemError} If the system refuses.
    * @throws {ClosedError} If the file is closed.
    *
    * @example Change two numbers together
    * ```ts
-   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 16);
+   * using file = createSync(Deno.makeTempFileSync(), 16);
    * const numbers = file.view(Float64Array);
    * file.lockSync(true);
    * numbers[0] -= 10;
    * numbers[1] += 10;
    * file.unlockSync();
-   * assert.deepEqual([...numbers], [-10, 10]);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   lockSync(exclusive?: boolean): void {
@@ -1270,28 +1040,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Waits for an advisory lock on the file, shared by default, off the event loop. Rejects as {@linkcode lockSync} throws.
+   * Acquires an advisory lock on the file, and waits for it off the event loop. Rejects as
+   * {@linkcode MmapFile.prototype.lockSync | lockSync} throws.
    *
-   * @param exclusive Whether nobody else may hold a lock at the same time.
-   *
-   * @example Wait until another has done its work
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { create, open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const one = await create(path, 8);
-   * const other = await open(path);
-   * await one.lock(true);
-   * const waiting = other.lock();
-   * one.writeStringSync("finished");
-   * await one.unlock();
-   * await waiting;
-   * assert.equal(new TextDecoder().decode(other.bytes()), "finished");
-   * other.close();
-   * one.close();
-   * await Deno.remove(path);
-   * ```
+   * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
    */
   async lock(exclusive?: boolean): Promise<void> {
     this.#opened("lock");
@@ -1300,27 +1052,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Takes an advisory lock if that needs no waiting; says whether it did.
+   * Acquires an advisory lock on the file if it is free.
    *
-   * @param exclusive Whether nobody else may hold a lock at the same time.
+   * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
+   * @returns Whether the lock was acquired.
    * @throws {SystemError} If the system refuses.
    * @throws {ClosedError} If the file is closed.
    *
    * @example One writer at a time
    * ```ts
    * import assert from "node:assert/strict";
-   * import { createSync, openSync } from "@mmapfile/mmapfile";
+   * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const one = createSync(path, 100);
-   * const other = openSync(path);
-   * assert.equal(one.tryLockSync(true), true);
-   * assert.equal(other.tryLockSync(true), false);
-   * one.unlockSync();
-   * assert.equal(other.tryLockSync(true), true);
-   * other.close();
-   * one.close();
-   * Deno.removeSync(path);
+   * using one = openSync("LICENSE");
+   * using other = openSync("LICENSE");
+   * assert(one.tryLockSync(true));
+   * assert(!other.tryLockSync(true));
    * ```
    */
   tryLockSync(exclusive?: boolean): boolean {
@@ -1328,25 +1075,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Takes an advisory lock if that needs no waiting; says whether it did. Rejects as {@linkcode tryLockSync} throws.
+   * Acquires an advisory lock on the file if it is free. Rejects as {@linkcode MmapFile.prototype.tryLockSync | tryLockSync} throws.
    *
-   * @param exclusive Whether nobody else may hold a lock at the same time.
-   *
-   * @example Shared locks do not exclude each other
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const one = await open(path);
-   * const other = await open(path);
-   * assert.equal(await one.tryLock(), true);
-   * assert.equal(await other.tryLock(), true);
-   * assert.equal(await other.tryLock(true), false);
-   * other.close();
-   * one.close();
-   * await Deno.remove(path);
-   * ```
+   * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
+   * @returns Whether the lock was acquired.
    */
   async tryLock(exclusive?: boolean): Promise<boolean> {
     return await this.#inOrder(
@@ -1356,69 +1088,34 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Gives the advisory lock back. `close` does so too.
+   * Releases the advisory lock. `close` releases it too.
    *
    * @throws {SystemError} If the system refuses.
    * @throws {ClosedError} If the file is closed.
    *
    * @example
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = openSync(path);
+   * using file = openSync("LICENSE");
    * file.lockSync();
-   * try {
-   *   assert.equal(file.size, 0);
-   * } finally {
-   *   file.unlockSync();
-   * }
-   * file.close();
-   * Deno.removeSync(path);
+   * file.unlockSync();
    * ```
    */
   unlockSync(): void {
     this.#opened("unlock").unlockSync();
   }
 
-  /**
-   * Gives the advisory lock back. Rejects as {@linkcode unlockSync} throws.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await open(path);
-   * await file.lock(true);
-   * await file.unlock();
-   * assert.equal(await file.tryLock(true), true);
-   * file.close();
-   * await Deno.remove(path);
-   * ```
-   */
+  /** Releases the advisory lock. Rejects as {@linkcode MmapFile.prototype.unlockSync | unlockSync} throws. */
   async unlock(): Promise<void> {
     await this.#inOrder("unlock", () => this.#file.unlock());
   }
 
   /**
-   * Gives `false`: what is mapped is a regular file.
+   * Returns `false`: only regular files can be opened. It exists because `Deno.FsFile` has it.
    *
+   * @returns `false`.
    * @throws {ClosedError} If the file is closed.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
-   *
-   * const path = Deno.makeTempFileSync();
-   * const file: Deno.FsFile = openSync(path);
-   * assert.equal(file.isTerminal(), false);
-   * file.close();
-   * Deno.removeSync(path);
-   * ```
    */
   isTerminal(): boolean {
     this.#opened("look at");
@@ -1426,21 +1123,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Throws, always: there as `Deno.FsFile` has it, and only a terminal can be put in raw mode.
+   * Throws, because only a terminal can be put in raw mode. It exists because `Deno.FsFile` has it.
    *
-   * @throws {Deno.errors.BadResource} Always; if the file is closed, as {@linkcode ClosedError}.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
-   *
-   * const path = Deno.makeTempFileSync();
-   * const file = openSync(path);
-   * assert.throws(() => file.setRaw(true), Deno.errors.BadResource);
-   * file.close();
-   * Deno.removeSync(path);
-   * ```
+   * @param _mode Not used.
+   * @param _options Not used.
+   * @throws {Deno.errors.BadResource} Always. If the file is closed, it is a {@linkcode ClosedError}.
    */
   setRaw(_mode: boolean, _options?: Deno.SetRawOptions): void {
     this.#opened("set the raw mode of");
@@ -1450,21 +1137,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * The file from the cursor on as a byte stream, which closes the file at its end, on cancel and on error.
+   * The file from the cursor on, as a byte stream that takes ownership of the file: it closes the file at its
+   * end, if it is canceled, and on an error.
    *
-   * {@linkcode toReadableStream} has streams that leave the file open, of a part of the file too.
+   * {@linkcode toReadableStream} leaves the file open, and streams a part of it.
    *
    * @example
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "hello");
-   * const file = openSync(path);
-   * assert.equal(await new Response(file.readable).text(), "hello");
-   * assert.equal(file.closed, true);
-   * Deno.removeSync(path);
+   * const file = openSync("LICENSE");
+   * await file.readable.pipeTo(Deno.stdout.writable, { preventClose: true });
    * ```
    */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -1472,20 +1155,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * The file as a stream to write to at the cursor, which closes the file at its end, on abort and on error.
+   * A stream that writes at the cursor and takes ownership of the file: it closes the file at its end, if it is
+   * aborted, and on an error.
    *
-   * {@linkcode toWritableStream} has streams that leave the file open.
+   * {@linkcode toWritableStream} leaves the file open.
    *
    * @example
    * ```ts
-   * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = openSync(path, { write: true, grow: true });
+   * const file = createSync(Deno.makeTempFileSync());
    * await new Response("hello").body!.pipeTo(file.writable);
-   * assert.equal(Deno.readTextFileSync(path), "hello");
-   * Deno.removeSync(path);
    * ```
    */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
@@ -1493,39 +1173,36 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Gives the file's own bytes, with no copy: what is written here is in the file at once, and what
-   * others write to the file is here.
+   * Returns a view of the mapped bytes without copying. Writes to the view change the file, and changes by
+   * others are visible in it.
    *
-   * The view becomes empty when the file is closed or truncated, and on Windows and in the fallback when it
-   * is mapped again because it grew. Views of `shared` memory never do. In a file opened for reading alone,
-   * writes to the view stay in this process (Linux, FreeBSD), unless the system refuses such memory: under
-   * strict overcommit or `RLIMIT_DATA` a write can end the process.
+   * `close()`, and `truncate()` to a shorter length, empty the view: its length becomes 0. On Windows and in the
+   * fallback, growth empties it too. Views of a `shared` file are never emptied.
    *
-   * The engine owns the memory, except on Windows and above 16 GiB: native work on the view goes on with
-   * the file's bytes after `close`, and `transfer` of the buffer throws a `TypeError`.
-   * Decode text that others may change at the same time from a `copy()`: decoders look at the bytes twice.
-   * The same goes for `sort()` without a comparator. It ends the process if another process writes to
-   * the file or truncates it at the same time; `toSorted()` and `slice().sort()` sort a copy.
+   * - **Truncation.** If another process truncates the file, the view reads zeros; see
+   *   {@linkcode MmapFile.prototype.truncated | truncated}.
+   * - **Read-only files.** On Linux and FreeBSD a write to the view does not reach the file. Elsewhere, and
+   *   under strict overcommit or `RLIMIT_DATA`, it can kill the process.
+   * - **Concurrent writes.** `TextDecoder`, and `sort()` without a comparator, can kill the process if another
+   *   process changes the bytes at the same time. Use {@linkcode MmapFile.prototype.text | text}, and `toSorted()`.
+   * - **Native operations** on the view go on with the file's bytes after `close()`, and the buffer cannot be
+   *   transferred. Windows and views of more than 16 GiB are exceptions.
    *
-   * @param offset First byte; 0 by default.
-   * @param length Bytes; by default up to the end of the file.
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
+   * @returns The view.
    * @throws {RangeError} If the range is not in the file.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example Count the lines of a file
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "one\ntwo\n");
-   * const file = openSync(path);
+   * using file = openSync("LICENSE");
    * let lines = 0;
    * for (const byte of file.bytes()) if (byte === 10) lines++;
-   * assert.equal(lines, 2);
-   * file.close();
-   * Deno.removeSync(path);
+   * console.log(lines);
    * ```
    */
   bytes(
@@ -1540,28 +1217,25 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Returns a copy of a range of the file, by default of all of it.
    *
-   * The copy is checked. If the file was truncated, `bytes().slice()` returns zeros, and `copy()` throws.
+   * The copy is checked: if the file was truncated, `bytes().slice()` returns zeros, and `copy()` throws.
    *
-   * @param offset First byte; 0 by default.
-   * @param length Bytes; by default up to the end of the file.
-   * @returns The copy, which may be changed, transferred and kept.
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
+   * @returns The copy, which may be changed, transferred, and kept.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If another process has truncated the file.
    *
-   * @example Keep a header beyond the file
+   * @example Keep a header longer than the file
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "header, body");
-   * const file = openSync(path);
+   * const file = openSync("LICENSE");
    * const header = file.copy(0, 6);
    * file.close();
-   * assert.equal(new TextDecoder().decode(header), "header");
-   * Deno.removeSync(path);
+   * assert.equal(header.length, 6);
    * ```
    */
   copy(
@@ -1570,37 +1244,43 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): Uint8Array<ArrayBuffer> {
     this.#checkReadable("copy");
     this.#checkRange("copy", offset, length);
-    this.#cover();
-    // Made with its bytes, the array need not be filled with zeros first.
-    const copy = copyOf(
-      new Uint8Array(this.#buffer, this.#start + offset, length),
-    );
-    if (this.#faults[0] !== 0) this.#readFaulted(copy, offset);
+    let read: number | null = length;
+    let copy: Uint8Array<ArrayBuffer>;
+    if (offset + length <= this.#readLimit) {
+      // Made with its bytes, the array need not be filled with zeros first.
+      copy = copyOf(
+        new Uint8Array(this.#buffer, this.#start + offset, length),
+      );
+      if (this.#faults[0] !== 0) read = this.#readFaulted(copy, offset, length);
+    } else {
+      copy = new Uint8Array(length);
+      if (length > 0) read = this.#readRange(copy, offset, length);
+    }
+    if (read !== length) throw this.#cut("copy");
+    if (mayBePastEnd(copy)) this.#checkSize("copy");
     return copy;
   }
 
   /**
-   * Gives the file's own bytes as numbers of another type; see {@linkcode bytes}.
+   * Returns a view of the mapped file as a typed array; see {@linkcode MmapFile.prototype.bytes | bytes}.
    *
-   * @param type Such as `Int32Array` or `DataView`.
-   * @param offset First byte; 0 by default.
-   * @param length Elements (of a `DataView`: bytes); by default as many as fit up to the end of the file.
-   * @throws {RangeError} If the range is not in the file, or its first byte not aligned to the type.
+   * @param type The type of the array, such as `Int32Array`.
+   * @param offset Position of the first byte, 0 by default. In the file, it must be aligned to the type.
+   * @param length Elements, by default as many as fit up to the end of the file.
+   * @returns The view.
+   * @throws {RangeError} If the range is not in the file, or its first byte is not aligned to the type.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example A counter shared by all processes that map the file
    * ```ts
    * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 64);
-   * const counters = file.view(Int32Array, 0, 16);
+   * using file = createSync(Deno.makeTempFileSync(), 64);
+   * const counters = file.view(Int32Array);
    * Atomics.add(counters, 3, 1);
    * assert.equal(Atomics.load(counters, 3), 1);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   view<T>(
@@ -1609,19 +1289,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     length?: number,
   ): Buffer extends ArrayBuffer ? T : ArrayOver<T, Buffer>;
   /**
-   * Gives the file's own bytes as a `DataView`, at any offset; `length` is in bytes. See {@linkcode bytes}.
+   * Returns a view of the mapped file as a `DataView`, at any offset; see {@linkcode MmapFile.prototype.bytes | bytes}.
+   *
+   * @param type `DataView`.
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
+   * @returns The view.
    *
    * @example Read a header
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeFileSync(path, Uint8Array.of(7, 0xca, 0xfe));
-   * const file = openSync(path);
+   * using file = createSync(Deno.makeTempFileSync(), 4);
+   * file.writeSync(Uint8Array.of(7, 0xca, 0xfe));
    * assert.equal(file.view(DataView).getUint16(1), 0xcafe);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   view(
@@ -1629,6 +1311,28 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     offset?: number,
     length?: number,
   ): DataView<Buffer>;
+  /**
+   * Returns a view of the mapped file as a typed array or a `DataView`; see
+   * {@linkcode MmapFile.prototype.bytes | bytes}.
+   *
+   * @param type The type of the view, such as `Int32Array` or `DataView`.
+   * @param offset Position of the first byte, 0 by default. In the file, it must be aligned to the type.
+   * @param length Elements (of a `DataView`: bytes), by default as many as fit up to the end of the file.
+   * @returns The view.
+   * @throws {RangeError} If the range is not in the file, or its first byte is not aligned to the type.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example A counter shared by all processes that map the file
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 64);
+   * Atomics.add(file.view(Int32Array), 3, 1);
+   * assert.equal(file.view(DataView).getInt32(12, true), 1);
+   * ```
+   */
   view<T>(
     type: TypedArrayConstructor<T, Buffer> | DataViewConstructor,
     offset = 0,
@@ -1656,14 +1360,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Returns the text of a range of the file, by default of all of it, decoded from UTF-8.
    *
-   * Invalid bytes become U+FFFD, and a byte order mark at the start of the range is left out, as with
-   * `TextDecoder`. The text is decoded from a private copy, so other processes may write to the file
-   * at the same time.
+   * Invalid bytes become U+FFFD, and a byte order mark at the start of the range is dropped, as with
+   * `TextDecoder`. The text is decoded from a private copy, so other processes may write to the file at the
+   * same time.
    *
-   * @param offset First byte; 0 by default.
-   * @param length Bytes; by default up to the end of the file.
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
    * @returns The text.
-   * @throws {RangeError} If the range is not in the file, or its text is longer than a string can be:
+   * @throws {RangeError} If the range is not in the file, or the text is longer than a string can be:
    * 2^29 - 24 UTF-16 code units.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
@@ -1672,134 +1376,112 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @example A field of a record
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "0001Zürich  ");
-   * using file = openSync(path);
+   * using file = createSync(Deno.makeTempFileSync());
+   * file.writeStringSync("0001Zürich  ");
    * assert.equal(file.text(4, 9).trim(), "Zürich");
-   * Deno.removeSync(path);
    * ```
    */
   text(offset = 0, length: number = this.size - offset): string {
     const text = shortText(this, offset, length);
-    if (text !== null) return text;
+    if (text !== null) {
+      if (text.endsWith("\0")) this.#checkSize("read");
+      return text;
+    }
     this.#checkReadable("read");
-    return longText(this, offset, length);
+    return longText(this, offset, length, () => this.#checkSize("read"));
   }
 
   /**
    * Returns the lines of the file as strings, decoded from UTF-8, without their LF or CRLF.
    *
-   * Lines are read and decoded in pieces as they are asked for. Memory stays the same however long the
-   * file is, and other processes may write to it at the same time. The last line need not end with
-   * an LF, unless `complete` is given. Invalid bytes become U+FFFD, and a byte order mark at the start of
-   * the range is left out. With `for await`, timers and I/O get their turn between pieces; that takes
-   * about twice as long.
+   * Lines are read and decoded in pieces as they are needed. Memory use does not depend on the length of the
+   * file, and other processes may write to it at the same time. Invalid bytes become U+FFFD, and a byte order
+   * mark at the start of the range is dropped. `for await` lets other tasks run between pieces; it takes about
+   * twice as long.
    *
-   * @param options The range, whether to leave out an unfinished last line, and the direction.
-   * @returns The lines, from the start for each iteration.
-   * @throws {RangeError} If the range is not in the file. The iteration throws it at a line longer than a
-   * string can be.
+   * @param options The range, the direction, and whether to leave out an unfinished last line.
+   * @returns The lines. Each iteration starts at the beginning of the range.
+   * @throws {RangeError} If the range is not in the file. During iteration, if a line is longer than a string
+   * can be.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
-   * @throws {ClosedError} If the file is closed, now or when a piece is read.
-   * @throws {TruncatedError} If another process has truncated the file, now or when a piece is read.
+   * @throws {ClosedError} If the file is closed, now or during iteration.
+   * @throws {TruncatedError} If another process has truncated the file, now or during iteration.
    *
    * @example
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "Zürich\r\n東京\nOslo");
-   * using file = openSync(path);
+   * using file = createSync(Deno.makeTempFileSync());
+   * file.writeStringSync("Zürich\r\n東京\nOslo");
    * assert.deepEqual([...file.textLines()], ["Zürich", "東京", "Oslo"]);
-   * const [last] = file.textLines({ reverse: true });
-   * assert.equal(last, "Oslo");
-   * Deno.removeSync(path);
-   * ```
-   *
-   * @example Let other tasks run between pieces
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * await Deno.writeTextFile(path, "a,1\nb,2\n");
-   * using file = await open(path);
-   * const rows = [];
-   * for await (const line of file.textLines()) rows.push(line.split(","));
-   * assert.deepEqual(rows, [["a", "1"], ["b", "2"]]);
-   * await Deno.remove(path);
+   * for await (const line of file.textLines({ reverse: true })) console.log(line);
    * ```
    */
   textLines(
     options?: TextLinesOptions,
   ): Iterable<string> & AsyncIterable<string> {
     this.#checkReadable("read lines of");
-    return textLinesOf(this, options);
+    return textLinesOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
   /**
-   * Returns the file, or a range of it, as a `Blob` that reads nothing until it is asked to.
+   * Returns the file, or a range of it, as a `Blob` that reads lazily.
    *
    * The blob works wherever a `Blob` does: as the body of a `Response` or a request, in `FormData`,
-   * `new Blob([blob])` and `new File([blob], name)`. Its slices are as lazy as it is. It has the bytes that the
+   * `new Blob([blob])`, and `new File([blob], name)`. Its slices are lazy too. It contains the bytes that the
    * file has when they are read. If the file is closed or truncated by then, the read rejects with a
    * `DOMException` named "NotReadableError".
    *
-   * Deno keeps no bytes for it, so `structuredClone`, `postMessage` and `URL.createObjectURL` throw a
-   * `DOMException` named "DataCloneError". Pass `new Blob([await blob.bytes()])` instead.
+   * `structuredClone`, `postMessage`, and `URL.createObjectURL` throw a `DOMException` named "DataCloneError",
+   * because Deno has no bytes to clone. Pass `new Blob([await blob.bytes()])` instead.
    *
-   * @param options The media type, and the range: by default the whole file as it is now.
-   * @returns The blob, whose `size` is fixed.
+   * @param options The media type, and the range, by default the whole file.
+   * @returns The blob, whose `size` does not change.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If another process has truncated the file.
    *
-   * @example The end of a file, whatever its size
+   * @example Serve a file
    * ```ts
    * import assert from "node:assert/strict";
-   * import { open } from "@mmapfile/mmapfile";
+   * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = await Deno.makeTempFile();
-   * await Deno.writeTextFile(path, "a long file, and its end");
-   * using file = await open(path);
-   * const blob = file.blob({ type: "text/plain" });
-   * assert.equal(await blob.slice(-3).text(), "end");
-   * assert.equal(new Response(blob).headers.get("content-type"), "text/plain");
-   * await Deno.remove(path);
+   * using file = openSync("LICENSE");
+   * const response = new Response(file.blob({ type: "text/plain" }));
+   * assert.equal(response.headers.get("content-type"), "text/plain");
+   * assert.equal((await response.bytes()).length, file.size);
    * ```
    */
   blob(options?: BlobOptions): Blob {
     this.#checkReadable("read");
-    return blobOf(this, options);
+    return blobOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
   /**
-   * Gives successive views of the file's own bytes; the last may be shorter.
+   * Returns successive views of the mapped file. The last may be shorter.
    *
-   * @param size Bytes of a view, 64 KiB by default.
+   * `for await` lets other tasks run between chunks, and brings pages in off the event loop.
+   *
+   * @param size Bytes of a chunk, 64 KiB by default.
+   * @returns The views, one after the other.
    * @throws {RangeError} If `size` is not a whole number, 1 or more.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
-   * @throws {ClosedError} If the file is closed, now or at the next view.
-   * @throws {TruncatedError} If someone else has cut the file, now or at the next view.
+   * @throws {ClosedError} If the file is closed, now or during iteration.
+   * @throws {TruncatedError} If another process has truncated the file, now or during iteration.
    *
-   * @example Hash a file of any size piece by piece
+   * @example Hash a file of any size
    * ```ts
-   * import assert from "node:assert/strict";
    * import { createHash } from "node:crypto";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "hello");
-   * const file = openSync(path);
+   * using file = openSync("LICENSE");
    * const hash = createHash("sha256");
    * for (const chunk of file.chunks()) hash.update(chunk);
-   * assert.equal(hash.digest("hex").slice(0, 8), "2cf24dba");
-   * file.close();
-   * Deno.removeSync(path);
+   * console.log(hash.digest("hex"));
    * ```
    */
   chunks(size: number = 64 << 10):
@@ -1809,7 +1491,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkOffset("read", size);
     if (size === 0) {
       throw new RangeError(
-        `Cannot read '${this.name}': chunks of 0 bytes never end; give a size of 1 or more`,
+        `Cannot read '${this.name}': chunks of 0 bytes never end; use a size of 1 or more`,
       );
     }
     const walk = new Walk();
@@ -1821,29 +1503,26 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Gives the lines of the file as views, without their LF or CRLF; the last need not have one.
+   * Returns the lines of the file as views, without their LF or CRLF. The last line need not end with one.
    *
-   * @param options The range to look at, by default the whole file, and the direction.
+   * `for await` lets other tasks run between pieces of the file, and brings pages in off the event loop.
+   *
+   * @param options The range, by default the whole file, and the direction.
+   * @returns The views, one after the other.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
-   * @throws {ClosedError} If the file is closed, now or at the next line.
-   * @throws {TruncatedError} If someone else has cut the file, now or at the next line.
+   * @throws {ClosedError} If the file is closed, now or during iteration.
+   * @throws {TruncatedError} If another process has truncated the file, now or during iteration.
    *
    * @example
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "one\r\ntwo\nthree");
-   * const file = openSync(path);
-   * const decoder = new TextDecoder();
-   * const lines = Array.from(file.lines(), (line) => decoder.decode(line));
-   * assert.deepEqual(lines, ["one", "two", "three"]);
-   * const [last] = file.lines({ reverse: true });
-   * assert.equal(decoder.decode(last), "three");
-   * file.close();
-   * Deno.removeSync(path);
+   * using file = createSync(Deno.makeTempFileSync());
+   * file.writeStringSync("one\r\ntwo\nthree");
+   * const lengths = Array.from(file.lines(), ({ length }) => length);
+   * assert.deepEqual(lengths, [3, 3, 5]);
    * ```
    */
   lines(options?: LinesOptions):
@@ -1863,30 +1542,26 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Finds where `needle` first begins, at `from` or later: bytes, a string in UTF-8, or one byte as a number.
+   * Returns the position of the first occurrence of `needle`, at `from` or later.
    *
-   * @param from First byte to look at; a negative one counts from the end of the file. Or the range to
-   * search; all of the needle must lie in it.
-   * @returns Its first byte's position in the file, or -1.
+   * @param needle Bytes, a string that is searched as UTF-8, or one byte as a number from 0 to 255.
+   * @param from Position to search from, 0 by default; a negative one counts from the end of the file. Or the
+   * range to search, which must contain the whole needle.
+   * @returns The position of its first byte in the file, or -1.
    * @throws {RangeError} If a number is not a byte, `from` is not a safe integer, or the range is not in the file.
    * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "key=value; key=other");
-   * const file = openSync(path);
-   * assert.equal(file.indexOf("key"), 0);
+   * using file = createSync(Deno.makeTempFileSync());
+   * file.writeStringSync("key=value; key=other");
    * assert.equal(file.indexOf("key", 1), 11);
    * assert.equal(file.indexOf("key", { offset: 1, length: 9 }), -1);
-   * assert.equal(file.indexOf("nothing"), -1);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   indexOf(
@@ -1901,25 +1576,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Finds where `needle` last begins, at `from` or before; see {@linkcode indexOf}.
+   * Returns the position of the last occurrence of `needle`, at `from` or before. Throws as
+   * {@linkcode MmapFile.prototype.indexOf | indexOf} does.
    *
-   * @param from Last byte at which it may begin; a negative one counts from the end of the file. Or the range
-   * to search; all of the needle must lie in it.
-   * @returns Its first byte's position, or -1.
-   * @throws As {@linkcode indexOf} throws.
+   * @param needle Bytes, a string that is searched as UTF-8, or one byte as a number from 0 to 255.
+   * @param from The last position at which the needle may begin, by default the end of the file; a negative one
+   * counts from the end. Or the range to search, which must contain the whole needle.
+   * @returns The position of its first byte in the file, or -1.
    *
-   * @example The last line of a log
+   * @example The last line of a file
    * ```ts
    * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
+   * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "started\nworked\nstopped");
-   * const file = openSync(path);
-   * const last = file.bytes(file.lastIndexOf("\n") + 1);
-   * assert.equal(new TextDecoder().decode(last), "stopped");
-   * file.close();
-   * Deno.removeSync(path);
+   * using file = createSync(Deno.makeTempFileSync());
+   * file.writeStringSync("started\nstopped");
+   * assert.equal(file.text(file.lastIndexOf("\n") + 1), "stopped");
    * ```
    */
   lastIndexOf(
@@ -1933,22 +1605,20 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Tells whether `needle` begins anywhere, at `from` or later; see {@linkcode indexOf}.
+   * Returns whether the file contains `needle`, at `from` or later. Throws as {@linkcode MmapFile.prototype.indexOf | indexOf} does.
    *
-   * @param from First byte to look at, or the range to search; all of the needle must lie in it.
-   * @throws As {@linkcode indexOf} throws.
+   * @param needle Bytes, a string that is searched as UTF-8, or one byte as a number from 0 to 255.
+   * @param from Position to search from, 0 by default. Or the range to search, which must contain the whole
+   * needle.
+   * @returns Whether it is there.
    *
-   * @example Look for a byte
+   * @example Search for a zero byte
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "plain text");
-   * const file = openSync(path);
+   * using file = openSync("LICENSE");
    * assert.equal(file.includes(0), false);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   includes(
@@ -1959,97 +1629,67 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Returns once this range of the file is on the disk, whole pages at a time; by default all of it.
+   * Flushes a range of the file to the disk, in whole pages; by default the whole file.
    *
-   * @param offset First byte.
-   * @param length Bytes.
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
    * @throws {RangeError} If the range is not in the file.
    * @throws {SystemError} If the disk fails.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example Keep an order that survives a power failure
    * ```ts
-   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 8192);
+   * using file = createSync(Deno.makeTempFileSync(), 8192);
    * file.writeAtSync(new TextEncoder().encode("the record"), 4096);
    * file.flushSync(4096, 10);
-   * // Only what is on the disk is pointed to.
-   * file.view(Uint32Array, 0, 1)[0] = 4096;
+   * file.view(Uint32Array)[0] = 4096; // points to what is on the disk
    * file.flushSync(0, 4);
-   * assert.equal(file.view(Uint32Array, 0, 1)[0], 4096);
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   flushSync(offset = 0, length: number = this.size - offset): void {
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
     this.#updateTimes();
-    this.#take();
     this.#mapping.flushSync(offset, length);
-    if (!this.#mapping.syncFindsMemory) this.#file.syncDataSync();
     this.#checkSize("flush");
   }
 
   /**
-   * Resolves once this range of the file is on the disk, whole pages at a time; by default all of it.
+   * Flushes a range of the file to the disk, in whole pages, off the event loop; by default the whole file.
+   * Rejects as {@linkcode MmapFile.prototype.flushSync | flushSync} throws.
    *
-   * The work is done off the event loop. Rejects as {@linkcode flushSync} throws.
-   *
-   * @param offset First byte.
-   * @param length Bytes.
-   *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { create } from "@mmapfile/mmapfile";
-   *
-   * const path = await Deno.makeTempFile();
-   * const file = await create(path, 1 << 20);
-   * file.bytes().fill(1);
-   * await file.flush(0, 4096);
-   * await file.flush();
-   * assert.equal((await Deno.readFile(path))[4096], 1);
-   * file.close();
-   * await Deno.remove(path);
-   * ```
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
    */
   async flush(offset = 0, length?: number): Promise<void> {
     await this.#inOrder("flush", () => this.#flushOff(offset, length));
   }
 
   /**
-   * Brings a range of the file into memory, off the event loop; by default all of it.
+   * Brings a range of the file into memory, off the event loop; by default the whole file.
    *
-   * A hint: what the system cannot bring in is read when it is used. A close ends it early.
+   * This is a hint. What the system cannot bring in is read when it is used. `close` ends it early.
    *
-   * @param offset First byte.
-   * @param length Bytes.
-   * @param options What ends it early, and what is told how far it is.
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
+   * @param options A signal that ends it early, and a callback that is told the progress.
    * @throws {RangeError} If the range is not in the file.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
-   * @throws The signal's reason, if it is aborted.
+   * @throws {TruncatedError} If another process has truncated the file.
+   * @throws The reason of the signal, if it is aborted.
    *
    * @example Show the progress
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeFileSync(path, new Uint8Array(40 << 20));
-   * using file = openSync(path);
-   * const percent: number[] = [];
+   * using file = openSync("LICENSE");
    * await file.prefetch(0, file.size, {
-   *   onProgress: (done, total) => percent.push(100 * done / total),
+   *   onProgress: (done, total) => console.log(`${100 * done / total} %`),
    *   signal: AbortSignal.timeout(60_000),
    * });
-   * assert.deepEqual(percent, [40, 80, 100]);
-   * Deno.removeSync(path);
    * ```
    */
   async prefetch(
@@ -2072,34 +1712,31 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Says how a range of the file will be read, by default all of it, so that the system can read ahead or not.
+   * Tells the system how a range of the file will be used, by default all of it, so that it can read ahead or
+   * not.
    *
-   * "dontneed" releases memory: the pages no longer count as the process's own. The next access
-   * maps them again, from the page cache or from the disk. No write is lost: dirty pages stay in the page
-   * cache and are written to the file as usual. If the file is open for reading only, stray writes to views are
-   * dropped. On macOS and the BSDs the system decides when it takes the pages. On Windows, and with the
-   * "fallback" backend, nothing happens.
+   * "random" turns readahead off, which makes a scan of a file that is not in the page cache many times slower.
+   * "dontneed" releases memory: the pages no longer count as the process's own, and the next access maps them
+   * again. Writes are not lost, except stray writes to views of a file opened read-only. On macOS and the BSDs
+   * the system decides when it takes the pages. On Windows and with the fallback, nothing happens.
    *
-   * @param advice "normal", "sequential", "random" or "dontneed".
-   * @param offset First byte.
-   * @param length Bytes.
+   * @param advice "normal", "sequential", "random", or "dontneed".
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
    * @throws {RangeError} If the range is not in the file.
-   * @throws {TypeError} If there is no such advice; or for "dontneed" if the file is copy-on-write: its changes exist in memory only.
+   * @throws {TypeError} If `advice` is none of these; or for "dontneed" with `copyOnWrite`, whose changes exist
+   * in memory only.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has cut the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
    * @example
    * ```ts
-   * import assert from "node:assert/strict";
-   * import { createSync } from "@mmapfile/mmapfile";
+   * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 1 << 20);
-   * file.advise("random");
-   * assert.equal(file.readAtSync(new Uint8Array(16), 123_456), 16);
+   * using file = openSync("LICENSE");
+   * file.advise("sequential");
+   * console.log(file.indexOf("MIT"));
    * file.advise("dontneed");
-   * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   advise(
@@ -2109,7 +1746,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): void {
     if (advice !== "dontneed" && !isAdvice(advice)) {
       throw new TypeError(
-        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential", "random" or "dontneed"`,
+        `Cannot advise on '${this.name}': "${advice}" is not "normal", "sequential", "random", or "dontneed"`,
       );
     }
     if (advice === "dontneed" && this.#access.copyOnWrite) {
@@ -2123,39 +1760,36 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Waits while the Int32 at a byte offset is `expected`, until {@linkcode notify} wakes it: across
-   * workers and processes, as `Atomics.waitAsync` does within a process.
+   * Waits while the Int32 at a position is `expected`, until {@linkcode MmapFile.prototype.notify | notify} wakes it. It works
+   * across workers and processes, as `Atomics.waitAsync` does within a process.
    *
-   * A change that is stored before its notify is never missed. A notify without a change wakes the waits of
-   * this isolate, and in others those that sleep at that moment. A change without a notify is seen within
-   * half a second.
+   * A change that is stored before `notify` is called is never missed. A notify without a change wakes the
+   * waits of this isolate, and in others those that are asleep at that moment. A change without a notify is
+   * seen within half a second.
    *
-   * Like `Atomics.waitAsync`, a pending wait does not keep the process from exiting, except in its first
-   * second and while the main module is being evaluated: a top-level await goes on.
+   * Like `Atomics.waitAsync`, a pending wait does not keep the process from exiting, except in its first second
+   * and while the main module is being evaluated: a top-level await goes on.
    *
-   * @param offset First byte, aligned to 4 bytes in the file.
-   * @param expected The value that the Int32 has as long as there is something to wait for.
+   * @param offset Position of the first byte, aligned to 4 bytes in the file.
+   * @param expected The value to wait on.
+   * @param options The timeout in milliseconds, and a signal that ends the wait.
    * @returns "ok" if the Int32 was notified or has changed, "not-equal" if it is not `expected` to begin with,
-   * "timed-out" after `timeout` milliseconds.
+   * or "timed-out" after `timeout` milliseconds.
    * @throws {RangeError} If the range is not in the file, or not aligned.
    * @throws {Deno.errors.NotSupported} If memory is a copy of the file: with the fallback.
-   * @throws {ClosedError} If the file is closed, now or while it waits.
-   * @throws {TruncatedError} If the file is truncated below the Int32, now or while it waits.
+   * @throws {ClosedError} If the file is closed, now or during the wait.
+   * @throws {TruncatedError} If the file is truncated before the Int32, now or during the wait.
    *
    * @example Wait for the next version
    * ```ts
    * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * using file = createSync(path, 8);
-   * const version = file.view(Int32Array, 0, 1);
+   * using file = createSync(Deno.makeTempFileSync(), 8);
    * const next = file.wait(0, 0);
-   * Atomics.store(version, 0, 1);
+   * Atomics.store(file.view(Int32Array), 0, 1);
    * file.notify(0);
    * assert.equal(await next, "ok");
-   * assert.equal(await file.wait(0, 0), "not-equal");
-   * Deno.removeSync(path);
    * ```
    */
   async wait(
@@ -2168,26 +1802,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Wakes all that {@linkcode wait} on the Int32 at a byte offset, in every worker and process that maps the
-   * file, whatever its window. Store the new value first.
+   * Wakes all calls of {@linkcode MmapFile.prototype.wait | wait} on the Int32 at a position, in every worker and process that
+   * maps the file, through any window. Store the new value first.
    *
-   * @param offset First byte, aligned to 4 bytes in the file.
+   * @param offset Position of the first byte, aligned to 4 bytes in the file.
    * @throws {RangeError} If the range is not in the file, or not aligned.
    * @throws {Deno.errors.NotSupported} If memory is a copy of the file: with the fallback.
    * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If someone else has truncated the file.
+   * @throws {TruncatedError} If another process has truncated the file.
    *
-   * @example Tell others of a new message
+   * @example Announce a new message
    * ```ts
-   * import assert from "node:assert/strict";
    * import { createSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * using file = createSync(path, 64);
-   * Atomics.add(file.view(Int32Array, 0, 1), 0, 1);
+   * using file = createSync(Deno.makeTempFileSync(), 64);
+   * Atomics.add(file.view(Int32Array), 0, 1);
    * file.notify(0);
-   * assert.equal(await file.wait(0, 0), "not-equal");
-   * Deno.removeSync(path);
    * ```
    */
   notify(offset: number): void {
@@ -2195,31 +1825,26 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Maps the file as it is now, after someone else has made it longer or shorter.
+   * Maps the file as it is now, after another process has extended or truncated it.
    *
-   * Until then reads end where the file ended. Views are emptied if the memory has to be mapped again,
-   * and copy-on-write changes are then lost. Views of a `shared` file stay, and show the file as it is now.
-   * Native work on older views goes on with their memory.
+   * Views are emptied if the file has to be mapped again, and changes made with `copyOnWrite` are then lost.
+   * Views of a `shared` file stay valid. Native operations on older views go on with the old memory.
    *
-   * @returns Whether the size has changed or the file was truncated. Changes within the file need no
-   * refresh, unless the backend is "fallback".
+   * @returns Whether the size has changed or the file was truncated. Changes within the file need no refresh,
+   * except with the fallback.
    * @throws {ClosedError} If the file is closed.
-   * @throws {SystemError} If the system refuses to map it: `code` is "ENOMEM" when there is no room.
+   * @throws {SystemError} If the system refuses to map the file: `code` is "ENOMEM" without enough address space.
    *
-   * @example See what another has added
+   * @example View what another process has appended
    * ```ts
    * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
    * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "one\n");
-   * const file = openSync(path);
-   * Deno.writeTextFileSync(path, "two\n", { append: true });
-   * assert.equal(file.size, 4);
-   * assert.equal(file.refresh(), true);
-   * assert.equal(new TextDecoder().decode(file.bytes(4)), "two\n");
-   * file.close();
-   * Deno.removeSync(path);
+   * using file = openSync(path);
+   * Deno.writeTextFileSync(path, "news\n");
+   * assert(file.refresh());
+   * assert.equal(file.bytes().length, 5);
    * ```
    */
   refresh(): boolean {
@@ -2229,38 +1854,24 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Tells whether the path still names this file, and the file still has the size that it had when it was
-   * opened or last refreshed. Makes two system calls.
+   * Returns whether the path still names this file, and its size is unchanged since it was opened or last
+   * refreshed. Makes two system calls.
    *
-   * If not, another process has replaced the file, removed it, or made it longer or shorter. {@linkcode refresh} takes
-   * over a new size. A file put in its place has to be opened.
+   * If not, another process has replaced, removed, extended, or truncated the file.
+   * {@linkcode MmapFile.prototype.refresh | refresh} adopts a new size. A file that has replaced this one must be opened. A relative
+   * path is resolved against the current directory.
    *
-   * A relative path is looked up from the current directory.
-   *
-   * @returns Whether nothing has changed but bytes within the file.
+   * @returns Whether nothing has changed except bytes within the file.
    * @throws {ClosedError} If the file is closed.
    * @throws {Deno.errors.NotCapable} If the permission to read the path has been revoked.
    *
-   * @example Go on with the file that has replaced this one
+   * @example Reload a file that was replaced
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * Deno.writeTextFileSync(path, "old");
-   * let file = openSync(path);
-   * Deno.writeTextFileSync(path + ".new", "new");
-   * // Windows replaces no file that is mapped.
-   * if (Deno.build.os !== "windows") {
-   *   Deno.renameSync(path + ".new", path);
-   *   if (!file.isCurrent()) {
-   *     file.close();
-   *     file = openSync(path);
-   *   }
-   *   assert.equal(file.text(), "new");
-   * }
+   * let file = openSync("LICENSE");
+   * if (!file.isCurrent()) file = openSync("LICENSE");
    * file.close();
-   * Deno.removeSync(path);
    * ```
    */
   isCurrent(): boolean {
@@ -2275,34 +1886,27 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Closes the file. Every view of its memory becomes empty, unless the file is `shared`.
    *
-   * A use of a view after close is `undefined` or an error of JavaScript's, never a crash. Native work that
-   * still uses a view goes on: the engine unmaps the memory when nothing uses it any more.
+   * Using a view after that yields `undefined` or a JavaScript error, never a crash. Native operations on a view
+   * go on, and the memory is unmapped when nothing uses it.
    *
-   * @throws {ClosedError} If the file is closed already.
-   * @throws {TruncatedError} If someone else has cut a file that was open for writing, which nothing
-   * has reported yet: writes may be lost. The file is closed all the same.
+   * @throws {ClosedError} If the file is already closed.
    *
-   * @example A view ends with its file
+   * @example
    * ```ts
    * import assert from "node:assert/strict";
-   * import { createSync } from "@mmapfile/mmapfile";
+   * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 100);
+   * const file = openSync("LICENSE");
    * const view = file.bytes();
    * file.close();
    * assert.equal(view.length, 0);
-   * assert.equal(view[0], undefined);
-   * Deno.removeSync(path);
    * ```
    */
   close(): void {
     if (this.#closed) throw this.#closedError("close");
-    const { write } = this.#access;
     try {
       if (this.#appended > 0) this.#settle();
       this.#updateTimes();
-      if (write && !this.#truncated) this.#checkSize("close");
     } finally {
       this.#closed = true;
       try {
@@ -2316,23 +1920,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Closes the file at the end of a `using` block, unless that is done already.
-   *
-   * @throws {TruncatedError} As {@linkcode close} throws it.
+   * Closes the file at the end of a `using` block, unless it is already closed.
    *
    * @example
    * ```ts
-   * import assert from "node:assert/strict";
    * import { openSync } from "@mmapfile/mmapfile";
    *
-   * const path = Deno.makeTempFileSync();
-   * let outside: Uint8Array;
    * {
-   *   using file = openSync(path);
-   *   outside = file.bytes();
+   *   using file = openSync("LICENSE");
+   *   console.log(file.size);
    * }
-   * assert.equal(outside.length, 0);
-   * Deno.removeSync(path);
    * ```
    */
   [Symbol.dispose](): void {
@@ -2340,21 +1937,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * What `console.log` shows: name, size, backend and whether it is closed, not the bytes.
+   * What `console.log` shows: name, size, backend, and whether the file is closed, not the bytes.
    *
-   * @example
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { createSync } from "@mmapfile/mmapfile";
-   *
-   * const path = Deno.makeTempFileSync();
-   * const file = createSync(path, 1_000_000);
-   * const shown = Deno.inspect(file);
-   * assert.match(shown, /^MmapFile \{[^]* size: 1000000,/);
-   * assert(shown.length < 1000);
-   * file.close();
-   * Deno.removeSync(path);
-   * ```
+   * @ignore
    */
   [Symbol.for("Deno.customInspect")](
     inspect: (value: unknown, options?: Deno.InspectOptions) => string,
@@ -2365,18 +1950,20 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Throws: a clone would be an object without a file. Deno calls this for `structuredClone` and `postMessage`.
+   * Throws, because a clone would be an object without a file. Deno calls it in `structuredClone` and
+   * `postMessage`.
    *
    * @ignore
    */
   [Symbol.for("Deno.core.hostObject")](): never {
     throw new DOMException(
-      `Cannot clone '${this.name}': an open file stays in its thread; post the path and open it there`,
+      `Cannot clone '${this.name}': a file belongs to its thread; post the path and open it there`,
       "DataCloneError",
     );
   }
 
-  #copyTo(p: Uint8Array, position: number, length: number): void {
+  /** Returns the number of bytes read: fewer, or `null`, if another process has truncated the file. */
+  #copyTo(p: Uint8Array, position: number, length: number): number | null {
     if (length >= CACHES) return this.#copyLargeTo(p, position, length);
     try {
       const at = this.#start + position;
@@ -2385,17 +1972,25 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     } catch (error) {
       throw this.#explain("read", error);
     }
-    if (this.#faults[0] !== 0) this.#readFaulted(p, position);
+    return this.#faults[0] === 0
+      ? length
+      : this.#readFaulted(p, position, length);
   }
 
-  #copyLargeTo(p: Uint8Array, position: number, length: number): void {
+  #copyLargeTo(
+    p: Uint8Array,
+    position: number,
+    length: number,
+  ): number | null {
     try {
       const at = this.#start + position;
       this.#copyLarge(p, new Uint8Array(this.#buffer, at, length));
     } catch (error) {
       throw this.#explain("read", error);
     }
-    if (this.#faults[0] !== 0) this.#readFaulted(p, position);
+    return this.#faults[0] === 0
+      ? length
+      : this.#readFaulted(p, position, length);
   }
 
   #copyFrom(p: Uint8Array, position: number): void {
@@ -2421,13 +2016,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : source;
   }
 
-  /** Copies to memory any number of bytes, and says so where that has to be known. */
-  #change(p: Uint8Array, position: number): void {
-    if (p.length < CACHES) this.#copyFrom(p, position);
-    else this.#copyLargeFrom(p, position);
-    this.#mapping.wrote?.(position, p.length);
-  }
-
   #copyLargeFrom(p: Uint8Array, position: number): void {
     try {
       this.#copyLarge(this.#bytes.subarray(this.#start + position), p);
@@ -2447,21 +2035,36 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     else mapping.copyLarge(target, source);
   }
 
-  /** Memory faulted under a read: the file was truncated, or the disk failed, which the descriptor can tell. */
-  #readFaulted(p: Uint8Array, position: number): void {
-    const mapping = this.#mapping;
-    if (this.#isCut() || !mapping.restore?.()) throw this.#cut("read");
-    this.#adopt();
-    const read = mapping.read?.(plainView(p), position);
-    if (read !== byteLength.call(p)) throw this.#cut("read");
+  /** Memory faulted under a read: the file was truncated, or the disk failed. The descriptor can tell. */
+  #readFaulted(
+    p: Uint8Array,
+    position: number,
+    length: number,
+  ): number | null {
+    if (this.#access.copyOnWrite) throw this.#cut("read");
+    this.#leaveMemory();
+    return this.#readThrough(p, position, length);
   }
 
   /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
   #writeFaulted(p: Uint8Array, position: number): void {
-    const mapping = this.#mapping;
-    if (this.#isCut() || !mapping.restore?.()) throw this.#cut("write");
-    this.#adopt();
-    mapping.write(plainView(p), position);
+    const { append, copyOnWrite, grow } = this.#access;
+    if (append || copyOnWrite) throw this.#cut("write");
+    this.#leaveMemory();
+    if (!grow) this.#checkEnd(position + byteLength.call(p));
+    this.#writeThrough(plainView(p), position);
+  }
+
+  /** Memory has shown zeros: repairs it, or uses the descriptor from now on. */
+  #leaveMemory(): void {
+    if (!this.#isCut() && this.#mapping.restore?.()) this.#adopt();
+    else this.#followTruncation();
+  }
+
+  /** Takes over the size after a truncation by others. Until `refresh` memory is not used. */
+  #followTruncation(): void {
+    this.#truncated = true;
+    this.#setSize(Math.min(this.#size, this.#mapping.fileSize()));
   }
 
   *#chunks(
@@ -2505,51 +2108,64 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #readAtFurther(p: Uint8Array, offset: number): number | null {
     this.#checkOffset("read", offset);
-    const wanted = byteLength.call(p);
-    const mayReadThrough = wanted > 0 && this.#mapping.read !== undefined;
-    if (mayReadThrough && !this.#canReadMemory()) {
-      return this.#readThrough(plainView(p), offset);
-    }
-    // If all of the file is in memory and may be read, only the end is to be looked out for.
-    const isReady = this.#readLimit === this.#size && this.#faults[0] === 0;
-    const length = isReady
-      ? Math.min(wanted, this.#size - offset)
-      : this.#readableLength(offset, wanted);
-    if (length <= 0) return wanted === 0 ? 0 : null;
-    this.#copyTo(p, offset, length);
-    return length;
-  }
-
-  /** Whether there is memory to read from: not of an empty file, nor of one that the system cannot map. */
-  #canReadMemory(): boolean {
-    if (this.#mapped >= this.#size && this.#size > 0) return true;
-    this.#checkReadable("read");
-    return this.#size > 0 && this.#mapping.canMap?.(this.#size) === true;
-  }
-
-  /** Reads through the descriptor: files of /proc have no size, and what is empty may have grown. */
-  #readThrough(p: Uint8Array, offset: number): number | null {
-    const room = Math.max(0, this.#access.length - offset);
-    const target = room < p.length ? p.subarray(0, room) : p;
-    const read = this.#mapping.read!(target, offset);
-    if (read > 0 && offset + read > this.#size) this.#setSize(offset + read);
-    return read || null;
-  }
-
-  /** How many of `length` bytes at `position` there are to read: 0 at the end. */
-  #readableLength(position: number, length: number): number {
+    const length = byteLength.call(p);
     if (length === 0) {
       this.#opened("read");
       return 0;
     }
-    this.#checkReadable("read");
-    this.#cover();
-    return Math.max(0, Math.min(length, this.#size - position));
+    this.#checkReadAccess("read");
+    return this.#readRange(p, offset, length);
+  }
+
+  /** Reads what there is of a range, from memory or through the descriptor. */
+  #readRange(p: Uint8Array, offset: number, length: number): number | null {
+    if (!this.#usesMemory(offset, length)) {
+      return this.#readThrough(p, offset, length);
+    }
+    if (this.#access.grow && offset + length > this.#size) this.#followGrowth();
+    const rest = Math.min(length, this.#size - offset);
+    if (rest <= 0) return null;
+    // Longer or shorter since, as the system has just said.
+    return offset + rest <= this.#readLimit
+      ? this.#copyTo(p, offset, rest)
+      : this.#readThrough(p, offset, rest);
+  }
+
+  /** Whether a read is to use memory, which then reaches to the end of the file. */
+  #usesMemory(offset: number, length: number): boolean {
+    if (this.#access.copyOnWrite) this.#checkWhole("read");
+    if (this.#truncated) return false;
+    if (!this.#mapping.readsMemory(this.#size, offset, length)) return false;
+    this.#take();
+    if (this.#mapping.moved) throw this.#movedError("read");
+    return !this.#mapping.hasFaulted;
+  }
+
+  /** Reads through the descriptor: files of /proc have no size, and any may have grown or been truncated. */
+  #readThrough(p: Uint8Array, offset: number, length: number): number | null {
+    const end = this.#access.grow ? this.#access.length : this.#size;
+    const wanted = Math.min(length, end - offset);
+    if (wanted <= 0) return null;
+    const read = this.#mapping.read(p, wanted, offset);
+    const readTo = offset + read;
+    if (read < wanted && readTo < this.#size && this.#isCut()) {
+      this.#followTruncation();
+    }
+    if (readTo > this.#size && read > 0) this.#setSize(readTo);
+    return read || null;
+  }
+
+  /** Learns how long the file is now. */
+  #followGrowth(): void {
+    const size = this.#mapping.fileSize();
+    if (size < this.#size) this.#followTruncation();
+    else if (size > this.#size) this.#setSize(size);
   }
 
   /** A large read at the cursor, which moves at once, so that other calls go on behind it. */
   async #readNext(p: Uint8Array): Promise<number | null> {
     if (this.#closed) return await this.#readLarge(p, this.#position);
+    if (this.#access.grow) this.#followGrowth();
     const position = this.#position;
     const left = Math.max(0, this.size - position);
     const expected = Math.min(p.length, left);
@@ -2572,18 +2188,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     ) {
       return await this.#readInPieces(p, position);
     }
-    if (!this.#closed) this.#checkReadable("read");
-    const left = Math.max(0, this.#size - position);
-    const length = Math.min(p.length, left);
+    if (!this.#closed) this.#checkReadAccess("read");
+    const end = this.#access.grow ? this.#access.length : this.#size;
+    const length = Math.min(p.length, Math.max(0, end - position));
     if (length === 0) return p.length === 0 ? 0 : null;
     const target = p.subarray(0, length);
     const read = await readAsync.call(this.#mapping, target, position);
-    if (read < length && !this.#closed) this.#checkSize("read");
-    return read;
+    if (!this.#closed) this.#followGrowth();
+    return read || null;
   }
 
   async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
-    const length = this.#readableLength(position, p.length);
+    this.#checkReadAccess("read");
+    if (this.#access.grow) this.#followGrowth();
+    const left = Math.max(0, this.#size - position);
+    const length = Math.min(left, p.length);
     if (length === 0) return p.length === 0 ? 0 : null;
     let done = 0;
     // The array may be resized in between: what is read has to be there at the end.
@@ -2624,11 +2243,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async #writeLarge(bytes: Uint8Array, position: number): Promise<number> {
     const { append, copyOnWrite, grow } = this.#access;
     const { writeAsync } = this.#mapping;
-    if (!this.#closed) this.#checkWritable("write");
+    if (!this.#closed) this.#checkWriteAccess("write");
     this.#checkReach(position, bytes.length);
     if (
-      append || copyOnWrite || !this.#mapping.sharesPages ||
-      writeAsync === undefined || isOfAnyLength(bytes)
+      append || copyOnWrite || writeAsync === undefined || isOfAnyLength(bytes)
     ) {
       return await this.#inPieces(
         bytes,
@@ -2641,7 +2259,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : Math.max(0, Math.min(length, this.#size - position));
     // The kernel does not look out for bytes that are copied onto themselves.
     if (this.#mapping.holds(bufferOf(bytes))) bytes = copyOf(bytes);
-    if (!this.#closed) this.#checkEnd(fits);
+    if (!this.#closed && !grow) this.#checkEnd(position + length);
     const written = await this.#whileWriting(
       () => writeAsync.call(this.#mapping, bytes.subarray(0, fits), position),
       position,
@@ -2659,7 +2277,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   async #appendLarge(bytes: Uint8Array): Promise<number> {
     const { appendAsync } = this.#mapping;
-    if (!this.#closed) this.#checkWritable("write");
+    if (!this.#closed) this.#checkWriteAccess("write");
     if (appendAsync === undefined || isOfAnyLength(bytes)) {
       return await this.#inPieces(bytes, (piece) => {
         if (this.#closed) this.#mapping.append(piece);
@@ -2695,7 +2313,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw error;
     } finally {
       this.#pendingWrites--;
-      const isFixed = position === undefined || this.#closed;
+      const isFixed = position === undefined || written === 0 || this.#closed;
       const end = isFixed ? 0 : position + written;
       this.#setSize(Math.max(this.#size, end));
     }
@@ -2772,16 +2390,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** A string at the cursor that may not fit within the memory. */
   #writeStringFurther(s: string): number {
-    this.#checkWritable("write");
-    if (this.#access.grow) return this.writeSync(encoder.encode(s));
-    this.#cover();
-    const position = this.#position;
-    const room = Math.min(3 * s.length, Math.max(0, this.#size - position));
-    const { read, written } = this.#encode(s, position, room);
-    this.#mapping.wrote?.(position, written);
-    this.#position = position + written;
-    if (read < s.length) throw this.#overEnd(written);
-    return written;
+    this.#checkWriteAccess("write");
+    const bytes = encoder.encode(s);
+    const { grow } = this.#access;
+    const room = grow ? Infinity : Math.max(0, this.#size - this.#position);
+    if (bytes.length <= room) return this.#writeFurther(bytes);
+    // The characters that fit, and none of them in part.
+    const { written } = encoder.encodeInto(s, bytes.subarray(0, room));
+    this.#writeFurther(bytes.subarray(0, written));
+    throw this.#truncated ? this.#cut("write") : this.#overEnd(written);
   }
 
   #encode(
@@ -2856,7 +2473,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #append(p: Uint8Array): void {
-    if (this.#appended === 0) this.#checkWritable("write");
+    if (this.#appended === 0) this.#checkWriteAccess("write");
     if (p.length === 0) return;
     // Where the end is now, others may decide too: it is asked for when it is needed.
     this.#readLimit = -1;
@@ -2880,51 +2497,59 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     else this.#setSize(end);
   }
 
-  /** A write at a position, over the end of the memory or of the file. */
+  /** A write at a position that is not simply within the memory. */
   #writeOver(p: Uint8Array, position: number): number {
-    this.#checkWritable("write");
+    this.#checkWriteAccess("write");
     const { length } = p;
     this.#checkReach(position, length);
     const end = position + length;
     if (length === 0) return 0;
     const { append, copyOnWrite, grow } = this.#access;
-    const mayUseMemory = this.#pendingWrites === 0;
-    if (mayUseMemory && position < this.#size && end > this.#memoryLimit()) {
-      if (end <= this.#size && !this.#isFresh(p, position, end)) this.#cover();
-      else this.#take();
-    }
-    if (
-      mayUseMemory && end <= this.#memoryLimit() &&
-      !this.#isFresh(p, position, end)
-    ) {
-      this.#change(p, position);
+    if (end <= this.#size && this.#isWrittenInMemory(position, length)) {
+      if (length < CACHES) this.#copyFrom(p, position);
+      else this.#copyLargeFrom(p, position);
       return length;
     }
     if (!append && !copyOnWrite && (grow || end <= this.#size)) {
-      this.#checkEnd(length);
-      let written = length;
-      try {
-        // The kernel does not look out for bytes that are copied onto themselves.
-        this.#mapping.write(
-          this.#mapping.holds(bufferOf(p)) ? copyOf(p) : p,
-          position,
-        );
-      } catch (error) {
-        written = bytesWritten(error);
-        throw error;
-      } finally {
-        if (written > 0) {
-          this.#setSize(Math.max(this.#size, position + written));
-        }
-      }
-      this.#touch(position, end);
+      if (!grow) this.#checkEnd(end);
+      this.#writeThrough(p, position);
       return length;
     }
-    this.#cover();
+    if (!copyOnWrite) this.#checkEnd(end);
     const fits = Math.max(0, Math.min(length, this.#size - position));
-    if (fits > 0) this.#change(p.subarray(0, fits), position);
-    if (fits === length) return length;
+    if (fits > 0) this.#writeOver(p.subarray(0, fits), position);
     throw this.#overEnd(fits);
+  }
+
+  /** Whether a write within the file is to use memory. While others are under way in threads it goes after them. */
+  #isWrittenInMemory(position: number, length: number): boolean {
+    if (this.#access.copyOnWrite) this.#checkWhole("write");
+    if (this.#truncated || this.#mapping.hasFaulted) return false;
+    const { append } = this.#access;
+    if (this.#pendingWrites > 0 && !append) return false;
+    const usesMemory = this.#mapping.writesMemory(this.#size, position, length);
+    // pwrite(2) to a descriptor with O_APPEND appends, wherever it is told to write.
+    if (append && !usesMemory) this.#map();
+    else this.#take();
+    return append || usesMemory;
+  }
+
+  /** Writes through the descriptor, past the end too. */
+  #writeThrough(p: Uint8Array, position: number): void {
+    let written = p.length;
+    try {
+      // The kernel does not look out for bytes that are copied onto themselves.
+      this.#mapping.write(
+        this.#mapping.holds(bufferOf(p)) ? copyOf(p) : p,
+        position,
+      );
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      const end = position + written;
+      if (written > 0 && end > this.#size) this.#setSize(end);
+    }
   }
 
   /** Throws if a write ends where a number no longer tells one byte from the next. */
@@ -2932,83 +2557,45 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (position + length <= Number.MAX_SAFE_INTEGER) return;
     if (!this.#access.grow) return;
     throw new SystemError(
-      `Cannot write '${this.name}': ${length} bytes at ${position} end beyond byte ${Number.MAX_SAFE_INTEGER}`,
+      `Cannot write '${this.name}': ${length} bytes at ${position} end past byte ${Number.MAX_SAFE_INTEGER}`,
       { syscall: "write", code: "EFBIG", errno: 27 },
     );
   }
 
-  /**
-   * Whether a large write is the first to a place. The system is quicker at those through the
-   * descriptor, which does not have to find a page for each fault, and memory at all later ones.
-   */
-  #isFresh(p: Uint8Array, position: number, end: number): boolean {
-    if (p.length < DIRECT || !this.#mapping.sharesPages) return false;
-    if (this.#mapping.holds(bufferOf(p))) return false;
-    const first = Math.floor(position / DIRECT);
-    for (let block = first; block * DIRECT < end; block++) {
-      const region = this.#written[Math.floor(block / REGION)];
-      if (region === undefined || region[block % REGION] === 0) return true;
-    }
-    return false;
+  /** Throws if a file of fixed size no longer reaches as far: a write there would fill the gap with zeros. */
+  #checkEnd(end: number): void {
+    if (!this.#truncated && this.#isCut()) this.#followTruncation();
+    if (this.#truncated && end > this.#size) throw this.#cut("write");
   }
 
-  /** Notes that a range was written. */
-  #touch(position: number, end: number): void {
-    if (end - position < DIRECT) return;
-    const first = Math.floor(position / DIRECT);
-    for (let block = first; block * DIRECT < end; block++) {
-      const region = this.#written[Math.floor(block / REGION)] ??=
-        new Uint8Array(REGION);
-      region[block % REGION] = 1;
-    }
-  }
-
-  /**
-   * Throws if the file no longer reaches as far as it did: a write past its end would fill the gap
-   * with zeros. To ask costs a quarter of a small write and a twentieth of one of 64 KiB, so in a
-   * long run of those, to which the event loop is not let in between, it is asked before some only.
-   * Before a larger one there is the time to wait for a truncation that has begun.
-   */
-  #checkEnd(length: number): void {
-    if (length < HUGE) {
-      if (this.#run++ === 0) queueMicrotask(() => this.#run = 0);
-      const step = Math.min(LONG_RUN_STEP, Math.floor(HUGE / length));
-      if (this.#run > LONG_RUN && this.#run % step !== 0) return;
-    } else this.#mapping.awaitTruncation?.();
-    this.#checkSize("write");
-  }
-
-  #seek(
-    offset: number | bigint,
-    whence: Deno.SeekMode,
-    size: number,
-  ): number {
-    const base = whence === 0
+  #seek(offset: number | bigint, whence: Deno.SeekMode): number {
+    const distance = wholeNumber(offset);
+    // As Deno: rounded toward zero, to 32 bits.
+    const mode = typeof whence === "number" ? whence | 0 : NaN;
+    const base = mode === 0
       ? 0
-      : whence === 1
+      : mode === 1
       ? this.#position
-      : whence === 2
-      ? size
-      : -1;
-    const distance = typeof offset === "bigint"
-      ? Number(offset)
-      // As Deno.FsFile has it: rounded toward zero, and NaN is 0.
-      : typeof offset === "number"
-      ? Math.trunc(offset) || 0
+      : mode === 2
+      ? this.#end()
       : NaN;
     const position = base + distance;
-    if (base < 0 || !Number.isSafeInteger(position) || position < 0) {
+    if (!Number.isSafeInteger(position) || position < 0) {
       throw this.#seekError(offset, whence);
     }
     return this.#position = position;
   }
 
+  /** The end of the file as it is now; of a file of fixed size as it was. */
+  #end(): number {
+    if (this.#access.grow) this.#followGrowth();
+    return this.#size;
+  }
+
   /** Gives up the memory that the file is about to lose. */
   #beforeTruncate(length: number): void {
-    this.#checkSize("truncate");
     if (length >= this.#size) return;
     // Before the bytes are gone: nothing may touch them any more.
-    this.#written.length = 0;
     if (this.#mapping.shrink === undefined) this.#mapping.unmap();
     else this.#mapping.shrink(length);
     this.#size = length;
@@ -3018,6 +2605,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** The times that are set stay: writes before that are not to move them later. */
   #beforeUtime(): FileOps {
     const file = this.#opened("set the times of");
+    // As Deno does it, of files open for reading too.
+    const { path } = this.#access;
+    const { state } = Deno.permissions.requestSync({ name: "write", path });
+    if (state !== "granted") throw writeDenied(this.name);
     this.#isDirty = false;
     this.#hasSetTimes = true;
     return file;
@@ -3025,7 +2616,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** The length that is meant: as with Deno.FsFile, whole and 0 or more, and 0 if it is not given. */
   #lengthToTruncate(length: number | bigint | null = 0): number {
-    this.#checkWritable("truncate");
+    this.#checkWriteAccess("truncate");
     if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
     if (this.#access.isWindow) {
       throw new TypeError(
@@ -3041,7 +2632,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const size = Math.max(0, Math.trunc(Number(length)) || 0);
     if (size <= Number.MAX_SAFE_INTEGER) return size;
     throw new SystemError(
-      `Cannot truncate '${this.name}': ${size} bytes end beyond byte ${Number.MAX_SAFE_INTEGER}`,
+      `Cannot truncate '${this.name}': ${size} bytes end past byte ${Number.MAX_SAFE_INTEGER}`,
       { syscall: "ftruncate", code: "EFBIG", errno: 27 },
     );
   }
@@ -3059,12 +2650,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       this.#access.length,
     );
     const isStale = this.#truncated || this.#mapping.hasFaulted ||
-      this.#mapping.moved || size < this.#size;
+      this.#mapping.moved || this.#mapping.isStale || size < this.#size;
     const hasChanged = isStale || size !== this.#size;
     this.#truncated = false;
     this.#size = size;
     if (isStale) {
-      this.#written.length = 0;
       if (this.#mapping.reset === undefined) this.#mapping.unmap();
       else this.#mapping.reset(size);
     }
@@ -3079,7 +2669,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkRange(action, offset, 4);
     if (this.#mapping.loadInt32 === undefined) {
       throw new Deno.errors.NotSupported(
-        `Cannot ${action} '${this.name}': memory is a copy of the file, which others do not share`,
+        `Cannot ${action} '${this.name}': its memory is a private copy of the file`,
       );
     }
     const at = this.#access.offset + offset;
@@ -3131,7 +2721,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #unmap(): void {
-    this.#written.length = 0;
     try {
       this.#mapping.unmap();
     } finally {
@@ -3159,9 +2748,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { read, write, append, copyOnWrite } = this.#access;
     const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
-    const isUntold = this.#mapping.wrote === undefined;
     const isWritten = (write && !append) || copyOnWrite;
-    const isDirect = isWritten && isUntold && this.#pendingWrites === 0;
+    const isDirect = isWritten && !this.#mapping.notesWrites &&
+      this.#pendingWrites === 0;
     this.#writeLimit = isDirect ? limit : -1;
   }
 
@@ -3172,24 +2761,19 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : Math.min(this.#size, this.#mapped);
   }
 
-  #syncNow(sync: (file: FileOps) => void): void {
-    this.#checkWhole("sync");
+  #syncNow(dataOnly: boolean): void {
+    this.#opened("sync");
     if (this.#access.copyOnWrite) return;
     this.#updateTimes();
-    if (!this.#mapping.syncFindsMemory) this.#mapping.flushSync(0, this.#size);
-    sync(this.#file);
-    this.#checkSize("sync");
+    this.#mapping.syncSync(this.#size, dataOnly);
+    if (this.#isCut()) this.#followTruncation();
   }
 
-  async #syncOff(sync: (file: FileOps) => Promise<void>): Promise<void> {
-    if (this.#closed) return await sync(this.#file);
-    this.#checkWhole("sync");
+  async #syncOff(dataOnly: boolean): Promise<void> {
     if (this.#access.copyOnWrite) return;
-    this.#updateTimes();
-    const isSynced = !this.#mapping.syncFindsMemory &&
-      await this.#mapping.flush(0, this.#size);
-    if (!isSynced) await sync(this.#opened("sync"));
-    if (!this.#closed) this.#checkSize("sync");
+    if (!this.#closed) this.#updateTimes();
+    await this.#mapping.sync(this.#closed ? 0 : this.#size, dataOnly);
+    if (!this.#closed && this.#isCut()) this.#followTruncation();
   }
 
   /**
@@ -3213,10 +2797,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkRange("flush", offset, length);
     if (!this.#access.write) return;
     this.#updateTimes();
-    const isSynced = await this.#mapping.flush(offset, length);
-    if (!this.#mapping.syncFindsMemory && !isSynced) {
-      await this.#opened("flush").syncData();
-    }
+    await this.#mapping.flush(offset, length);
     if (!this.#closed) this.#checkSize("flush");
   }
 
@@ -3266,21 +2847,27 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #checkReadable(action: string): void {
-    this.#opened(action);
-    if (!this.#access.read) {
-      throw new SystemError(
-        `Cannot ${action} '${this.name}': not opened for reading; give { read: true } too`,
-        { syscall: "read", code: "EBADF", errno: 9 },
-      );
-    }
+    this.#checkReadAccess(action);
     this.#checkWhole(action);
   }
 
-  #checkWritable(action: string): void {
+  /** Throws unless the file is open for reading. */
+  #checkReadAccess(action: string): void {
+    this.#opened(action);
+    if (!this.#access.read) {
+      throw new SystemError(
+        `Cannot ${action} '${this.name}': it was not opened for reading; open it with { read: true } too`,
+        { syscall: "read", code: "EBADF", errno: 9 },
+      );
+    }
+  }
+
+  /** Throws unless the file is open for writing. */
+  #checkWriteAccess(action: string): void {
     this.#opened(action);
     const { write, copyOnWrite } = this.#access;
     if (!write && !copyOnWrite) throw this.#readOnlyError(action);
-    this.#checkWhole(action);
+    if (this.#mapping.moved) throw this.#movedError(action);
   }
 
   /** What was passed as bytes, as an array that can be trusted. */
@@ -3317,14 +2904,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkOffset(action, length);
     if (offset + length > this.#size) {
       throw new RangeError(
-        `Cannot ${action} '${this.name}': ${length} bytes from ${offset} on go past its end at ${this.#size}`,
+        `Cannot ${action} '${this.name}': ${length} bytes at ${offset} go past its end at ${this.#size}`,
       );
     }
   }
 
-  #checkStat(info: Deno.FileInfo): void {
+  /** Notes that the file has become shorter, if what the system knows of it says so. */
+  #learnSize(info: Deno.FileInfo): void {
     const end = this.#access.offset + this.#size;
-    if (info.size < end && this.#isCut()) throw this.#cut("stat");
+    if (info.size < end && this.#isCut()) this.#followTruncation();
   }
 
   /** Throws if someone else has cut the file. */
@@ -3334,6 +2922,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw this.#cut(action);
     }
     this.#mapAsItIs();
+  }
+
+  /** As `#checkSize`, after an operation that may have ended when the file was closed. */
+  #checkSizeOfOpen(action: string): void {
+    if (!this.#closed) this.#checkSize(action);
   }
 
   /** Whether memory does not show the file any more. */
@@ -3360,7 +2953,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #truncatedError(action: string): Error {
     return new TruncatedError(
-      `Cannot ${action} '${this.name}': the file was made shorter by someone else, ` +
+      `Cannot ${action} '${this.name}': another process truncated the file, ` +
         "or its disk failed; refresh() maps it as it is now",
     );
   }
@@ -3369,25 +2962,25 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return new ReadOnlyError(
       `Cannot ${action} '${this.name}': ` +
         (this.#access.copyOnWrite
-          ? "it was opened copy-on-write, which leaves the file alone; give { write: true } instead"
-          : "it was opened for reading; give { write: true }"),
+          ? "it was opened with copyOnWrite, which does not change the file; open it with { write: true } instead"
+          : "it was opened for reading; open it with { write: true }"),
     );
   }
 
   #overEnd(bytesWritten: number): Error {
     return new OutOfBoundsError(
-      `Cannot write '${this.name}': over its end at ${this.#size} bytes, ` +
+      `Cannot write '${this.name}': ` +
         (this.#access.append
-          ? "which only write() extends in a file opened to append"
-          : "which is fixed; give { grow: true } to extend it"),
+          ? `past the end of the file (${this.#size} bytes); with append, only write() extends it`
+          : `past the end of a fixed-size file (${this.#size} bytes); open it with { grow: true }`),
       bytesWritten,
     );
   }
 
   #movedError(action: string): Error {
     return new TypeError(
-      `Cannot ${action} '${this.name}': its memory was moved away by a transfer(), ` +
-        "a structuredClone() or a byte stream; refresh() maps it again",
+      `Cannot ${action} '${this.name}': its memory was detached by transfer(), ` +
+        "structuredClone(), or a byte stream; refresh() maps it again",
     );
   }
 
@@ -3406,7 +2999,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return new TypeError(
       `Cannot seek in '${this.name}': ` +
         (isMode
-          ? `${String(offset)} leads to no position`
+          ? `${String(offset)} leads to an invalid position`
           : `Invalid seek mode: ${String(whence)}`),
     );
   }
@@ -3455,6 +3048,12 @@ function lengthOf(p: unknown): number {
 /** Bytes that were read, and that an array does not have any more: its buffer was resized since. */
 function lostOf(array: Uint8Array, read: number | null): number {
   return Math.max(0, (read ?? 0) - array.length);
+}
+
+/** As Deno takes a distance: rounded toward zero, of a bigint its low 64 bits, and NaN is 0. */
+function wholeNumber(offset: unknown): number {
+  if (typeof offset === "bigint") return Number(BigInt.asIntN(64, offset));
+  return typeof offset === "number" ? Math.trunc(offset) || 0 : NaN;
 }
 
 type Times = [atime: number | Date, mtime: number | Date];

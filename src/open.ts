@@ -14,64 +14,63 @@ import type { MmapOpenOptions } from "./types.ts";
 import { windows } from "./windows.ts";
 
 /**
- * Opens a file as memory, as `Deno.open` opens one: read-only by default.
+ * Opens a file whose memory is a `SharedArrayBuffer`, so that views can be posted to workers; see the other
+ * overload.
  *
- * Needs `--allow-read` for the path, `--allow-write` too to write to it, and `--allow-ffi`.
- *
- * @param path Where the file is.
- * @param options Those of `Deno.open`, and those of a mapping; see {@linkcode MmapOpenOptions}.
- * @throws {Deno.errors.NotFound} If there is no such file and `create` is not given.
- * @throws {Deno.errors.AlreadyExists} If there is one and `createNew` is given.
- * @throws {Deno.errors.IsADirectory} If it is a directory.
- * @throws {Deno.errors.PermissionDenied} If the system does not let this user open it.
- * @throws {Deno.errors.NotCapable} Without one of the permissions, which the message names.
- * @throws {Deno.errors.NotSupported} If Deno is older than 2.8.
- * @throws {SystemError} If the path is no regular file, or cannot be mapped.
- * @throws {TypeError} If two options are at odds.
- * @throws {RangeError} If the window that `offset` and `length` give is not in the file.
- *
- * @example Change `Deno.open` to `open`
- * ```ts
- * import assert from "node:assert/strict";
- * import { open } from "@mmapfile/mmapfile";
- *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "hello");
- * {
- *   using file = await open(path);
- *   const buffer = new Uint8Array(100);
- *   assert.equal(await file.read(buffer), 5);
- *   assert.equal(await file.read(buffer), null);
- * }
- * await Deno.remove(path);
- * ```
- *
- * @example Append to a log, and read it back
- * ```ts
- * import assert from "node:assert/strict";
- * import { open } from "@mmapfile/mmapfile";
- *
- * const path = await Deno.makeTempFile();
- * {
- *   using log = await open(path, { read: true, append: true });
- *   await log.write(new TextEncoder().encode("started\n"));
- *   assert.equal(new TextDecoder().decode(log.bytes()), "started\n");
- * }
- * await Deno.remove(path);
- * ```
+ * @param path The path of the file.
+ * @param options Those of {@linkcode MmapOpenOptions}, with `shared: true`.
+ * @returns The file.
+ * @throws {Deno.errors.NotSupported} On Windows, with the fallback, and with `copyOnWrite`.
  */
 export function open(
   path: string | URL,
   options: MmapOpenOptions & { shared: true },
 ): Promise<MmapFile<SharedArrayBuffer>>;
-/** Opens a file whose memory is not shared between workers. */
+/**
+ * Opens a file, read-only by default, as `Deno.open` does. Nothing is read or mapped until it is used.
+ *
+ * Requires `--allow-read` for the path, `--allow-write` to write to it, and `--allow-ffi`.
+ *
+ * @param path The path of the file.
+ * @param options Those of `Deno.open`, and those of a mapping; see {@linkcode MmapOpenOptions}.
+ * @returns The file.
+ * @throws {Deno.errors.NotFound} If the file does not exist and `create` is not given.
+ * @throws {Deno.errors.AlreadyExists} If the file exists and `createNew` is given.
+ * @throws {Deno.errors.IsADirectory} If the path is a directory.
+ * @throws {Deno.errors.PermissionDenied} If the system denies access.
+ * @throws {Deno.errors.NotCapable} If a permission is missing. The message names it.
+ * @throws {Deno.errors.NotSupported} If Deno is older than 2.8.
+ * @throws {SystemError} If the path is not a regular file, or cannot be mapped.
+ * @throws {TypeError} If two options cannot be combined.
+ * @throws {RangeError} If the window of `offset` and `length` is not in the file.
+ *
+ * @example Replace `Deno.open` with `open`
+ * ```ts
+ * import { open } from "@mmapfile/mmapfile";
+ *
+ * using file = await open("LICENSE");
+ * const buffer = new Uint8Array(100);
+ * console.log(await file.read(buffer)); // 100
+ * ```
+ *
+ * @example Append to a log, and read it
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { open } from "@mmapfile/mmapfile";
+ *
+ * const options = { read: true, append: true, create: true };
+ * using log = await open(Deno.makeTempFileSync(), options);
+ * await log.write(new TextEncoder().encode("started\n"));
+ * assert.equal(log.text(), "started\n");
+ * ```
+ */
 export function open(
   path: string | URL,
   options?: MmapOpenOptions | null,
 ): Promise<MmapFile>;
 export async function open(
   path: string | URL,
-  options: MmapOpenOptions | null = {},
+  options?: MmapOpenOptions | null,
 ): Promise<MmapFile<ArrayBufferLike>> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
@@ -94,39 +93,42 @@ export async function open(
 }
 
 /**
- * Opens a file as memory, synchronously: read-only by default. See {@linkcode open}, which needs the
- * same permissions and rejects with what this throws.
+ * Opens a file whose memory is a `SharedArrayBuffer`, so that views can be posted to workers; see the other
+ * overload.
  *
- * @param path Where the file is.
- * @param options Those of `Deno.openSync`, and those of a mapping; see {@linkcode MmapOpenOptions}.
- *
- * @example Read the last bytes of a file
- * ```ts
- * import assert from "node:assert/strict";
- * import { openSync } from "@mmapfile/mmapfile";
- *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "some text, then the end");
- * {
- *   using file = openSync(path);
- *   const tail = file.bytes(file.size - 3);
- *   assert.equal(new TextDecoder().decode(tail), "end");
- * }
- * Deno.removeSync(path);
- * ```
+ * @param path The path of the file.
+ * @param options Those of {@linkcode MmapOpenOptions}, with `shared: true`.
+ * @returns The file.
+ * @throws {Deno.errors.NotSupported} On Windows, with the fallback, and with `copyOnWrite`.
  */
 export function openSync(
   path: string | URL,
   options: MmapOpenOptions & { shared: true },
 ): MmapFile<SharedArrayBuffer>;
-/** Opens a file whose memory is not shared between workers, synchronously. */
+/**
+ * Opens a file, read-only by default, as `Deno.openSync` does. Throws as {@linkcode open} rejects, and requires
+ * the same permissions.
+ *
+ * @param path The path of the file.
+ * @param options Those of `Deno.openSync`, and those of a mapping; see {@linkcode MmapOpenOptions}.
+ * @returns The file.
+ *
+ * @example View the last bytes of a file
+ * ```ts
+ * import { openSync } from "@mmapfile/mmapfile";
+ *
+ * using file = openSync("LICENSE");
+ * const end = file.bytes(file.size - 3);
+ * console.log(end.length); // 3
+ * ```
+ */
 export function openSync(
   path: string | URL,
   options?: MmapOpenOptions | null,
 ): MmapFile;
 export function openSync(
   path: string | URL,
-  options: MmapOpenOptions | null = {},
+  options?: MmapOpenOptions | null,
 ): MmapFile<ArrayBufferLike> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
@@ -149,31 +151,26 @@ export function openSync(
 }
 
 /**
- * Creates a file of `size` zero bytes, or empties an existing one and gives it that, and opens it for
- * reading and writing.
+ * Creates a file, or truncates an existing one, and opens it for reading and writing.
  *
- * Its blocks are reserved where the filesystem can, so that a full disk is an error here and now. For
- * more choice, see the `create` and `size` of {@linkcode MmapOpenOptions}.
+ * Without `size` the file is empty and grows, as with `Deno.create`. With `size` it has that many zero bytes,
+ * and a fixed size. Their disk blocks are reserved if the filesystem can, so that a full disk is an error here.
+ * See `size` and `sparse` of {@linkcode MmapOpenOptions}.
  *
- * @param path Where the file is to be.
- * @param size Bytes, more than 0. Without it the file is empty, and grows.
- * @throws {SystemError} If the disk has no room: `code` is "ENOSPC", and no new file is left behind.
+ * @param path The path of the file.
+ * @param size The size in bytes, more than 0.
+ * @returns The file.
+ * @throws {SystemError} If the disk is full: `code` is "ENOSPC". A new file is removed.
  * @throws {TypeError} If `size` is 0.
- * @throws {RangeError} If `size` is no whole number, or negative.
+ * @throws {RangeError} If `size` is not a whole number, or negative.
  *
  * @example An array of a million numbers that outlives the process
  * ```ts
- * import assert from "node:assert/strict";
  * import { create } from "@mmapfile/mmapfile";
  *
- * const path = await Deno.makeTempFile();
- * {
- *   using file = await create(path, 8_000_000);
- *   const numbers = file.view(Float64Array);
- *   numbers[999_999] = 0.5;
- *   assert.equal(numbers.length, 1_000_000);
- * }
- * await Deno.remove(path);
+ * using file = await create(Deno.makeTempFileSync(), 8_000_000);
+ * const numbers = file.view(Float64Array);
+ * numbers[999_999] = 0.5;
  * ```
  */
 export async function create(
@@ -184,24 +181,19 @@ export async function create(
 }
 
 /**
- * Creates a file of `size` zero bytes, synchronously, or empties an existing one and gives it that, and
- * opens it for reading and writing. See {@linkcode create}, which rejects with what this throws.
+ * Creates a file, or truncates an existing one, and opens it for reading and writing. Throws as
+ * {@linkcode create} rejects.
  *
- * @param path Where the file is to be.
- * @param size Bytes, more than 0. Without it the file is empty, and grows.
+ * @param path The path of the file.
+ * @param size The size in bytes, more than 0. Without it the file is empty and grows.
+ * @returns The file.
  *
- * @example Write the header of a file
+ * @example Write a header
  * ```ts
- * import assert from "node:assert/strict";
  * import { createSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * {
- *   using file = createSync(path, 4096);
- *   file.view(DataView).setUint32(0, 0xcafe);
- *   assert.deepEqual([...file.bytes(2, 2)], [0xca, 0xfe]);
- * }
- * Deno.removeSync(path);
+ * using file = createSync(Deno.makeTempFileSync(), 4096);
+ * file.view(DataView).setUint32(0, 0xcafe);
  * ```
  */
 export function createSync(path: string | URL, size?: number): MmapFile {
@@ -238,7 +230,7 @@ function sharedNotSupported(name: string, copyOnWrite: boolean): Error {
     `Cannot open '${name}': option 'shared' ` +
       (copyOnWrite
         ? "cannot be combined with 'copyOnWrite'"
-        : "needs mmap(2): it is not supported on Windows, nor by the fallback"),
+        : "requires mmap(2): it is not supported on Windows or by the fallback"),
   );
 }
 
@@ -274,7 +266,8 @@ function openFileSync<File extends FileOps>(
 ): Opened<File> {
   const { path, file: options } = request;
   const { create, createNew } = options;
-  if (!create || createNew) {
+  // Without a size nothing can fail after which a new file would have to be removed.
+  if (!create || createNew || request.size === 0) {
     return { file: backend.openSync(path, options), created: !!createNew };
   }
   try {
@@ -292,7 +285,8 @@ async function openFile<File extends FileOps>(
 ): Promise<Opened<File>> {
   const { path, file: options } = request;
   const { create, createNew } = options;
-  if (!create || createNew) {
+  // Without a size nothing can fail after which a new file would have to be removed.
+  if (!create || createNew || request.size === 0) {
     return { file: await backend.open(path, options), created: !!createNew };
   }
   try {
@@ -329,8 +323,8 @@ function mapFile<File extends FileOps>(
   const size = request.length === Infinity ? length - offset : request.length;
   if (size < 0 || offset + size > length) {
     throw new RangeError(
-      `Cannot open '${name}': its ${length} bytes do not hold ` +
-        `the window from ${offset} to ${offset + Math.max(0, size)}`,
+      `Cannot open '${name}': the window from ${offset} to ` +
+        `${offset + Math.max(0, size)} is not in its ${length} bytes`,
     );
   }
   // A file that is made to be memory, and cannot be, is not left behind.

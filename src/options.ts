@@ -34,39 +34,47 @@ const BIT = {
 
 type OptionName = keyof typeof BIT;
 
+/** Those that Deno.open does not have. */
+const OURS = BIT.size | BIT.sparse | BIT.offset | BIT.length | BIT.copyOnWrite;
+
+/** The option by which tests decide when a file is mapped, see `MappingOptions.mapAfter`. */
+export const MAP_AFTER: unique symbol = Symbol("mapAfter");
+
+/** Options as the tests know them. */
+interface Options extends MmapOpenOptions {
+  [MAP_AFTER]?: number;
+}
+
+/** What Deno.open takes no options for. */
+const READ: Options = { read: true };
+
+/**
+ * Calls that go through the descriptor before the file is mapped: to map, touch and unmap takes as long as
+ * so many calls of the system (measured, see docs/architecture.md).
+ */
+const CALLS_BEFORE_MAPPING = 160;
+
 /** Options of which a file can have only one, with the reason. */
 const AT_ODDS: readonly (readonly [OptionName, OptionName[], string])[] = [
-  ["copyOnWrite", ["write", "append", "grow"], "no write reaches the file"],
   [
     "copyOnWrite",
-    ["create", "createNew", "truncate"],
-    "the file stays as it is",
+    ["write", "append", "grow", "create", "createNew", "truncate"],
+    "the file is not changed",
   ],
-  ["offset", ["grow", "append"], "a window has a fixed size"],
-  ["length", ["grow", "append"], "a window has a fixed size"],
   [
     "offset",
-    ["truncate", "create", "createNew"],
-    "a window is of what is there",
+    ["grow", "append", "truncate", "create", "createNew"],
+    "a window is a fixed part of an existing file",
   ],
   [
     "length",
-    ["truncate", "create", "createNew"],
-    "a window is of what is there",
-  ],
-  [
-    "append",
-    ["truncate"],
-    "as with Deno.open, what is truncated is not appended to",
+    ["grow", "append", "truncate", "create", "createNew"],
+    "a window is a fixed part of an existing file",
   ],
 ];
 
 /** Options that mean nothing without one of some others. */
 const NEEDS: readonly (readonly [OptionName, OptionName[]])[] = [
-  ["create", ["write", "append"]],
-  ["createNew", ["write", "append"]],
-  ["truncate", ["write"]],
-  ["grow", ["write", "append"]],
   ["size", ["create", "createNew", "truncate"]],
   ["sparse", ["size"]],
 ];
@@ -79,14 +87,14 @@ const NEEDS: readonly (readonly [OptionName, OptionName[]])[] = [
  */
 export function checkOptions(
   path: string | URL,
-  options: MmapOpenOptions | null,
+  options: Options | null = null,
 ): OpenRequest {
   const name = String(path);
   // Each is looked at once: V8 takes long for that where a program has options of many shapes.
   const {
     write = false,
     append = false,
-    read = !write && !append,
+    read: givenRead,
     truncate,
     create,
     createNew,
@@ -97,12 +105,13 @@ export function checkOptions(
     offset,
     length,
     copyOnWrite = false,
-    advice = "normal",
-    prefetch = false,
-    guard = true,
-    shared = false,
-    backend = "auto",
-  } = options ?? {};
+    advice,
+    prefetch,
+    guard,
+    shared,
+    backend,
+    [MAP_AFTER]: mapAfter = CALLS_BEFORE_MAPPING,
+  } = options ?? READ;
   checkBytes(name, "size", size);
   checkBytes(name, "offset", offset);
   checkBytes(name, "length", length);
@@ -118,29 +127,30 @@ export function checkOptions(
     (offset !== undefined ? BIT.offset : 0) |
     (length !== undefined ? BIT.length : 0) |
     (copyOnWrite ? BIT.copyOnWrite : 0);
+  // Options that Deno.open does not have say that the file is to be read, if they say nothing else.
+  const isOurs = (given & OURS) !== 0 || grow !== undefined ||
+    (advice ?? prefetch ?? guard ?? shared ?? backend) !== undefined;
+  const read = givenRead ?? (!write && !append && isOurs);
   // Most files are opened with nothing that a rule is about.
-  if ((given & ~BIT.write) !== 0) {
+  if (!read || (given & ~BIT.write) !== 0) {
+    checkAsDeno(name, read, given);
     const reason = broken(given) ?? noSize(given, size, grow);
     if (reason !== undefined) throw refusal(name, reason);
   }
-  if (copyOnWrite && !read) {
-    throw refusal(name, "options 'copyOnWrite' and 'read: false' are at odds");
-  }
-  if (!read && !write && !append) {
-    throw refusal(name, "option 'read: false' needs 'write' or 'append'");
-  }
-  if (!isAdvice(advice)) {
+  if (advice !== undefined && !isAdvice(advice)) {
     throw refusal(
       name,
-      `option 'advice' is "${advice}", not "normal", "sequential" or "random"`,
+      `option 'advice' is "${advice}", not "normal", "sequential", or "random"`,
     );
   }
-  if (backend !== "auto" && backend !== "fallback") {
+  if (backend !== undefined && backend !== "auto" && backend !== "fallback") {
     throw refusal(
       name,
       `option 'backend' is "${backend}", not "auto" or "fallback"`,
     );
   }
+  const isWindow = offset !== undefined || length !== undefined;
+  const isFixed = size !== undefined || isWindow || copyOnWrite;
   return {
     path,
     name,
@@ -149,18 +159,43 @@ export function checkOptions(
     write: write || append,
     append,
     copyOnWrite,
-    grow: append || (grow ?? (isEmptied(given) && size === undefined)),
+    grow: append || (grow ?? !isFixed),
     size: size ?? 0,
     sparse,
     offset: offset ?? 0,
     length: length ?? Infinity,
-    isWindow: offset !== undefined || length !== undefined,
-    advice,
-    prefetch,
-    guard,
-    shared,
-    backend,
+    isWindow,
+    advice: advice ?? "normal",
+    prefetch: prefetch ?? false,
+    guard: guard ?? true,
+    shared: shared ?? false,
+    backend: backend ?? "auto",
+    mapAfter,
   };
+}
+
+/** Refuses what Deno.open refuses, in its words. */
+function checkAsDeno(name: string, read: boolean, given: number): void {
+  const has = (options: number) => (given & options) !== 0;
+  const { write, append, truncate, create, createNew } = BIT;
+  if (!read && !has(write | append | truncate | create | createNew)) {
+    throw new Error(
+      `Cannot open '${name}': 'options' requires at least one option to be true`,
+    );
+  }
+  if (has(truncate) && !has(write)) {
+    throw new Error(
+      `Cannot open '${name}': 'truncate' option requires 'write' to be true`,
+    );
+  }
+  if (has(create | createNew) && !has(write | append)) {
+    throw new Error(
+      `Cannot open '${name}': 'create' or 'createNew' options require 'write' or 'append' to be true`,
+    );
+  }
+  if (has(append) && has(truncate) && !has(createNew)) {
+    throw refusal(name, "a file cannot be truncated and appended to");
+  }
 }
 
 function refusal(name: string, reason: string): Error {
@@ -173,7 +208,7 @@ function broken(given: number): string | undefined {
   for (const [option, others, reason] of AT_ODDS) {
     const other = isGiven(option) && others.find(isGiven);
     if (other) {
-      return `options '${option}' and '${other}' are at odds: ${reason}`;
+      return `options '${option}' and '${other}' cannot be combined: ${reason}`;
     }
   }
   for (const [option, others] of NEEDS) {
@@ -182,11 +217,6 @@ function broken(given: number): string | undefined {
       return `option '${option}' needs ${names}`;
     }
   }
-}
-
-/** Whether the file is created or truncated. It grows, unless it is given a size: what else would it be opened for? */
-function isEmptied(given: number): boolean {
-  return (given & (BIT.create | BIT.createNew | BIT.truncate)) !== 0;
 }
 
 /** A file of fixed size must be given one when it is made. */
@@ -203,7 +233,7 @@ function noSize(
     ? "createNew"
     : undefined;
   return create &&
-    `option '${create}' needs a 'size' of more than 0 bytes, or 'grow' or 'append'`;
+    `option '${create}' needs a 'size' of more than 0 bytes, or none: the file then grows`;
 }
 
 /** Whether a value from outside is an {@linkcode Advice}. */

@@ -32,10 +32,12 @@ import {
   type PageSource,
   PlainPages,
 } from "./memory.ts";
+import { OverlayFile } from "./overlay.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
 import type { Memmem } from "./search.ts";
 import { inThread } from "./threads.ts";
 import type { Advice } from "./types.ts";
+import { BLOCK, WrittenBlocks } from "./written_blocks.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
 export const posix: Backend<PosixFile> | undefined = platform && {
@@ -52,10 +54,9 @@ export const posix: Backend<PosixFile> | undefined = platform && {
 class PosixMapping implements Mapping {
   start = 0;
   readonly mapsAtOpen = false;
-  readonly sharesPages: boolean;
+  readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
-  readonly syncFindsMemory: boolean = platform!.fsyncWritesMemory;
 
   readonly #file: PosixFile;
   readonly #fd: number;
@@ -64,12 +65,20 @@ class PosixMapping implements Mapping {
   #pages: Pages | null = null;
   /** Other pages of which users may have views. */
   #handedOut: Pages[] = [];
+  /** What is mapped instead of the descriptor, on overlayfs. Not known before something is mapped. */
+  #overlay: OverlayFile | null | undefined;
   /** Whether the system cannot map this file. */
   #cannotMap = false;
+  /** Reads and writes that go through the descriptor before the file is mapped for them. */
+  #callsLeft: number;
+  /** Where the last of those ended. */
+  #lastEnd = 0;
+  /** What was written through the descriptor since there is memory. */
+  #written: WrittenBlocks | null = null;
   /** How all of the file is going to be used. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
-  #descriptorAt = -1;
+  #descriptorAt = 0;
   #length = 0;
   #bigLength = 0n;
 
@@ -78,7 +87,7 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
-    this.sharesPages = options.write && platform!.unifiedCache;
+    this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
   }
 
   get buffer(): ArrayBufferLike {
@@ -109,6 +118,11 @@ class PosixMapping implements Mapping {
     return pages instanceof PlainPages && pages.buffer.detached;
   }
 
+  get isStale(): boolean {
+    // What was changed in memory would be lost: that is for a refresh.
+    return this.#options.copyOnWrite && this.#isCopiedUp;
+  }
+
   map(size: number): void {
     const pages = this.#pages;
     const end = this.#startOf(size) + size;
@@ -125,19 +139,25 @@ class PosixMapping implements Mapping {
     );
   }
 
-  canMap(size: number): boolean {
-    if (this.#cannotMap || this.#options.copyOnWrite) return !this.#cannotMap;
-    try {
-      this.map(size);
-    } catch (error) {
-      // mmap(2): of a file on /proc, on FUSE with direct I/O, or one that may only be appended to.
-      const isOther = error instanceof Error && "code" in error &&
-        (error.code === "ENODEV" || error.code === "EACCES" ||
-          error.code === "EPERM");
-      if (!isOther) throw error;
-      this.#cannotMap = true;
+  readsMemory(size: number, position: number, length: number): boolean {
+    // A file of /proc has no size, whatever there is to read.
+    if (size === 0 || this.#cannotMap) return false;
+    if (this.#callsLeft > 0) {
+      // A page fault maps 64 KiB at a time, which calls in order use, and calls all over a large file do not.
+      this.#callsLeft -= position === this.#lastEnd
+        ? 1
+        : RANDOM_REACH / (RANDOM_REACH + size);
+      this.#lastEnd = position + length;
+      return false;
     }
-    return !this.#cannotMap;
+    if (this.#pages === null) return this.#tryToMap(size);
+    if (this.length < size) this.map(size);
+    return true;
+  }
+
+  writesMemory(size: number, position: number, length: number): boolean {
+    return this.readsMemory(size, position, length) &&
+      !this.#isFresh(position, length);
   }
 
   get isHandedOut(): boolean {
@@ -200,6 +220,9 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
+    this.#written = null;
+    this.#overlay?.close();
+    if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
     this.#handedOut = [];
     this.#pages = this.#file.unusedPages = null;
@@ -211,20 +234,24 @@ class PosixMapping implements Mapping {
     const end = Number(libc().lseek(this.#fd, 0n, SEEK_END));
     if (end < 0) throw lastError("measure", this.#options.name, "lseek");
     this.#descriptorAt = end;
+    if (!this.#options.copyOnWrite && this.#isCopiedUp) this.#followCopyUp();
     return Math.max(0, end - this.#options.offset);
   }
 
-  awaitTruncation(): void {
-    // A write of nothing takes the inode lock that a truncation holds. lseek(2) does not.
-    libc().pwrite(this.#fd, NOTHING, 0n, 0n);
-  }
-
-  read(target: Uint8Array, position: number): number {
-    const at = BigInt(this.#options.offset + position);
-    const { pread } = libc();
-    const read = Number(pread(this.#fd, target, lengthOf(target), at));
-    if (read < 0) throw lastError("read", this.#options.name, "pread");
-    return read;
+  read(target: Uint8Array, length: number, position: number): number {
+    const { pread, read } = libc();
+    const at = this.#options.offset + position;
+    const count = this.#count(length);
+    // One read behind the other needs no offset, nor the time to make a BigInt of it.
+    const isNext = at === this.#descriptorAt;
+    const result = Number(
+      isNext
+        ? read(this.#fd, target, count)
+        : pread(this.#fd, target, count, BigInt(at)),
+    );
+    if (result < 0) throw lastError("read", this.#options.name, "read");
+    if (isNext) this.#descriptorAt += result;
+    return result;
   }
 
   write(source: Uint8Array, position: number): void {
@@ -242,13 +269,17 @@ class PosixMapping implements Mapping {
           : pwrite(this.#fd, rest, this.#count(length), BigInt(at)),
       );
       if (isNext && written > 0) this.#descriptorAt += written;
-      if (written === length) return;
+      if (written === length) break;
       rest = this.#rest(source, rest, written);
     }
+    if (source.length < BLOCK || this.#pages === null) return;
+    this.#written ??= new WrittenBlocks();
+    this.#written.add(position, source.length);
   }
 
   append(source: Uint8Array): void {
     const { write } = libc();
+    this.#descriptorAt = -1;
     let rest = source;
     for (;;) {
       const { length } = rest;
@@ -289,6 +320,7 @@ class PosixMapping implements Mapping {
 
   appendAsync(source: Uint8Array): Promise<number> {
     const { write, writeAsync } = libc();
+    this.#descriptorAt = -1;
     return this.#transfer(
       "write",
       source,
@@ -308,6 +340,19 @@ class PosixMapping implements Mapping {
     futimens(this.#fd, BigInt64Array.of(...now, ...now));
   }
 
+  syncSync(size: number, dataOnly: boolean): void {
+    if (!platform!.fsyncWritesMemory) this.flushSync(0, size);
+    if (dataOnly) this.#file.syncDataSync();
+    else this.#file.syncSync();
+  }
+
+  async sync(size: number, dataOnly: boolean): Promise<void> {
+    await this.#file.whileOpen(async () => {
+      if (!platform!.fsyncWritesMemory) await this.flush(0, size);
+      await (dataOnly ? this.#file.syncData() : this.#file.sync());
+    });
+  }
+
   flushSync(position: number, length: number): void {
     if (!this.#options.write) return;
     const range = this.#pagesOf(position, length);
@@ -318,6 +363,7 @@ class PosixMapping implements Mapping {
     if (msync(address, BigInt(bytes), platform!.MS_SYNC) !== 0) {
       throw lastError("flush", this.#options.name, "msync");
     }
+    if (!platform!.fsyncWritesMemory) this.#file.syncDataSync();
   }
 
   async flush(position: number, length: number): Promise<void> {
@@ -325,7 +371,8 @@ class PosixMapping implements Mapping {
     // A close while all threads are in use leaves the descriptor, but no memory.
     await this.#file.whileOpen(async () => {
       const isMapped = await inThread(() => this.#msync(position, length));
-      if (!isMapped) await this.#file.syncData();
+      if (isMapped && platform!.fsyncWritesMemory) return;
+      await this.#file.syncData();
     });
   }
 
@@ -374,7 +421,7 @@ class PosixMapping implements Mapping {
   }
 
   get fd(): number {
-    return this.#fd;
+    return this.#findOverlay()?.fd ?? this.#fd;
   }
 
   loadInt32(position: number): number | undefined {
@@ -448,9 +495,69 @@ class PosixMapping implements Mapping {
     });
   }
 
+  /** Whether memory shows what is written through a descriptor, and the other way round. */
+  get #isCoherent(): boolean {
+    return !this.#options.copyOnWrite && platform!.unifiedCache;
+  }
+
+  #tryToMap(size: number): boolean {
+    try {
+      this.map(size);
+      return true;
+    } catch (error) {
+      // mmap(2): ENODEV on /sys and on FUSE with direct I/O, EIO on /proc, EPERM of a file that may only be
+      // appended to, EACCES of one that may not be read; open(2) on overlayfs: ENOENT where there is no /proc.
+      const isRefused = error instanceof Error && "errno" in error;
+      if (!isRefused || this.#options.copyOnWrite) throw error;
+      this.#cannotMap = true;
+      return false;
+    }
+  }
+
+  /** Whether a large write is the first to a place, once there is memory. */
+  #isFresh(position: number, length: number): boolean {
+    if (length < BLOCK || !this.#isCoherent) return false;
+    return this.#written?.includes(position, length) !== true;
+  }
+
   #source(): PageSource {
     const { name, write, copyOnWrite, guard } = this.#options;
-    return { fd: this.#fd, name, write, copyOnWrite, guard };
+    const fd = this.#fd;
+    const overlay = this.#findOverlay();
+    return {
+      get fd() {
+        return overlay?.fd ?? fd;
+      },
+      name,
+      write,
+      copyOnWrite,
+      guard,
+    };
+  }
+
+  #findOverlay(): OverlayFile | null {
+    if (this.#overlay === undefined) {
+      const { name, write } = this.#options;
+      // To open a file for writing has it copied up.
+      this.#overlay = write || !this.#file.mayBeOverlay
+        ? null
+        : OverlayFile.of(this.#fd, name);
+      this.#file.overlay = this.#overlay;
+    }
+    return this.#overlay;
+  }
+
+  get #isCopiedUp(): boolean {
+    return this.#overlay?.isCopiedUp === true;
+  }
+
+  /** Has all memory show what the descriptor shows: as elsewhere, views show what others write. */
+  #followCopyUp(): void {
+    this.#overlay!.close();
+    for (const pages of [...this.#handedOut, this.#pages]) {
+      if (pages?.remap(pages.length) !== false) continue;
+      throw lastError("map", this.#options.name, "mmap");
+    }
   }
 
   #exposed(pages: Pages): Exposed {
@@ -510,6 +617,7 @@ class PosixMapping implements Mapping {
   #replace(pages: Pages, size: number): void {
     const before = this.#pages;
     this.#pages = pages;
+    this.#callsLeft = 0;
     if (pages.isHandedOut) this.#file.unusedPages = null;
     this.start = this.#startOf(size);
     if (before?.isHandedOut) this.#handedOut.push(before);
@@ -574,7 +682,6 @@ class PosixMapping implements Mapping {
 
 const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
-const NOTHING = new Uint8Array(0);
 const WORD = new Int32Array(1);
 
 /** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
@@ -583,6 +690,9 @@ const GROWTH_ROOM = 1 << 20;
 /** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
 const SMALLEST_DIVIDED = 1 << 20;
 const SMALL_PART = 4;
+
+/** Bytes of a file so large that a call anywhere in it counts half as much as one that follows the last. */
+const RANDOM_REACH = 10 << 20;
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
 const ENGINE_PAGE = 64 << 10;

@@ -35,6 +35,7 @@ import {
 } from "./libc.ts";
 import { hasWaiters, waitForLock, wake } from "./lock_queue.ts";
 import type { FileOps } from "./mapping.ts";
+import type { OverlayFile } from "./overlay.ts";
 import { inThread } from "./threads.ts";
 
 const E = osConstants.errno;
@@ -55,7 +56,13 @@ export function openPosixSync(
   try {
     fd = openSync(path, openFlags(options), openMode(options));
   } catch (error) {
-    throw posixOpenError(error, path, options);
+    const flags = otherFlags(error, options);
+    if (flags === undefined) throw posixOpenError(error, path, options);
+    try {
+      fd = openSync(path, flags, openMode(options));
+    } catch (error) {
+      throw posixOpenError(error, path, options);
+    }
   }
   return new PosixFile(fd, name);
 }
@@ -66,15 +73,19 @@ export function openPosix(
   options: Deno.OpenOptions,
 ): Promise<PosixFile> {
   const name = String(path);
-  const [flags, mode] = [openFlags(options), openMode(options)];
-  const opened = () =>
+  const mode = openMode(options);
+  const openWith = (flags: number) => () =>
     new Promise<PosixFile>((resolve, reject) => {
       open(path, flags, mode, (error, fd) => {
         if (error) reject(error);
         else resolve(new PosixFile(fd!, name));
       });
     });
-  return inThread(opened).catch((error) => {
+  return inThread(openWith(openFlags(options))).catch((error) => {
+    const flags = otherFlags(error, options);
+    if (flags === undefined) throw error;
+    return inThread(openWith(flags));
+  }).catch((error) => {
     throw posixOpenError(error, path, options);
   });
 }
@@ -82,6 +93,8 @@ export function openPosix(
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
 export class PosixFile implements FileOps {
   readonly fd: number;
+  /** Whether its filesystem has no block device, as overlayfs has none. */
+  mayBeOverlay = false;
   readonly #name: string;
   #token: Token | null;
   /** Calls under way in other threads. */
@@ -99,6 +112,11 @@ export class PosixFile implements FileOps {
   /** What is to be unmapped when the file is garbage-collected: memory of which nobody else knows. */
   set unusedPages(pages: { release(): void } | null) {
     if (this.#token !== null) this.#token.resources.pages = pages;
+  }
+
+  /** What else is to be closed when the file is garbage-collected. */
+  set overlay(overlay: OverlayFile | null) {
+    if (this.#token !== null) this.#token.resources.overlay = overlay;
   }
 
   /** Keeps the descriptor open until a call in another thread is over, even if the file is closed. */
@@ -152,7 +170,8 @@ export class PosixFile implements FileOps {
   statSync(): Deno.FileInfo {
     const { statx } = libc();
     if (!statx) return fileInfoOfStats(fstatSync(this.fd));
-    return fileInfoOfStatx(this.#statx(statx, STATX_BASIC_STATS | STATX_BTIME));
+    const mask = STATX_BASIC_STATS | STATX_BTIME;
+    return fileInfoOfStatx(statxOf(statx, this.fd, mask, this.#name));
   }
 
   async stat(): Promise<Deno.FileInfo> {
@@ -297,18 +316,13 @@ export class PosixFile implements FileOps {
   #measure(): { mode: number; size: number } {
     const { statx } = libc();
     if (statx === null) return fstatSync(this.fd);
-    const fields = this.#statx(statx, STATX_TYPE | STATX_SIZE);
+    const mask = STATX_TYPE | STATX_SIZE;
+    const fields = statxOf(statx, this.fd, mask, this.#name);
+    this.mayBeOverlay = fields.getUint32(136, true) === 0;
     return {
       mode: fields.getUint16(28, true),
       size: unsigned(fields, 40),
     };
-  }
-
-  #statx(statx: NonNullable<Libc["statx"]>, mask: number): DataView {
-    if (statx(this.fd, EMPTY_PATH, AT_EMPTY_PATH, mask, STATX) !== 0) {
-      throw lastError("stat", this.#name, "statx");
-    }
-    return STATX;
   }
 
   #node(action: string, syscall: string, call: () => void): void {
@@ -339,6 +353,7 @@ export class PosixFile implements FileOps {
 interface Resources {
   fd: number;
   pages: { release(): void } | null;
+  overlay: OverlayFile | null;
 }
 
 /** Garbage when its file is: nothing else refers to it. */
@@ -346,10 +361,13 @@ interface Token {
   readonly resources: Resources;
 }
 
-const finalizers = new FinalizationRegistry<Resources>(({ fd, pages }) => {
-  pages?.release();
-  if (fd !== -1) closeUnlocked(fd);
-});
+const finalizers = new FinalizationRegistry<Resources>(
+  ({ fd, pages, overlay }) => {
+    pages?.release();
+    overlay?.close();
+    if (fd !== -1) closeUnlocked(fd);
+  },
+);
 
 /**
  * Closes a descriptor that may hold a lock. flock(2) locks belong to the open file, which close(2) alone does not
@@ -370,7 +388,7 @@ function tokenFor(fd: number): Token {
 }
 
 function newToken(): Token {
-  const token: Token = { resources: { fd: -1, pages: null } };
+  const token: Token = { resources: { fd: -1, pages: null, overlay: null } };
   finalizers.register(token, token.resources);
   return token;
 }
@@ -378,6 +396,7 @@ function newToken(): Token {
 function takeBack(token: Token): void {
   token.resources.fd = -1;
   token.resources.pages = null;
+  token.resources.overlay = null;
   unusedTokens.push(token);
 }
 
@@ -385,11 +404,34 @@ function takeBack(token: Token): void {
 const AT_EMPTY_PATH = 0x1000;
 const STATX_TYPE = 0x1;
 const STATX_SIZE = 0x200;
+const STATX_CTIME = 0x80;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const EMPTY_PATH = new Uint8Array(1);
 /** The struct of the call just made: read before the next. */
 const STATX = new DataView(new ArrayBuffer(256));
+
+function statxOf(
+  statx: NonNullable<Libc["statx"]>,
+  fd: number,
+  mask: number,
+  name: string,
+): DataView {
+  if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, mask, STATX) !== 0) {
+    throw lastError("stat", name, "statx");
+  }
+  return STATX;
+}
+
+/** When a file was made, to the nanosecond; where the filesystem does not keep that, when it last changed. */
+export function bornAt(fd: number, name: string): string {
+  const { statx } = libc();
+  if (statx === null) return "";
+  const fields = statxOf(statx, fd, STATX_BTIME | STATX_CTIME, name);
+  const hasBirthtime = (fields.getUint32(0, true) & STATX_BTIME) !== 0;
+  const at = hasBirthtime ? 80 : 96;
+  return `${signed(fields, at)}.${fields.getUint32(at + 8, true)}`;
+}
 
 /** The information that `Deno.FsFile.stat` gives, from a struct statx. */
 function fileInfoOfStatx(fields: DataView): Deno.FileInfo {
@@ -499,6 +541,24 @@ function openFlags(options: Deno.OpenOptions): number {
     (createNew ? constants.O_EXCL : 0) |
     // Opening a FIFO waits for its other end; a regular file knows no difference.
     constants.O_NONBLOCK | constants.O_NOCTTY;
+}
+
+/** What a file can be opened with that could not be with `openFlags`. */
+function otherFlags(
+  error: unknown,
+  options: Deno.OpenOptions,
+): number | undefined {
+  const flags = openFlags(options);
+  switch (error instanceof Error && "code" in error && error.code) {
+    // Another process has a lease on the file, which the system asks it to give up: open(2) is to wait.
+    case "EAGAIN":
+      return flags & ~constants.O_NONBLOCK;
+    // It may only be written, and not be mapped; on /sys that is EINVAL.
+    case "EACCES":
+    case "EINVAL":
+      if (options.read || (flags & constants.O_RDWR) === 0) return undefined;
+      return flags & ~constants.O_RDWR | constants.O_WRONLY;
+  }
 }
 
 /** As Deno: only the permission bits of `mode` are used. */

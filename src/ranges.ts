@@ -13,6 +13,9 @@ export interface Source extends ReaderAt, ReaderAtSync {
   readonly size: number;
 }
 
+/** Asks the system for the size of the file, and throws if another process has truncated it. */
+export type CheckSize = () => void;
+
 /**
  * Throws unless `length` bytes from `offset` on are in the file.
  *
@@ -34,7 +37,7 @@ export function checkRange(
   checkBytes(action, name, "length", length);
   if (offset + length > size) {
     throw new RangeError(
-      `Cannot ${action} '${name}': ${length} bytes from ${offset} on go past its end at ${size}`,
+      `Cannot ${action} '${name}': ${length} bytes at ${offset} go past its end at ${size}`,
     );
   }
 }
@@ -48,10 +51,12 @@ export function readFullySync(
   file: Source,
   p: Uint8Array,
   offset: number,
+  checkSize: CheckSize,
 ): void {
   if (file.readAtSync(p, offset) !== p.length) {
     throw truncatedError(file, offset + p.length);
   }
+  if (mayBePastEnd(p)) checkSize();
 }
 
 /** As {@linkcode readFullySync}, off the event loop where the file does that. */
@@ -59,10 +64,20 @@ export async function readFully(
   file: Source,
   p: Uint8Array,
   offset: number,
+  checkSize: CheckSize,
 ): Promise<void> {
   if (await file.readAt(p, offset) !== p.length) {
     throw truncatedError(file, offset + p.length);
   }
+  if (mayBePastEnd(p)) checkSize();
+}
+
+/**
+ * Whether bytes read from memory may be past the end of a file that was truncated. What is left of its last
+ * page reads as zeros, and only pages after that one fault. So the last byte that was read is 0.
+ */
+export function mayBePastEnd(p: Uint8Array): boolean {
+  return p[p.length - 1] === 0;
 }
 
 function checkBytes(

@@ -12,24 +12,19 @@ import type { ByteRange } from "./types.ts";
 export type Memmem = (haystack: Uint8Array, needle: Uint8Array) => number;
 
 /**
- * Options of {@linkcode MmapFile.lines}: the part of the file to split into lines.
+ * Options of {@linkcode MmapFile.prototype.lines | lines}: the range to split into lines, and the direction.
  *
  * @example Skip a header
  * ```ts
- * import assert from "node:assert/strict";
  * import { type LinesOptions, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "name,age\nAda,36\nAlan,41\n");
- * const file = openSync(path);
+ * using file = openSync("LICENSE");
  * const options: LinesOptions = { offset: file.indexOf("\n") + 1 };
- * assert.equal([...file.lines(options)].length, 2);
- * file.close();
- * Deno.removeSync(path);
+ * for (const line of file.lines(options)) console.log(line.length);
  * ```
  */
 export interface LinesOptions extends ByteRange {
-  /** Begin with the last line and end with the first; `false` by default. */
+  /** Start with the last line and end with the first, `false` by default. */
   reverse?: boolean;
 }
 
@@ -80,7 +75,7 @@ export function toNeedle(
   }
   if (!isUint8Array(needle)) {
     throw new TypeError(
-      `Cannot search '${name}': the needle is not a Uint8Array, a string or a number`,
+      `Cannot search '${name}': the needle is not a Uint8Array, a string, or a number`,
     );
   }
   const bytes = plainView(needle);
@@ -205,7 +200,7 @@ function partOf(
 function place(from: number, length: number, name = NAME): number {
   if (!Number.isSafeInteger(from)) {
     throw new RangeError(
-      `Cannot search '${name}': ${from} to start from is not a safe integer`,
+      `Cannot search '${name}': the start ${from} is not a safe integer`,
     );
   }
   return from < 0 ? from + length : from;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { addBytesWritten } from "./errors.ts";
+import { addBytesWritten, TruncatedError } from "./errors.ts";
 import { turnAfter } from "./event_loop.ts";
 import { bytesUnder } from "./intrinsics.ts";
 import { keepsViews, type MmapFile } from "./mmap_file.ts";
@@ -12,63 +12,52 @@ import { keepsViews, type MmapFile } from "./mmap_file.ts";
 /**
  * Options of {@linkcode toReadableStream}.
  *
- * @example A part, in chunks of one size
+ * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import {
  *   openSync,
  *   toReadableStream,
  *   type ToReadableStreamOptions,
  * } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "header, body, footer");
- * const file = openSync(path);
  * const options: ToReadableStreamOptions = { offset: 8, length: 4, chunkSize: 2 };
- * const chunks = await Array.fromAsync(toReadableStream(file, options));
- * assert.deepEqual(chunks.map(({ length }) => length), [2, 2]);
- * file.close();
- * Deno.removeSync(path);
+ * using file = openSync("LICENSE");
+ * for await (const chunk of toReadableStream(file, options)) console.log(chunk);
  * ```
  */
 export interface ToReadableStreamOptions {
-  /** First byte; 0 by default. */
+  /** Position of the first byte, 0 by default. */
   offset?: number;
-  /** Number of bytes; by default up to the end that the file has now. */
+  /** Bytes, by default up to the end that the file has now. */
   length?: number;
-  /** Bytes of a chunk; the last may be shorter. 256 KiB by default. */
+  /** Bytes of a chunk, 256 KiB by default. The last may be shorter. */
   chunkSize?: number;
-  /** Close the file when the stream ends, fails or is cancelled; `false` by default. Not with `zeroCopy`. */
+  /** Close the file when the stream ends, fails, or is canceled, `false` by default. Not with `zeroCopy`. */
   autoClose?: boolean;
-  /** Give views of the file's own memory in place of copies; `false` by default. Not with `autoClose`. */
+  /** Deliver views of the mapped file instead of copies, `false` by default. Not with `autoClose`. */
   zeroCopy?: boolean;
 }
 
 /**
  * Options of {@linkcode toWritableStream}.
  *
- * @example A stream that closes the file
+ * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import {
  *   createSync,
  *   toWritableStream,
  *   type ToWritableStreamOptions,
  * } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const file = createSync(path, 8);
  * const options: ToWritableStreamOptions = { offset: 3, autoClose: true };
+ * const file = createSync(Deno.makeTempFileSync());
  * await new Response("hello").body!.pipeTo(toWritableStream(file, options));
- * assert(file.closed);
- * assert.equal(Deno.readTextFileSync(path), "\0\0\0hello");
- * Deno.removeSync(path);
  * ```
  */
 export interface ToWritableStreamOptions {
-  /** Where the first byte goes; 0 by default. */
+  /** Position of the first byte, 0 by default. */
   offset?: number;
-  /** Close the file when the stream is closed, fails or is aborted; `false` by default. */
+  /** Close the file when the stream is closed, fails, or is aborted, `false` by default. */
   autoClose?: boolean;
 }
 
@@ -84,61 +73,46 @@ const AT_ONCE = 1 << 20;
 const NOTHING = new Uint8Array(0);
 
 /**
- * Gives a range of a file as a stream. Neither uses nor moves the cursor, so that any number of streams
- * can read one file at a time.
+ * Returns a range of a file as a stream. The cursor does not move, so that any number of streams can read one
+ * file at a time.
  *
- * Chunks are copies by default, and the stream is a byte stream, which takes BYOB readers too. The
- * file stays open, unless `autoClose` is given: other streams may be reading it.
+ * By default chunks are copies, and the stream is a byte stream, which supports BYOB readers. The file stays
+ * open, unless `autoClose` is given. The stream ends where the file ends now. If the file gets shorter, the
+ * stream fails.
  *
- * With `zeroCopy`, chunks are views of the file's own memory: nothing is copied, nothing allocated.
- * That has its price:
+ * With `zeroCopy`, chunks are views of the mapped file: nothing is copied.
  *
- * - Chunks become empty when the file is closed or mapped again, as all views do. Close it only when
- *   the consumer of the stream is done with every byte. The end of the stream says nothing about that,
- *   so `autoClose` is refused. What `Deno.serve` is still sending then arrives all the same.
- * - A chunk's buffer cannot be transferred. A byte stream transfers what it is given, so this stream is
- *   not a byte stream, and refuses BYOB readers.
- * - The fallback gives copies of a file that can grow: its memory moves as it grows.
- * - A stream posted to a worker clones each chunk with all of the file: post one with copies.
+ * - `close()` and `truncate()` empty the chunks. Close the file when the consumer has used every byte; the end
+ *   of the stream does not tell when. `autoClose` is therefore refused. `Deno.serve` goes on sending the
+ *   right bytes (not on Windows).
+ * - The buffer of a chunk cannot be transferred, so the stream is not a byte stream.
+ * - The fallback delivers copies if the file can grow.
+ * - If the stream is posted to a worker, each chunk is copied with its whole buffer.
  *
- * The end is decided now: a file that grows is read as far as it went, and one that has got shorter
- * makes the stream fail.
- *
- * @param file The file, open for reading.
- * @throws {RangeError} If the range is not in the file, or `chunkSize` no whole number, 1 or more.
+ * @param file The file, opened for reading.
+ * @param options The range, the size of chunks in bytes, and whether to copy.
+ * @returns The stream.
+ * @throws {RangeError} If the range is not in the file, or `chunkSize` is not a whole number, 1 or more.
  * @throws {TypeError} If both `zeroCopy` and `autoClose` are given.
- * @throws {Deno.errors.BadResource} If the file is closed. Closed later, it makes the stream fail.
+ * @throws {Deno.errors.BadResource} If the file is closed. If it is closed later, the stream fails.
  *
  * @example Serve a part of a file
  * ```ts
- * import assert from "node:assert/strict";
  * import { open, toReadableStream } from "@mmapfile/mmapfile";
  *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "header, body, footer");
- * {
- *   using file = await open(path);
- *   const body = toReadableStream(file, { offset: 8, length: 4 });
- *   assert.equal(await new Response(body).text(), "body");
- * }
- * await Deno.remove(path);
+ * using file = await open("LICENSE");
+ * const body = toReadableStream(file, { offset: 8, length: 4 });
+ * console.log(await new Response(body).text());
  * ```
  *
  * @example Compress a file without copying it first
  * ```ts
- * import assert from "node:assert/strict";
  * import { open, toReadableStream } from "@mmapfile/mmapfile";
  *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "a".repeat(10_000));
- * {
- *   using file = await open(path);
- *   const compressed = toReadableStream(file, { zeroCopy: true })
- *     .pipeThrough(new CompressionStream("gzip"));
- *   const { byteLength } = await new Response(compressed).arrayBuffer();
- *   assert(byteLength < 100);
- * }
- * await Deno.remove(path);
+ * using file = await open("LICENSE");
+ * const compressed = toReadableStream(file, { zeroCopy: true })
+ *   .pipeThrough(new CompressionStream("gzip"));
+ * console.log((await new Response(compressed).bytes()).length);
  * ```
  */
 export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
@@ -152,8 +126,8 @@ export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
   checkRange(file, offset, length);
   if (zeroCopy && autoClose) {
     throw new TypeError(
-      `Cannot read '${file.name}': options 'zeroCopy' and 'autoClose' are at odds: ` +
-        "a close empties the chunks that were given out",
+      `Cannot read '${file.name}': options 'zeroCopy' and 'autoClose' cannot be combined: ` +
+        "close() empties the chunks",
     );
   }
   // Refuses what is no size of a chunk, and a file that is not open for reading.
@@ -198,31 +172,25 @@ export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
 }
 
 /**
- * Gives a file from a position on as a stream to write to. Neither uses nor moves the cursor, so that any
- * number of streams can write to one file at a time.
+ * Returns a stream that writes to a file from a position on. The cursor does not move, so that any number of
+ * streams can write to one file at a time. The file stays open, unless `autoClose` is given.
  *
- * The file stays open, unless `autoClose` is given: other streams may be using it.
- *
- * @param file The file, open for writing.
+ * @param file The file, opened for writing.
+ * @param options The position of the first byte, and whether to close the file at the end.
+ * @returns The stream.
  * @throws {RangeError} If `offset` is not a whole number, 0 or more.
  * @throws {ReadOnlyError} If the file was not opened for writing.
- * @throws {Deno.errors.BadResource} If the file is closed. Closed later, it makes the stream fail, as
- * does a file of fixed size that has no more room, with an {@linkcode OutOfBoundsError} whose
- * `bytesWritten` counts what the stream has written in all.
+ * @throws {Deno.errors.BadResource} If the file is closed. If it is closed later, the stream fails. So does a
+ * stream past the end of a fixed-size file, with an {@linkcode OutOfBoundsError} whose `bytesWritten` counts
+ * everything that the stream has written.
  *
  * @example Download into the middle of a file
  * ```ts
- * import assert from "node:assert/strict";
  * import { create, toWritableStream } from "@mmapfile/mmapfile";
  *
- * const path = await Deno.makeTempFile();
- * {
- *   using file = await create(path, 16);
- *   const response = await fetch("data:text/plain,hello");
- *   await response.body!.pipeTo(toWritableStream(file, { offset: 8 }));
- *   assert.equal(new TextDecoder().decode(file.bytes(8, 5)), "hello");
- * }
- * await Deno.remove(path);
+ * using file = await create(Deno.makeTempFileSync());
+ * const response = await fetch("data:text/plain,hello");
+ * await response.body!.pipeTo(toWritableStream(file, { offset: 8 }));
  * ```
  */
 export function toWritableStream(
@@ -252,9 +220,14 @@ export function readableOf(
     left: () => file.size - file.seekSync(0, Deno.SeekMode.Current),
     copy(size) {
       const at = file.seekSync(0, Deno.SeekMode.Current);
-      const copy = file.copy(at, size);
-      file.seekSync(size, Deno.SeekMode.Current);
-      return copy;
+      try {
+        const copy = file.copy(at, size);
+        file.seekSync(size, Deno.SeekMode.Current);
+        return copy;
+      } catch (error) {
+        // A read goes on where the file is truncated, as that of Deno.FsFile does.
+        if (!(error instanceof TruncatedError)) throw error;
+      }
     },
     read: (p) => p.length <= AT_ONCE ? file.readSync(p) : file.read(p),
     end: () => closeOnce(file),
@@ -273,8 +246,8 @@ export function writableOf(
 interface ByteSource {
   /** Bytes to come, as far as is known. */
   left(): number;
-  /** A copy of the next `size` bytes, which are known to be left. */
-  copy(size: number): Uint8Array<ArrayBuffer>;
+  /** A copy of the next `size` bytes, which are known to be left; `undefined` if a read has to be tried. */
+  copy(size: number): Uint8Array<ArrayBuffer> | undefined;
   /** Fills `p`; gives the number of bytes read, or `null` at the end. */
   read(p: Uint8Array): number | null | Promise<number | null>;
   /** Gives back what is held, at the end. */
@@ -302,7 +275,8 @@ function byteStream(
         const view = controller.byobRequest?.view ?? null;
         const size = Math.min(chunkSize, source.left());
         if (view === null && size > 0 && size <= AT_ONCE) {
-          return controller.enqueue(source.copy(size));
+          const copy = source.copy(size);
+          if (copy !== undefined) return controller.enqueue(copy);
         }
         // The end is found by a read, which needs a byte of room.
         const left = Math.max(1, source.left());
@@ -434,7 +408,7 @@ function unmapped(file: MmapFile<ArrayBufferLike>): Error {
 }
 
 function gotShorter(file: MmapFile<ArrayBufferLike>, end: number): Error {
-  return new RangeError(
-    `Cannot read '${file.name}': the stream goes to byte ${end}, the file now to ${file.size}`,
-  );
+  const message =
+    `Cannot read '${file.name}': the stream ends at byte ${end}, but the file now ends at ${file.size}`;
+  return file.truncated ? new TruncatedError(message) : new RangeError(message);
 }

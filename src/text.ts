@@ -9,7 +9,12 @@
  */
 
 import { constants } from "node:buffer";
-import { checkRange, readFullySync, type Source } from "./ranges.ts";
+import {
+  checkRange,
+  type CheckSize,
+  readFullySync,
+  type Source,
+} from "./ranges.ts";
 
 /** The most UTF-16 code units that a string can have. */
 export const { MAX_STRING_LENGTH } = constants;
@@ -20,35 +25,43 @@ const LEAST_UNITS = 1 / 3;
 /** Bytes that are copied to memory used again and again. To allocate some takes longer than to read them (measured). */
 const SHORT = 4 << 10;
 
-/** Never handed out, and never used beyond one call. As long as the last text was: records often have one length. */
-let scratch = new Uint8Array(new ArrayBuffer(SHORT), 0, 0);
+/** Never handed out, and never used beyond one call. */
+const scratch = new ArrayBuffer(SHORT);
+
+/** Views of its first bytes, by their length. To make one takes as long as a quarter of the decoding (measured). */
+const views = new Array<Uint8Array | undefined>(SHORT + 1);
 
 /** Bytes decoded at a time: they stay in the processor's cache. */
 const PIECE = 256 << 10;
 
 const decoder = new TextDecoder();
 
-/** The text of a short range; `null` where more has to be looked at: another range, or none that is in the file. */
+/**
+ * The text of a short range; `null` where more has to be looked at: another range, or none that is in the file.
+ * If it ends with a zero, the file may have been truncated: see `mayBePastEnd`.
+ */
 export function shortText(
   file: Source,
   offset: number,
   length: number,
 ): string | null {
   if (!(length > 0 && length <= SHORT && Number.isInteger(length))) return null;
-  if (scratch.length !== length) {
-    scratch = new Uint8Array(scratch.buffer, 0, length);
-  }
-  return file.readAtSync(scratch, offset) === length
-    ? decoder.decode(scratch)
-    : null;
+  const p = views[length] ??= new Uint8Array(scratch, 0, length);
+  if (file.readAtSync(p, offset) !== length) return null;
+  return decoder.decode(p);
 }
 
 /** The text of any range that is in the file. */
-export function longText(file: Source, offset: number, length: number): string {
+export function longText(
+  file: Source,
+  offset: number,
+  length: number,
+  checkSize: CheckSize,
+): string {
   checkRange("read", file, offset, length);
-  if (length > MAX_STRING_LENGTH) checkLength(file, offset, length);
+  if (length > MAX_STRING_LENGTH) checkLength(file, offset, length, checkSize);
   let text = "";
-  for (const piece of pieces(file, offset, length)) text += piece;
+  for (const piece of pieces(file, offset, length, checkSize)) text += piece;
   return text;
 }
 
@@ -68,13 +81,14 @@ function* pieces(
   file: Source,
   offset: number,
   length: number,
+  checkSize: CheckSize,
 ): Generator<string, void, undefined> {
   const decoder = newDecoder();
   const buffer = new Uint8Array(Math.min(length, PIECE));
   const end = offset + length;
   for (let at = offset; at < end; at += PIECE) {
     const p = buffer.subarray(0, Math.min(PIECE, end - at));
-    readFullySync(file, p, at);
+    readFullySync(file, p, at, checkSize);
     const text = decoder.decode(p, { stream: true });
     yield at === offset ? withoutBOM(text) : text;
   }
@@ -82,11 +96,18 @@ function* pieces(
 }
 
 /** Throws if the text does not fit in a string, before memory is spent on it. */
-function checkLength(file: Source, offset: number, length: number): void {
+function checkLength(
+  file: Source,
+  offset: number,
+  length: number,
+  checkSize: CheckSize,
+): void {
   let units = 0;
   let isTooLong = length * LEAST_UNITS > MAX_STRING_LENGTH + 1;
   if (!isTooLong) {
-    for (const piece of pieces(file, offset, length)) units += piece.length;
+    for (const piece of pieces(file, offset, length, checkSize)) {
+      units += piece.length;
+    }
     isTooLong = units > MAX_STRING_LENGTH;
   }
   if (!isTooLong) return;

@@ -187,16 +187,16 @@ class Filling {
     const { length } = this.#bytes;
     if (!Number.isInteger(read) || read < 0 || read > length) {
       throw new Deno.errors.InvalidData(
-        `Cannot read on: the reader says that it read ${
+        `Cannot read on: the reader returned ${
           String(read)
-        } bytes into ${length}`,
+        } for an array of ${length} bytes`,
       );
     }
     if (read > 0) this.#empty = 0;
     // Tells a reader that has nothing just now from one that never will, and never says so.
     else if (++this.#empty === EMPTY_READS) {
       throw new Error(
-        `Cannot read on: the reader gave 0 bytes ${EMPTY_READS} times in a row, and no end`,
+        `Cannot read on: the reader returned 0 bytes ${EMPTY_READS} times in a row`,
       );
     }
     this.#used = Math.max(this.#used, read);
@@ -216,9 +216,9 @@ function checkWritten(written: number, given: number): number {
     return written;
   }
   throw new Deno.errors.WriteZero(
-    `Cannot write on: the writer says that it took ${
+    `Cannot write on: the writer returned ${
       String(written)
-    } of ${given} bytes`,
+    } for ${given} bytes`,
   );
 }
 

@@ -1,221 +1,170 @@
 /**
- * The interfaces of readers and writers, structurally those of `@std/io/types`,
- * and the options of `open`.
+ * The interfaces of readers and writers, which have the shape of those of `@std/io/types`, and options.
  *
  * @module
  */
 
 /**
- * Reads bytes into a buffer: an `MmapFile`, a `Deno.FsFile`, a connection.
+ * Reads bytes into an array: an `MmapFile`, a `Deno.FsFile`, a connection. {@linkcode MmapFile.prototype.readFrom | readFrom}
+ * accepts any.
  *
- * @example Count what a reader has
+ * @example
  * ```ts
- * import assert from "node:assert/strict";
- * import { open, type Reader } from "@mmapfile/mmapfile";
+ * import { createSync, open, type Reader } from "@mmapfile/mmapfile";
  *
- * async function count(reader: Reader): Promise<number> {
- *   const buffer = new Uint8Array(4096);
- *   let bytes = 0;
- *   for (let n; (n = await reader.read(buffer)) !== null;) bytes += n;
- *   return bytes;
- * }
- *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "hello");
- * const file = await open(path);
- * assert.equal(await count(file), 5);
- * file.close();
- * await Deno.remove(path);
+ * using source: Reader & Disposable = await open("LICENSE");
+ * using file = createSync(Deno.makeTempFileSync());
+ * await file.readFrom(source);
  * ```
  */
 export interface Reader {
-  /** Reads up to `p.byteLength` bytes into `p`; gives the number read, or `null` at the end. */
+  /** Reads up to `p.byteLength` bytes into `p`. Resolves to the number of bytes read, or `null` at the end. */
   read(p: Uint8Array): Promise<number | null>;
 }
 
 /**
- * Reads bytes into a buffer, synchronously.
+ * Reads bytes into an array, synchronously. {@linkcode MmapFile.prototype.readFromSync | readFromSync} accepts any.
  *
- * @example A source of bytes for `readFromSync`
+ * @example A reader that delivers three ones
  * ```ts
  * import assert from "node:assert/strict";
  * import { createSync, type ReaderSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
  * let left = 3;
  * const ones: ReaderSync = {
  *   readSync: (p) => left-- > 0 ? p.fill(1, 0, 1) && 1 : null,
  * };
- * const file = createSync(path, 3);
- * file.readFromSync(ones);
- * assert.deepEqual([...file.bytes()], [1, 1, 1]);
- * file.close();
- * Deno.removeSync(path);
+ * using file = createSync(Deno.makeTempFileSync());
+ * assert.equal(file.readFromSync(ones), 3);
  * ```
  */
 export interface ReaderSync {
-  /** Reads up to `p.byteLength` bytes into `p`; gives the number read, or `null` at the end. */
+  /** Reads up to `p.byteLength` bytes into `p`. Returns the number of bytes read, or `null` at the end. */
   readSync(p: Uint8Array): number | null;
 }
 
 /**
- * Writes bytes from a buffer.
+ * Writes bytes of an array. {@linkcode MmapFile.prototype.writeTo | writeTo} accepts any.
  *
- * @example A target for `writeTo` that only counts
+ * @example A writer that only counts
  * ```ts
  * import assert from "node:assert/strict";
  * import { open, type Writer } from "@mmapfile/mmapfile";
  *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "hello");
  * let bytes = 0;
  * const counter: Writer = {
  *   write: (p) => Promise.resolve((bytes += p.length, p.length)),
  * };
- * const file = await open(path);
+ * using file = await open("LICENSE");
  * await file.writeTo(counter);
- * assert.equal(bytes, 5);
- * file.close();
- * await Deno.remove(path);
+ * assert.equal(bytes, file.size);
  * ```
  */
 export interface Writer {
-  /** Writes bytes of `p`; gives the number written. */
+  /** Writes bytes of `p`. Resolves to the number of bytes written. */
   write(p: Uint8Array): Promise<number>;
 }
 
 /**
- * Writes bytes from a buffer, synchronously.
+ * Writes bytes of an array, synchronously. {@linkcode MmapFile.prototype.writeToSync | writeToSync} accepts any.
  *
- * @example Write to whatever takes bytes
+ * @example
  * ```ts
- * import assert from "node:assert/strict";
- * import { createSync, type WriterSync } from "@mmapfile/mmapfile";
+ * import { openSync, type WriterSync } from "@mmapfile/mmapfile";
  *
- * function greet(writer: WriterSync): number {
- *   return writer.writeSync(new TextEncoder().encode("hello"));
- * }
- *
- * const path = Deno.makeTempFileSync();
- * const file = createSync(path, 5);
- * assert.equal(greet(file), 5);
- * file.close();
- * assert.equal(Deno.readTextFileSync(path), "hello");
- * Deno.removeSync(path);
+ * const target: WriterSync = Deno.stdout;
+ * using file = openSync("LICENSE");
+ * file.writeToSync(target);
  * ```
  */
 export interface WriterSync {
-  /** Writes bytes of `p`; gives the number written. */
+  /** Writes bytes of `p`. Returns the number of bytes written. */
   writeSync(p: Uint8Array): number;
 }
 
 /**
- * Moves a cursor.
+ * Moves a cursor. No function of this module requires it: it is the type of a parameter of your own that an
+ * `MmapFile`, a `Deno.FsFile`, and classes of `@std/io` satisfy.
  *
  * @example
  * ```ts
- * import assert from "node:assert/strict";
- * import { create, type Seeker } from "@mmapfile/mmapfile";
+ * import { openSync, type Reader, type Seeker } from "@mmapfile/mmapfile";
  *
- * async function rewind(seeker: Seeker): Promise<void> {
- *   await seeker.seek(0, Deno.SeekMode.Start);
+ * async function readAgain(file: Reader & Seeker, p: Uint8Array) {
+ *   await file.seek(0, Deno.SeekMode.Start);
+ *   return await file.read(p);
  * }
- *
- * const path = await Deno.makeTempFile();
- * const file = await create(path, 5);
- * await file.writeString("hello");
- * await rewind(file);
- * assert.equal(await file.read(new Uint8Array(5)), 5);
- * file.close();
- * await Deno.remove(path);
+ * using file = openSync("LICENSE");
+ * await readAgain(file, new Uint8Array(10));
  * ```
  */
 export interface Seeker {
-  /** Moves the cursor to `offset` bytes from the place that `whence` names; gives the new position. */
+  /** Moves the cursor by `offset` bytes from `whence`. Resolves to the new position in bytes. */
   seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number>;
 }
 
 /**
- * Moves a cursor, synchronously.
+ * Moves a cursor, synchronously. As {@linkcode Seeker}, it is the type of a parameter of your own.
  *
- * @example The size of anything that can be sought in
+ * @example The size of anything with a cursor
  * ```ts
- * import assert from "node:assert/strict";
- * import { createSync, type SeekerSync } from "@mmapfile/mmapfile";
+ * import { openSync, type SeekerSync } from "@mmapfile/mmapfile";
  *
- * function sizeOf(seeker: SeekerSync): number {
- *   const position = seeker.seekSync(0, Deno.SeekMode.Current);
- *   const size = seeker.seekSync(0, Deno.SeekMode.End);
- *   seeker.seekSync(position, Deno.SeekMode.Start);
- *   return size;
+ * function sizeOf(file: SeekerSync): number {
+ *   return file.seekSync(0, Deno.SeekMode.End);
  * }
- *
- * const path = Deno.makeTempFileSync();
- * const file = createSync(path, 100);
- * assert.equal(sizeOf(file), 100);
- * file.close();
- * Deno.removeSync(path);
+ * using file = openSync("LICENSE");
+ * sizeOf(file);
  * ```
  */
 export interface SeekerSync {
-  /** Moves the cursor to `offset` bytes from the place that `whence` names; gives the new position. */
+  /** Moves the cursor by `offset` bytes from `whence`. Returns the new position in bytes. */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number;
 }
 
 /**
- * Can be closed.
+ * Can be closed. As {@linkcode Seeker}, it is the type of a parameter of your own.
  *
  * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import { type Closer, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const files = [openSync(path), openSync(path)];
- * const closers: Closer[] = files;
+ * const closers: Closer[] = [openSync("LICENSE"), Deno.openSync("LICENSE")];
  * for (const closer of closers) closer.close();
- * assert(files.every(({ closed }) => closed));
- * Deno.removeSync(path);
  * ```
  */
 export interface Closer {
-  /** Gives back what is held open. */
+  /** Closes it and releases its resources. */
   close(): void;
 }
 
 /**
- * Reads at a position, with no cursor.
+ * Reads at a position. It is the type of a parameter of your own, for code that needs no cursor: parsers of
+ * archives, indexes, records.
  *
  * @example Read records of one size
  * ```ts
- * import assert from "node:assert/strict";
  * import { open, type ReaderAt } from "@mmapfile/mmapfile";
  *
  * async function record(source: ReaderAt, number: number) {
- *   const bytes = new Uint8Array(4);
+ *   const bytes = new Uint8Array(32);
  *   await source.readAt(bytes, number * bytes.length);
- *   return new TextDecoder().decode(bytes);
+ *   return bytes;
  * }
- *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "rec0rec1rec2");
- * const file = await open(path);
- * assert.equal(await record(file, 1), "rec1");
- * file.close();
- * await Deno.remove(path);
+ * using file = await open("LICENSE");
+ * await record(file, 3);
  * ```
  */
 export interface ReaderAt {
-  /** Reads up to `p.byteLength` bytes from `offset` on; gives the number read, or `null` at the end. */
+  /** Reads up to `p.byteLength` bytes at `offset`. Resolves to the number of bytes read, or `null` at the end. */
   readAt(p: Uint8Array, offset: number): Promise<number | null>;
 }
 
 /**
- * Reads at a position, with no cursor, synchronously.
+ * Reads at a position, synchronously. As {@linkcode ReaderAt}, it is the type of a parameter of your own.
  *
- * @example Tell a kind of file by its first bytes
+ * @example Recognize a file by its first bytes
  * ```ts
- * import assert from "node:assert/strict";
  * import { openSync, type ReaderAtSync } from "@mmapfile/mmapfile";
  *
  * function isGzip(source: ReaderAtSync): boolean {
@@ -223,152 +172,117 @@ export interface ReaderAt {
  *   source.readAtSync(magic, 0);
  *   return magic[0] === 0x1f && magic[1] === 0x8b;
  * }
- *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "plain text");
- * const file = openSync(path);
- * assert.equal(isGzip(file), false);
- * file.close();
- * Deno.removeSync(path);
+ * using file = openSync("LICENSE");
+ * console.log(isGzip(file)); // false
  * ```
  */
 export interface ReaderAtSync {
-  /** Reads up to `p.byteLength` bytes from `offset` on; gives the number read, or `null` at the end. */
+  /** Reads up to `p.byteLength` bytes at `offset`. Returns the number of bytes read, or `null` at the end. */
   readAtSync(p: Uint8Array, offset: number): number | null;
 }
 
 /**
- * Writes at a position, with no cursor.
+ * Writes at a position. As {@linkcode ReaderAt}, it is the type of a parameter of your own.
  *
  * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import { create, type WriterAt } from "@mmapfile/mmapfile";
  *
  * async function stamp(target: WriterAt): Promise<void> {
  *   await target.writeAt(new TextEncoder().encode("v1"), 6);
  * }
- *
- * const path = await Deno.makeTempFile();
- * const file = await create(path, 8);
+ * using file = await create(Deno.makeTempFileSync(), 8);
  * await stamp(file);
- * assert.equal(new TextDecoder().decode(file.bytes(6)), "v1");
- * file.close();
- * await Deno.remove(path);
  * ```
  */
 export interface WriterAt {
-  /** Writes `p` from `offset` on; gives the number of bytes written. */
+  /** Writes `p` at `offset`. Resolves to the number of bytes written. */
   writeAt(p: Uint8Array, offset: number): Promise<number>;
 }
 
 /**
- * Writes at a position, with no cursor, synchronously.
+ * Writes at a position, synchronously. As {@linkcode ReaderAt}, it is the type of a parameter of your own.
  *
  * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import { createSync, type WriterAtSync } from "@mmapfile/mmapfile";
  *
  * function mark(target: WriterAtSync, number: number): void {
  *   target.writeAtSync(Uint8Array.of(1), number);
  * }
- *
- * const path = Deno.makeTempFileSync();
- * const file = createSync(path, 4);
+ * using file = createSync(Deno.makeTempFileSync(), 4);
  * mark(file, 2);
- * assert.deepEqual([...file.bytes()], [0, 0, 1, 0]);
- * file.close();
- * Deno.removeSync(path);
  * ```
  */
 export interface WriterAtSync {
-  /** Writes `p` from `offset` on; gives the number of bytes written. */
+  /** Writes `p` at `offset`. Returns the number of bytes written. */
   writeAtSync(p: Uint8Array, offset: number): number;
 }
 
 /**
- * A range of a file, as methods that look at a part of it take it.
+ * A range of a file, for methods that work on a part of it.
  *
- * @example Search a header only
+ * @example Search only the header
  * ```ts
- * import assert from "node:assert/strict";
  * import { type ByteRange, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "name: a\n\nbody: b\n");
- * using file = openSync(path);
- * const header: ByteRange = { length: file.indexOf("\n\n") + 1 };
- * assert.equal(file.includes("body", header), false);
- * assert.equal(file.lastIndexOf("\n", header), 7);
- * Deno.removeSync(path);
+ * using file = openSync("LICENSE");
+ * const header: ByteRange = { length: file.indexOf("\n\n") };
+ * console.log(file.includes("MIT", header));
  * ```
  */
 export interface ByteRange {
-  /** First byte; 0 by default. */
+  /** Position of the first byte, 0 by default. */
   offset?: number;
-  /** Number of bytes; by default up to the end that the file has now. */
+  /** Bytes, by default up to the end that the file has now. */
   length?: number;
 }
 
 /**
- * How a range of a file will be used, so that the system can read ahead, or not.
+ * How a range of a file will be used, so that the system can read ahead or not.
  *
  * @example
  * ```ts
- * import assert from "node:assert/strict";
  * import { type Advice, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const advice: Advice = "random";
- * const file = openSync(path, { advice });
- * assert.equal(file.size, 0);
- * file.close();
- * Deno.removeSync(path);
+ * const advice: Advice = "sequential";
+ * using file = openSync("LICENSE", { advice });
  * ```
  */
 export type Advice = "normal" | "sequential" | "random";
 
 /**
- * Options of {@linkcode MmapFile.prefetch}: what ends it early, and what is told how far it is.
+ * Options of {@linkcode MmapFile.prototype.prefetch | prefetch}.
  *
- * @example Stop when another task says so
+ * @example Stop after a second
  * ```ts
- * import assert from "node:assert/strict";
  * import { openSync, type PrefetchOptions } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * const file = openSync(path);
- * const options: PrefetchOptions = { signal: AbortSignal.abort() };
- * await assert.rejects(() => file.prefetch(0, 0, options), DOMException);
- * file.close();
- * Deno.removeSync(path);
+ * const options: PrefetchOptions = { signal: AbortSignal.timeout(1000) };
+ * using file = openSync("LICENSE");
+ * await file.prefetch(0, file.size, options);
  * ```
  */
 export interface PrefetchOptions {
-  /** Ends it: the promise rejects with the signal's reason once the call under way, of 16 MiB at most, is over. */
+  /** Ends it early: the promise rejects with the signal's reason, after at most 16 MiB more. */
   signal?: AbortSignal;
-  /** Called after each part with the number of bytes brought in so far, and in all. What it throws ends the work. */
+  /** Called after each part with the bytes brought in so far, and in total. If it throws, the promise rejects. */
   onProgress?: (done: number, total: number) => void;
 }
 
 /**
  * Options of {@linkcode open} and {@linkcode openSync}: those of `Deno.open`, and those of a mapping.
  *
- * Options that are at odds, or mean nothing without another, are a `TypeError` that names both.
+ * If two options cannot be combined, or one requires another, a `TypeError` names both.
  *
  * @example Map a part of a file
  * ```ts
  * import assert from "node:assert/strict";
  * import { type MmapOpenOptions, openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "header, body, footer");
  * const options: MmapOpenOptions = { offset: 8, length: 4 };
- * const file = openSync(path, options);
- * assert.equal(new TextDecoder().decode(file.bytes()), "body");
- * file.close();
- * Deno.removeSync(path);
+ * using file = openSync("LICENSE", options);
+ * assert.equal(file.size, 4);
  * ```
  *
  * @example Change a file in this process only
@@ -376,74 +290,68 @@ export interface PrefetchOptions {
  * import assert from "node:assert/strict";
  * import { openSync } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
- * Deno.writeTextFileSync(path, "as it is");
- * const file = openSync(path, { copyOnWrite: true });
- * file.writeStringSync("it");
- * assert.equal(new TextDecoder().decode(file.bytes()), "it it is");
- * file.close();
- * assert.equal(Deno.readTextFileSync(path), "as it is");
- * Deno.removeSync(path);
+ * using file = openSync("LICENSE", { copyOnWrite: true });
+ * file.writeStringSync("changed");
+ * assert.equal(file.text(0, 7), "changed");
  * ```
  */
 export interface MmapOpenOptions extends Deno.OpenOptions {
-  /** Bytes: the length that the file is given when it is created or empty, or when it is truncated. */
+  /**
+   * The length in bytes that the file gets if it is created, empty, or truncated. A file opened with it has a
+   * fixed size.
+   */
   size?: number;
-  /** Do not reserve disk blocks for `size`. By default they are, so that a full disk is an error at open. */
+  /** Do not reserve disk blocks for `size`. By default they are reserved, so that a full disk is an error on open. */
   sparse?: boolean;
   /**
-   * Let writes past the end extend the file, as with `Deno.FsFile`. The default for a file that is
-   * created or truncated without a `size`; of any other the size is fixed by default.
+   * Whether a write past the end extends the file, as with `Deno.FsFile`. By default it does, unless `size`, a
+   * window, or `copyOnWrite` is given. `false` fixes the size of the file.
    */
   grow?: boolean;
-  /** Map only a window of the file: its first byte, at any place. */
+  /** Map only a window of the file: the position of its first byte, which need not be aligned. */
   offset?: number;
-  /** Map only a window of the file: its length in bytes. By default it reaches to the end. */
+  /** Map only a window of the file: its length in bytes, by default up to the end of the file. */
   length?: number;
-  /** Keep writes in this process: none reaches the file, which need only be readable. */
+  /** Keep writes in this process: they never reach the file, which need only be readable. */
   copyOnWrite?: boolean;
-  /** How the file will be read; "normal" by default. */
+  /** How the file will be read, "normal" by default. */
   advice?: Advice;
-  /** Bring the file's pages into memory at open. */
+  /** Bring the whole file into memory on open. */
   prefetch?: boolean;
-  /** Survive the file's truncation by others (Linux); `true` by default. See {@linkcode TruncatedError}. */
+  /** Catch truncation of the file by other processes (Linux), `true` by default. See {@linkcode TruncatedError}. */
   guard?: boolean;
   /**
-   * Let the memory be a `SharedArrayBuffer`, so that views can be posted to workers. Not on Windows, not
-   * with `copyOnWrite`, and up to 16 GiB. Views stay valid when the file grows; `close` cannot empty them.
+   * Use a `SharedArrayBuffer` as memory, so that views can be posted to workers. Views stay valid when the file
+   * grows, and `close` cannot empty them. Not supported on Windows, with `copyOnWrite`, or above 16 GiB.
    */
   shared?: boolean;
   /**
-   * How to have the file in memory: "fallback" reads it in place of mapping it, which needs no `--allow-ffi`.
-   * Changes are written back by `flush`, `sync`, `refresh`, `truncate` and `close`. The `transfer` of a view's
-   * buffer takes those since then away: the next of these calls throws a `TypeError`.
+   * How to access the file. "fallback" reads it into memory instead of mapping it, and needs no `--allow-ffi`.
+   * Changes are written back by `flush`, `sync`, `refresh`, `truncate`, and `close`. If a view's buffer was
+   * transferred, changes since then are lost, and the next of these calls throws a `TypeError`.
    */
   backend?: "auto" | "fallback";
 }
 
-/**
- * How a wait ended: the word was notified or changed, it was not as expected to begin with, or the time was over.
- */
+/** How a wait ended: the word was notified or changed, was not as expected to begin with, or time ran out. */
 export type WaitResult = "ok" | "not-equal" | "timed-out";
 
 /**
- * Options of `MmapFile.wait`.
+ * Options of {@linkcode MmapFile.prototype.wait | wait}.
  *
- * @example Wait for a second at most
+ * @example Wait for 10 milliseconds at most
  * ```ts
  * import assert from "node:assert/strict";
  * import { createSync, type WaitOptions } from "@mmapfile/mmapfile";
  *
- * const path = Deno.makeTempFileSync();
  * const options: WaitOptions = { timeout: 10 };
- * using file = createSync(path, 4);
+ * using file = createSync(Deno.makeTempFileSync(), 4);
  * assert.equal(await file.wait(0, 0, options), "timed-out");
- * Deno.removeSync(path);
  * ```
  */
 export interface WaitOptions {
-  /** Milliseconds after which the wait ends with "timed-out"; by default it does not. */
+  /** Milliseconds after which the wait ends with "timed-out". By default it waits without limit. */
   timeout?: number;
-  /** Ends the wait when it is aborted: the promise is rejected with its reason. */
+  /** Ends the wait if it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
 }

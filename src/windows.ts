@@ -31,6 +31,7 @@ import {
   PAGE_SIZE,
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
+import { plainView } from "./intrinsics.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 import { inThread } from "./threads.ts";
 import { type View, Views } from "./windows_memory.ts";
@@ -117,9 +118,7 @@ class WindowsMapping implements Mapping {
   readonly hasFaulted = false;
   readonly guarded = false;
   readonly mapsAtOpen = true;
-  readonly syncFindsMemory = false;
-  /** Not to be relied on: over a network it is not so. */
-  readonly sharesPages = false;
+  readonly notesWrites = false;
 
   readonly #file: WindowsFile;
   readonly #options: MappingOptions;
@@ -156,9 +155,13 @@ class WindowsMapping implements Mapping {
     this.#unmap(oldView, oldBuffer);
   }
 
-  expose(size: number): Exposed {
+  expose(size: number, position: number, length: number): Exposed {
     // A view has the length that the file had: no room is kept behind it, which would lengthen the file.
-    if (this.buffer === UNMAPPED || this.length !== size) this.map(size);
+    // Another view of a file that has grown since would empty what users have.
+    const isEnough = this.isHandedOut && position + length <= this.length;
+    if (!isEnough && (this.buffer === UNMAPPED || this.length !== size)) {
+      this.map(size);
+    }
     if (this.#view !== null) this.#view.isExposed = true;
     return this;
   }
@@ -178,6 +181,23 @@ class WindowsMapping implements Mapping {
     return Math.max(0, this.#file.size() - this.#options.offset);
   }
 
+  readsMemory(size: number): boolean {
+    if (this.length >= size) return true;
+    // To map more of a file that has grown would empty the views of it.
+    if (this.isHandedOut) return false;
+    this.map(size);
+    return true;
+  }
+
+  writesMemory(size: number): boolean {
+    return this.readsMemory(size);
+  }
+
+  read(target: Uint8Array, length: number, position: number): number {
+    const bytes = plainView(target).subarray(0, length);
+    return this.#file.readAt(bytes, this.#options.offset + position);
+  }
+
   write(source: Uint8Array, position: number): void {
     this.#file.writeAt(source, this.#options.offset + position);
   }
@@ -190,15 +210,25 @@ class WindowsMapping implements Mapping {
     return this.#file.appendedTo();
   }
 
-  flushSync(position: number, length: number): void {
-    const range = this.#pagesOf(position, length);
-    if (range === undefined || !this.#options.write) return;
-    if (kernel32().FlushViewOfFile(...range) === 0) {
-      throw lastError("flush", this.#options.name, "FlushViewOfFile");
-    }
+  syncSync(size: number, dataOnly: boolean): void {
+    this.#flushView(0, size);
+    if (dataOnly) this.#file.syncDataSync();
+    else this.#file.syncSync();
   }
 
-  async flush(position: number, length: number): Promise<true | void> {
+  async sync(size: number, dataOnly: boolean): Promise<void> {
+    // FlushFileBuffers, which `flush` calls, writes the times too.
+    if (this.#options.write) await this.flush(0, size);
+    else await (dataOnly ? this.#file.syncData() : this.#file.sync());
+  }
+
+  flushSync(position: number, length: number): void {
+    if (!this.#options.write) return;
+    this.#flushView(position, length);
+    this.#file.syncDataSync();
+  }
+
+  async flush(position: number, length: number): Promise<void> {
     if (!this.#options.write) return;
     const view = this.#view;
     const range = this.#pagesOf(position, length);
@@ -208,9 +238,8 @@ class WindowsMapping implements Mapping {
       const isFlushed = await inThread(flush) !== 0;
       // If the view was unmapped in between, its changes are in the file's cache. If not, the same call is
       // made again and reports the error, which a nonblocking one cannot.
-      if (!isFlushed && this.#view === view) this.flushSync(position, length);
+      if (!isFlushed && this.#view === view) this.#flushView(position, length);
     });
-    return true;
   }
 
   prefetchSync(position: number, length: number): void {
@@ -237,6 +266,14 @@ class WindowsMapping implements Mapping {
 
   /** Windows takes such hints for reads through handles only, and when a handle is made. */
   advise(): void {}
+
+  #flushView(position: number, length: number): void {
+    const range = this.#pagesOf(position, length);
+    if (range === undefined || !this.#options.write) return;
+    if (kernel32().FlushViewOfFile(...range) === 0) {
+      throw lastError("flush", this.#options.name, "FlushViewOfFile");
+    }
+  }
 
   #map(offset: number, length: number): View {
     const { name, write, copyOnWrite } = this.#options;

@@ -33,7 +33,7 @@ function residentBytes(path: string): number {
 }
 
 const MODES: [string, MmapOpenOptions][] = [
-  ["for reading", {}],
+  ["for reading", { read: true }],
   ["for writing", { read: true, write: true }],
   ["to grow", { read: true, write: true, grow: true }],
   ["for a window", { read: true, write: true, offset: 3 }],

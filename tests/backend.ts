@@ -31,8 +31,12 @@ export const NO_BLOCKS: Reason = isCopy && "no call of Deno's reserves blocks";
 export const NO_ADDRESSES: Reason = isCopy &&
   "a copy takes memory where a mapping takes addresses";
 
-/** Options of every open, beside the test's own. */
-const options: MmapOpenOptions = { backend: asked };
+/** The options of an open: the test's own, and the backend. */
+function withBackend(
+  given?: MmapOpenOptions | null,
+): MmapOpenOptions | null | undefined {
+  return asked === undefined ? given : { backend: "fallback", ...given };
+}
 
 const CREATE = { read: true, write: true, create: true, truncate: true };
 
@@ -41,16 +45,16 @@ const copies = new Set<MmapFile>();
 
 export async function open(
   path: string | URL,
-  given?: MmapOpenOptions,
+  given?: MmapOpenOptions | null,
 ): Promise<MmapFile> {
-  return noted(await library.open(path, { ...options, ...given }));
+  return noted(await library.open(path, withBackend(given)));
 }
 
 export function openSync(
   path: string | URL,
-  given?: MmapOpenOptions,
+  given?: MmapOpenOptions | null,
 ): MmapFile {
-  return noted(library.openSync(path, { ...options, ...given }));
+  return noted(library.openSync(path, withBackend(given)));
 }
 
 export async function create(

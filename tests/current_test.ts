@@ -16,7 +16,7 @@ const PAGE = 4096;
 const NOT_REPLACED = isWindows && "Windows lets nobody replace an open file";
 
 const MODES: [string, MmapOpenOptions][] = [
-  ["for reading", {}],
+  ["for reading", { read: true }],
   ["for writing", { read: true, write: true }],
   ["to grow", { read: true, write: true, grow: true }],
   ["to append", { read: true, append: true }],

@@ -11,7 +11,10 @@ import { Store } from "../examples/kv_store.ts";
 import { NOT_CUT } from "./backend.ts";
 import { type ChildResult, commandOf, deno } from "./child.ts";
 import {
+  isEmulated,
+  isWindows,
   NO_LISTING,
+  noTerminal,
   ONE_IN,
   type Reason,
   unless,
@@ -23,10 +26,13 @@ const EXAMPLES = new URL("../examples/", import.meta.url);
 
 /** What is shared by the examples, and no command. */
 const MODULES = [
+  "bars.ts",
   "byte_ranges.ts",
   "cli.ts",
+  "file_body.ts",
   "geoip_table.ts",
   "kv_store.ts",
+  "preconditions.ts",
   "word_counter.ts",
 ];
 
@@ -695,36 +701,96 @@ async function makeFile(size: number): Promise<string> {
   return path;
 }
 
+/** A bar for each class, and the time beside it. */
+const BARS = /\n {2}Deno\.FsFile █+ \d+ ns\n {2}MmapFile {4}█+ \d+ ns\n/g;
+
+const SENTENCE =
+  /\n\nMmapFile was [\d.]+ to [\d.]+ times as fast, and read the same bytes\.\r?\n$/;
+
 for (const size of [1, 300_007]) {
-  test(`the demo compares both on a file of ${size} bytes`, async () => {
+  test(`the demo ends with a bar chart and a sentence on a file of ${size} bytes`, async () => {
     const path = await makeFile(size);
     try {
-      const { code, stdout, stderr } = await run("demo.ts", path);
-      assertEquals(stderr, "");
-      assertEquals(code, 0);
-      for (const way of ["sync", "async"]) {
-        for (const what of ["in order, 4 KiB", "whole file", "at random"]) {
-          // A time for each, and the ratio.
-          const row = `^${way}, ${what}.*?( +[\\d.]+ ms){2} +[\\d.]+$`;
-          assertMatch(stdout, new RegExp(row, "m"));
-        }
-      }
-      assertStringIncludes(stdout, "Both read the same bytes in every row.");
+      const shown = await output("demo.ts", path);
+      assertStringIncludes(shown, `Reading ${size} of ${size} bytes`);
+      assertEquals(shown.match(BARS)?.length, 4);
+      assertMatch(shown, SENTENCE);
     } finally {
       await Deno.remove(path);
     }
   });
 }
 
-test("the demo says what is wrong with a file", async () => {
-  const empty = await makeFile(0);
+test("the demo reads the beginning of a sparse file of 20 GB", async () => {
+  const path = await makeFile(0);
   try {
-    const { code, stderr } = await run("demo.ts", empty);
-    assertEquals(stderr, `Cannot compare: '${empty}' is empty\n`);
-    assertEquals(code, 1);
+    await Deno.truncate(path, 20e9);
+    const shown = await output("demo.ts", path);
+    assertStringIncludes(shown, `Reading ${256 << 20} of ${20e9} bytes`);
+    assertMatch(shown, SENTENCE);
   } finally {
-    await Deno.remove(empty);
+    await Deno.remove(path);
   }
+});
+
+test("the demo says what is wrong with a file", async () => {
+  using dir = new TempDir();
+  const wrong = {
+    [dir.file("", "empty")]: "is empty",
+    [dir.path]: "directory",
+    [dir.join("missing")]: "",
+  };
+  for (const [path, reason] of Object.entries(wrong)) {
+    const { code, stdout, stderr } = await run("demo.ts", path);
+    assertMatch(stderr, /^Cannot .+\n$/);
+    assertStringIncludes(stderr, path);
+    assertStringIncludes(stderr, reason);
+    assertEquals(stdout, "");
+    assertEquals(code, 1);
+  }
+});
+
+Deno.test({
+  ...unless(
+    unlessTaken() || noTerminal(),
+    "the demo fits a terminal of 60 columns, and shows its progress",
+  ),
+  async fn() {
+    using dir = new TempDir();
+    const path = dir.file("some bytes");
+    const args = [Deno.execPath(), ...command("demo.ts"), path];
+    const command60 = `stty cols 60; ${args.join(" ")}`;
+    const { code, stdout } = await new Deno.Command("script", {
+      args: ["-qec", command60, "/dev/null"],
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    const shown = decode(stdout);
+    assertEquals(code, 0, shown);
+    assertMatch(shown, /readSync: 4 KiB, in order: \d+ %/);
+    // A line that is drawn over is none of the chart.
+    const lines = shown.split("\n").filter((line) => line.includes("█"))
+      .map((line) => line.trimEnd());
+    assertEquals(lines.length, 8);
+    for (const line of lines) assert(line.length <= 60, line);
+    assertMatch(shown.replaceAll("\r", ""), SENTENCE);
+  },
+});
+
+Deno.test({
+  ...unless(
+    (isEmulated || isWindows) && "the task is the same everywhere",
+    "the demo downloads nothing",
+  ),
+  async fn() {
+    using dir = new TempDir();
+    const { code, stderr } = await deno(["task", "demo", "--help"], {
+      cwd: fromFileUrl(new URL("..", EXAMPLES)),
+      env: { DENO_DIR: dir.path },
+    });
+    assertEquals(code, 0, stderr);
+    assert(!stderr.includes("Download"), stderr);
+  },
 });
 
 // --- latest.ts

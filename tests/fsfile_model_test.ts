@@ -1,8 +1,10 @@
 /**
- * The same random operations on an MmapFile and on a Deno.FsFile: every result, error, cursor,
- * size and byte must be the same, but for the departures that the design names.
+ * The same random operations on an MmapFile and on a Deno.FsFile that are opened alike: every result, error,
+ * cursor, size, byte, and whether the modification time has moved, must be the same, while others write to
+ * the file and truncate it, and whenever it is that the file is mapped.
  *
- * MMAPFILE_FC_RUNS sets the number of sequences, MMAPFILE_FC_SEED and MMAPFILE_FC_PATH replay one.
+ * MMAPFILE_FC_RUNS sets the number of sequences, MMAPFILE_FC_SEED and MMAPFILE_FC_PATH replay one;
+ * MMAPFILE_FC_DIR is the directory of the files.
  */
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
@@ -14,25 +16,38 @@ import {
   ReadOnlyError,
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { isCopy } from "./backend.ts";
-import { isWindows } from "./reason.ts";
-import { equal, type Outcome, outcomeOf, pattern, TempDir } from "./temp.ts";
+import { existsSync } from "node:fs";
+import { MAP_AFTER } from "../src/options.ts";
+import { isCopy, mayBeCut } from "./backend.ts";
+import { bytesOf, type Change } from "./children/change.ts";
+import { type Other, OtherDescriptor, OtherProcess } from "./other.ts";
+import { isWindows, NO_GUARD } from "./reason.ts";
+import { equal, type Outcome, outcomeOf, TempDir } from "./temp.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 
-/** How a file is opened, and with what the model of it is. */
-const KINDS: Record<string, MmapOpenOptions> = {
-  fixed: { read: true, write: true },
-  readOnly: { read: true },
-  writeOnly: { write: true },
-  grow: { read: true, write: true, grow: true },
-  growWriteOnly: { write: true, grow: true },
-  append: { read: true, append: true },
-  appendOnly: { append: true },
-  appendWrite: { read: true, write: true, append: true, grow: true },
+/** What both sides are opened with. */
+const OPTIONS: Record<string, Deno.OpenOptions> = {
+  read: { read: true },
+  write: { write: true },
+  readWrite: { read: true, write: true },
+  readAppend: { read: true, append: true },
+  append: { append: true },
+  appendWrite: { read: true, write: true, append: true },
+  create: { read: true, write: true, create: true },
+  truncate: { read: true, write: true, create: true, truncate: true },
 };
 
-type Kind = keyof typeof KINDS;
+/** After how many calls the file is mapped. */
+const SWITCHES = isCopy ? [0] : [0, 1, 3, Infinity];
+
+/** How a file is opened. */
+interface Way {
+  readonly options: Deno.OpenOptions;
+  readonly mapAfter: number;
+  /** Whether the file has a fixed size, which a Deno.FsFile never has. */
+  readonly isFixed: boolean;
+}
 
 /** A place in the file, from its start or from its end as it is when the operation comes. */
 interface Place {
@@ -41,25 +56,33 @@ interface Place {
 }
 
 type Operation =
-  | { do: "read"; length: number }
+  | { do: "read" | "poll"; length: number }
   | { do: "write"; length: number; seed: number }
   | { do: "seek"; offset: number; whence: Deno.SeekMode; bigint: boolean }
   | { do: "readAt"; length: number; at: Place }
   | { do: "writeAt"; length: number; seed: number; at: Place }
   | { do: "truncate"; length: number }
-  | { do: "stat" | "sync" | "refresh" | "scribble" }
-  | { do: "reopen"; kind: Kind }
-  | { do: "other"; length: number; seed: number; at: Place };
+  | { do: "stat" | "sync" | "syncData" | "refresh" | "bytes" | "scribble" }
+  | { do: "utime" | "otherUtime" }
+  | { do: "reopen"; way: Way }
+  | { do: "otherRead" }
+  | { do: "otherWrite"; length: number; seed: number; at: Place }
+  | { do: "otherTruncate"; length: number; more: number; seed: number };
 
 /** An operation, in its sync or its async form. */
 type Step = Operation & { async: boolean };
 
-const edges = fc.constantFrom(0, 1, 2, 4095, 4096, 4097, 8192, 20_000);
+const PAGE = 4096;
+const OLD = new Date("2001-02-03T04:05:06Z");
+
+const edges = fc.constantFrom(0, 1, 2, 4095, 4096, 4097, 8192, 20_000, 65_536);
 const size = fc.oneof(edges, fc.nat(40));
 /** Mostly small, so that a sequence does not fill the file at once. */
 const length = fc.oneof(
-  { weight: 4, arbitrary: fc.nat(40) },
-  { weight: 1, arbitrary: edges },
+  { weight: 24, arbitrary: fc.nat(40) },
+  { weight: 8, arbitrary: edges },
+  // More than is read or written by one call of the thread's own.
+  { weight: 1, arbitrary: fc.constantFrom(65_537, 65_537, 1_100_000) },
 );
 const seed = fc.nat(255);
 const place: fc.Arbitrary<Place> = fc.oneof(
@@ -72,75 +95,53 @@ const place: fc.Arbitrary<Place> = fc.oneof(
     offset: fc.integer({ min: -40, max: 5 }),
   }),
 );
-const kind = fc.constantFrom(...Object.keys(KINDS));
+const wayOf = (options: Deno.OpenOptions) =>
+  fc.constantFrom(...SWITCHES).map((mapAfter) => ({
+    options,
+    mapAfter,
+    isFixed: false,
+  }));
+const way: fc.Arbitrary<Way> = fc.oneof(...Object.values(OPTIONS).map(wayOf));
+const fixed = wayOf(OPTIONS.readWrite).map((way) => ({
+  ...way,
+  isFixed: true,
+}));
 
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({ do: fc.constant("read" as const), length }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({ do: fc.constant("write" as const), length, seed }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant("seek" as const),
-      offset: fc.oneof(size, fc.integer({ min: -30, max: 30 })),
-      whence: fc.constantFrom(Start, Current, End),
-      bigint: fc.boolean(),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant("readAt" as const),
-      length,
-      at: place,
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant("writeAt" as const),
-      length,
-      seed,
-      at: place,
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant("truncate" as const),
-      length: size,
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constantFrom(
-        "stat" as const,
-        "sync" as const,
-        "refresh" as const,
-        "scribble" as const,
-      ),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant("reopen" as const), kind }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant("other" as const),
-      length,
-      seed,
-      at: place,
-    }),
-  },
-);
+/** An operation of one name, and how often it comes. */
+function often<Name extends Operation["do"], Arguments>(
+  weight: number,
+  name: Name,
+  args: { [K in keyof Arguments]: fc.Arbitrary<Arguments[K]> },
+) {
+  const arbitrary = fc.record({ do: fc.constant(name), ...args });
+  return { weight, arbitrary: arbitrary as fc.Arbitrary<unknown> };
+}
+
+const operation = fc.oneof(
+  often(8, "read", { length }),
+  often(3, "poll", { length: fc.integer({ min: 1, max: 40 }) }),
+  often(7, "write", { length, seed }),
+  often(5, "seek", {
+    offset: fc.oneof(size, fc.integer({ min: -30, max: 30 })),
+    whence: fc.constantFrom(Start, Current, End),
+    bigint: fc.boolean(),
+  }),
+  often(3, "readAt", { length, at: place }),
+  often(3, "writeAt", { length, seed, at: place }),
+  often(2, "truncate", { length: size }),
+  often(1, "stat", {}),
+  often(1, "sync", {}),
+  often(1, "syncData", {}),
+  often(1, "refresh", {}),
+  often(1, "bytes", {}),
+  often(1, "scribble", {}),
+  often(1, "utime", {}),
+  often(1, "otherUtime", {}),
+  often(1, "reopen", { way }),
+  often(1, "otherRead", {}),
+  often(4, "otherWrite", { length, seed, at: place }),
+  often(3, "otherTruncate", { length: size, more: length, seed }),
+) as fc.Arbitrary<Operation>;
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.tuple(operation, fc.boolean()).map(([operation, async]) => ({
@@ -151,49 +152,76 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 /** An MmapFile and a Deno.FsFile opened alike on two files of the same bytes. */
-class Pair implements Disposable {
+class Pair {
   readonly #ours: string;
   readonly #theirs: string;
-  #kind: Kind;
+  readonly #other: Other;
+  #way: Way;
   #file: MmapFile;
   #model: Deno.FsFile;
+  /** Whether the file may be in memory, where a truncation within a page does not show at once. */
+  #mayBeMapped = false;
+  /** Whether memory of the file was handed out to be written. */
+  #isHandedOut = false;
+  /** Whether both modification times were set to `OLD`, with all that was written before on the disk. */
+  #isAged = false;
+  /** Whether the file itself has set its times, which writes to memory that was handed out do not move then. */
+  #isSet = false;
 
-  constructor(dir: TempDir, kind: Kind, size: number) {
+  constructor(dir: TempDir, way: Way, size: number, other: Other) {
     this.#ours = dir.file(size, "ours");
     this.#theirs = dir.file(size, "theirs");
-    this.#kind = kind;
-    this.#file = openSync(this.#ours, KINDS[kind]);
-    this.#model = Deno.openSync(this.#theirs, modelOptions(kind));
+    this.#other = other;
+    this.#way = way;
+    [this.#file, this.#model] = this.#open(way);
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     this.#file.close();
     this.#model.close();
+    this.#sameTime();
+    this.check();
   }
 
   async step(step: Step): Promise<void> {
     const name = step.async ? step.do : `${step.do}Sync`;
     /** Calls the method of the MmapFile in the form that is wanted. */
-    const call = (...args: unknown[]) =>
-      outcomeOf(() =>
-        Reflect.apply(Reflect.get(this.#file, name), this.#file, args)
-      );
+    const call = (...args: unknown[]) => callOf(this.#file, name, args);
     switch (step.do) {
       case "read":
       case "readAt": {
-        const [p, q] = [pattern(step.length, 7), pattern(step.length, 7)];
         const at = "at" in step ? [this.#resolve(step.at)] : [];
-        const ours = await call(p, ...at);
-        await this.#same(ours, () => this.#modelRead(q, ...at));
-        assert(equal(p, q), "The bytes read differ");
+        await this.#sameRead(step.length, call, ...at);
+        break;
+      }
+      case "poll": {
+        const read = step.async ? "read" : "readSync";
+        const seek = [0, End];
+        await this.#same(
+          await outcomeOf(() => this.#file.seekSync(...seek as [0, 2])),
+          () => this.#model.seekSync(...seek as [0, 2]),
+        );
+        for (const more of [0, step.length, 0, step.length]) {
+          if (more > 0 && !isCopy && !this.#way.isFixed) {
+            await this.#change({ at: this.#size(), count: more, seed: 0 });
+          }
+          await this.#sameRead(
+            step.length + 2,
+            (...args) => callOf(this.#file, read, args),
+          );
+        }
         break;
       }
       case "write":
       case "writeAt": {
-        const p = pattern(step.length, step.seed);
+        const p = bytesOf(step.length, step.seed);
         const at = "at" in step ? [this.#resolve(step.at)] : [];
-        const ours = await call(p, ...at);
-        await this.#sameWrite(ours, p, ...at);
+        // That needs memory, of the file as it is: pwrite(2) would append.
+        if (this.#way.options.append && at.length > 0) {
+          this.#file.refresh();
+          this.#mayBeMapped = true;
+        }
+        await this.#sameWrite(await call(p, ...at), p, ...at);
         break;
       }
       case "seek": {
@@ -204,9 +232,13 @@ class Pair implements Disposable {
       }
       case "truncate": {
         const ours = await call(step.length);
-        if (this.#kind === "readOnly") this.#assertError(ours, ReadOnlyError);
-        else {await this.#same(ours, () =>
-            void this.#model.truncateSync(step.length));}
+        if (!this.#mayWrite) this.#assertError(ours, ReadOnlyError);
+        else {
+          await this.#same(
+            ours,
+            () => void this.#model.truncateSync(step.length),
+          );
+        }
         break;
       }
       case "stat": {
@@ -217,47 +249,84 @@ class Pair implements Disposable {
         assertEquals(info, Deno.statSync(this.#ours));
         break;
       }
-      case "sync": {
+      case "sync":
+      case "syncData": {
         const ours = await call();
         // There Deno refuses what has nothing to do.
-        if (isWindows && this.#kind === "readOnly") assert("value" in ours);
+        if (isWindows && !this.#mayWrite) assert("value" in ours);
         else await this.#same(ours, () => void this.#model.syncSync());
+        this.#sameTime();
         break;
       }
+      case "utime": {
+        const ours = await call(OLD, OLD);
+        await this.#same(ours, () => void this.#model.utimeSync(OLD, OLD));
+        this.#isAged = true;
+        this.#isSet = true;
+        this.#sameTime();
+        break;
+      }
+      case "otherUtime":
+        this.#file.syncSync();
+        this.#age();
+        break;
       case "refresh":
         this.#file.refresh();
+        assertEquals(this.#file.size, this.#size());
+        break;
+      case "bytes":
+        this.#look();
         break;
       case "scribble":
         this.#scribble();
         break;
-      case "other":
-        this.#other(pattern(step.length, step.seed), this.#resolve(step.at));
+      case "otherRead":
+        this.check();
+        break;
+      case "otherWrite":
+        await this.#change({
+          at: this.#resolve(step.at),
+          count: step.length,
+          seed: step.seed,
+        });
+        break;
+      case "otherTruncate":
+        if (mayBeCut && !NO_GUARD) await this.#otherTruncate(step);
         break;
       case "reopen":
-        this[Symbol.dispose]();
-        this.#kind = step.kind;
-        this.#file = openSync(this.#ours, KINDS[step.kind]);
-        this.#model = Deno.openSync(this.#theirs, modelOptions(step.kind));
+        this.close();
+        this.#way = step.way;
+        [this.#file, this.#model] = this.#open(step.way);
         break;
     }
   }
 
-  /** The cursor, the size and every byte, in memory and on the disk. */
+  /** Every byte, as others see it, and the cursor. */
   check(): void {
+    const expected = Deno.readFileSync(this.#theirs);
+    assert(equal(Deno.readFileSync(this.#ours), expected), "The files differ");
+    if (this.#file.closed) return;
     assertEquals(
       this.#file.seekSync(0, Current),
       this.#model.seekSync(0, Current),
       "The cursors differ",
     );
-    assertEquals(this.#file.size, this.#size(), "The sizes differ");
-    const expected = Deno.readFileSync(this.#theirs);
-    assert(equal(Deno.readFileSync(this.#ours), expected), "The files differ");
-    if (KINDS[this.#kind].read) {
-      assert(
-        equal(this.#file.bytes(), expected),
-        "bytes() differ from the file",
-      );
-    }
+  }
+
+  #open({ options, mapAfter, isFixed }: Way): [MmapFile, Deno.FsFile] {
+    this.#mayBeMapped = isCopy || mapAfter !== Infinity;
+    this.#isHandedOut = this.#isSet = false;
+    const ours: MmapOpenOptions & { [MAP_AFTER]: number } = {
+      ...options,
+      ...(isFixed ? { grow: false } : {}),
+      [MAP_AFTER]: mapAfter,
+    };
+    return [openSync(this.#ours, ours), Deno.openSync(this.#theirs, options)];
+  }
+
+  get #mayWrite(): boolean {
+    const { write, append } = this.#way.options;
+    return write === true || append === true;
   }
 
   #size(): number {
@@ -266,6 +335,17 @@ class Pair implements Disposable {
 
   #resolve({ from, offset }: Place): number {
     return Math.max(0, from === "end" ? this.#size() + offset : offset);
+  }
+
+  async #sameRead(
+    length: number,
+    call: (...args: unknown[]) => Promise<Outcome>,
+    ...at: number[]
+  ): Promise<void> {
+    const [p, q] = [new Uint8Array(length), new Uint8Array(length)];
+    const ours = await call(p, ...at);
+    await this.#same(ours, () => this.#modelRead(q, ...at));
+    assert(equal(p, q), "The bytes read differ");
   }
 
   #modelRead(p: Uint8Array, at?: number): number | null {
@@ -279,10 +359,10 @@ class Pair implements Disposable {
     }
   }
 
-  /** Does the write to the model as far as the design lets it go, and compares. */
+  /** Does the write to the model, of a file of fixed size as far as that reaches, and compares. */
   async #sameWrite(ours: Outcome, p: Uint8Array, at?: number): Promise<void> {
-    const { append, grow } = KINDS[this.#kind];
-    if (this.#kind === "readOnly") {
+    const { append } = this.#way.options;
+    if (!this.#mayWrite) {
       const refused = await outcomeOf(() => this.#model.writeSync(p));
       assert("error" in refused);
       return this.#assertError(ours, ReadOnlyError);
@@ -294,12 +374,14 @@ class Pair implements Disposable {
     const model = plain ?? this.#model;
     const before = model.seekSync(0, Current);
     const position = at ?? before;
-    const mayExtend = append ? at === undefined : grow;
+    const mayExtend = append ? at === undefined : !this.#way.isFixed;
     const fits = mayExtend
       ? p.length
       : Math.max(0, Math.min(p.length, this.#size() - position));
     if (at !== undefined) model.seekSync(at, Start);
-    if (fits > 0) model.writeSync(p.subarray(0, fits));
+    for (let done = 0; done < fits;) {
+      done += model.writeSync(p.subarray(done, fits));
+    }
     if (at !== undefined) model.seekSync(before, Start);
     if (fits < p.length) {
       this.#assertError(ours, OutOfBoundsError);
@@ -307,37 +389,67 @@ class Pair implements Disposable {
     } else assertEquals(ours, { value: p.length });
   }
 
-  /** Someone else writes; a longer file is looked at anew, as it must be, except to append. */
-  #other(bytes: Uint8Array, at: number): void {
-    for (const path of [this.#ours, this.#theirs]) {
-      using other = Deno.openSync(path, { write: true });
-      other.seekSync(at, Start);
-      other.writeSync(bytes);
-    }
-    // Who has a copy learns of it by a refresh only.
-    if (isCopy) this.#file.refresh();
-    if (this.#size() === this.#file.size) return;
-    if (KINDS[this.#kind].append) {
-      const p = pattern(3);
-      assertEquals(this.#file.writeSync(p), 3);
-      this.#model.writeSync(p);
-    } else {
-      const p = new Uint8Array(10);
-      const { size } = this.#file;
-      // Of an empty file the end is asked for each time.
-      if (KINDS[this.#kind].read && size > 0) {
-        assertEquals(this.#file.readAtSync(p, size), null);
-      }
-      this.#file.refresh();
-    }
+  /** Somebody else truncates, and may write then. */
+  async #otherTruncate(
+    { length, more, seed }: { length: number; more: number; seed: number },
+  ): Promise<void> {
+    await this.#change({ truncate: length, at: length, count: more, seed });
+    const isSeen = !this.#mayBeMapped || (length + more) % PAGE === 0;
+    // Within a page only a look at the size shows it.
+    if (!isSeen) this.#file.statSync();
   }
 
-  /** Writes through bytes(): into the file, or, where it is read-only, nowhere but here. */
+  async #change(change: Omit<Change, "path">): Promise<void> {
+    // A copy would write back over it what it has changed.
+    if (isCopy) this.#file.syncSync();
+    for (const path of [this.#ours, this.#theirs]) {
+      await this.#other.change({ path, ...change });
+    }
+    // Who has a copy, or a file of fixed size, learns of it by a refresh only.
+    if (isCopy || this.#way.isFixed) this.#file.refresh();
+  }
+
+  /** Gives both files an old modification time. */
+  #age(): void {
+    for (const path of [this.#ours, this.#theirs]) {
+      Deno.utimeSync(path, OLD, OLD);
+    }
+    this.#isAged = true;
+  }
+
+  /** Both modification times have moved since they were set, or none. */
+  #sameTime(): void {
+    if (!this.#isAged) return;
+    const [ours, theirs] = [this.#ours, this.#theirs].map((path) =>
+      Deno.statSync(path).mtime!.getTime() !== OLD.getTime()
+    );
+    // Nobody knows what was done to memory that was handed out.
+    if (!this.#isHandedOut || theirs && !this.#isSet) {
+      assertEquals(ours, theirs, "Only one modification time has moved");
+    }
+    if (ours || theirs) this.#isAged = false;
+  }
+
+  /** All of the file in memory, as it is now. */
+  #look(): Uint8Array {
+    this.#file.refresh();
+    const bytes = this.#file.bytes();
+    if (this.#way.options.read) {
+      const expected = Deno.readFileSync(this.#theirs);
+      assert(equal(bytes, expected), "bytes() differ from the file");
+    }
+    this.#mayBeMapped = true;
+    this.#isHandedOut ||= this.#mayWrite;
+    return bytes;
+  }
+
+  /** Writes through bytes(), where that is into the file. */
   #scribble(): void {
-    const { write, append } = KINDS[this.#kind];
-    if (this.#file.size === 0 || (!write && !append)) return;
-    const at = this.#file.size >> 1;
-    this.#file.bytes(at, 1)[0] = 250;
+    if (!this.#mayWrite) return;
+    const bytes = this.#look();
+    if (bytes.length === 0) return;
+    const at = bytes.length >> 1;
+    bytes[at] = 250;
     using other = Deno.openSync(this.#theirs, { write: true });
     other.seekSync(at, Start);
     other.writeSync(new Uint8Array([250]));
@@ -372,9 +484,12 @@ class Pair implements Disposable {
   }
 }
 
-function modelOptions(kind: Kind): Deno.OpenOptions {
-  const { read, write, append } = KINDS[kind];
-  return { read, write, append };
+function callOf(
+  file: MmapFile,
+  name: string,
+  args: unknown[],
+): Promise<Outcome> {
+  return outcomeOf(() => Reflect.apply(Reflect.get(file, name), file, args));
 }
 
 function numberFrom(variable: string): number | undefined {
@@ -383,18 +498,21 @@ function numberFrom(variable: string): number | undefined {
 }
 
 async function assertModel(
-  kinds: fc.Arbitrary<Kind>,
+  ways: fc.Arbitrary<Way>,
   numRuns: number,
+  other: Other,
+  parent?: string,
 ): Promise<void> {
-  using dir = new TempDir();
+  await using _other = other;
+  using dir = new TempDir(Deno.env.get("MMAPFILE_FC_DIR") ?? parent);
   await fc.assert(
-    fc.asyncProperty(kinds, size, steps, async (kind, size, steps) => {
-      using pair = new Pair(dir, kind, size);
-      pair.check();
+    fc.asyncProperty(ways, size, steps, async (way, size, steps) => {
+      const pair = new Pair(dir, way, size, other);
       for (const step of steps) {
         await pair.step(step);
         pair.check();
       }
+      pair.close();
     }),
     {
       numRuns: numberFrom("MMAPFILE_FC_RUNS") ?? numRuns,
@@ -405,9 +523,22 @@ async function assertModel(
   );
 }
 
-for (const name of Object.keys(KINDS)) {
+/** Where there is one, a filesystem on which a sync takes no time. */
+const FAST = existsSync("/dev/shm") ? "/dev/shm" : undefined;
+
+for (const [name, options] of Object.entries(OPTIONS)) {
   Deno.test(
-    `An MmapFile opened ${name} does what a Deno.FsFile does`,
-    () => assertModel(fc.constant(name), 250),
+    `An MmapFile opened with ${name} does what a Deno.FsFile does`,
+    () => assertModel(wayOf(options), 200, new OtherDescriptor(), FAST),
   );
 }
+
+Deno.test(
+  "An MmapFile of a fixed size does what a Deno.FsFile does, as far as its end",
+  () => assertModel(fixed, 200, new OtherDescriptor(), FAST),
+);
+
+Deno.test(
+  "An MmapFile does what a Deno.FsFile does while another process changes the file",
+  () => assertModel(way, 100, new OtherProcess()),
+);

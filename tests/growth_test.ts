@@ -21,6 +21,7 @@ import {
 import { commandOf, deno } from "./child.ts";
 import { isCopy, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./backend.ts";
 import { collectUntil } from "./children/memory.ts";
+import { mappedAfter } from "./mapped_after.ts";
 import {
   isEmulated,
   isWindows,
@@ -48,6 +49,7 @@ const PAGE = 4096;
 const MIB = 1 << 20;
 const TIB = 2 ** 40;
 const GROW: MmapOpenOptions = { read: true, write: true, grow: true };
+const FIXED: MmapOpenOptions = { read: true, write: true, grow: false };
 const APPEND: MmapOpenOptions = { read: true, append: true };
 const COPY: MmapOpenOptions = { copyOnWrite: true };
 
@@ -238,31 +240,56 @@ test("A clone of a view of a growing file has the bytes of the view", (dir) => {
 test("A growing file written where another has made it longer keeps the other's bytes", (dir) => {
   using file = openSync(dir.file("hello"), GROW);
   writeAsOther(file.name, encode("0123456789"), 5);
-  file.seekSync(0, End);
+  file.seekSync(5, Start);
   assertEquals(file.writeSync(encode("abc")), 3);
   assertEquals(decode(contentsOf(file)), "helloabc3456789");
+  // As with Deno.FsFile, the end is where the other has left it.
+  assertEquals(file.seekSync(0, End), 15);
+  assertEquals(file.writeSync(encode("def")), 3);
+  assertEquals(decode(contentsOf(file)), "helloabc3456789def");
   file.refresh();
-  assertEquals(decode(file.bytes()), "helloabc3456789");
+  assertEquals(decode(file.bytes()), "helloabc3456789def");
 });
 
 for (const guard of [true, false]) {
   const kind = guard ? "growing" : "growing, unguarded";
   test(
-    `{write} past the end of a ${kind} file that another has cut is refused until refresh()`,
+    `{write} past the end of a ${kind} file that another has cut does as Deno.FsFile, and bytes() throws until refresh()`,
     async (dir, call) => {
-      // Cut to another page, and within the last one; few bytes, and many.
+      // Cut to another page, and within the last one; few bytes, and many; from memory, and not.
       for (const end of [5, 3 * PAGE - 5]) {
         for (const length of [3, 300_000]) {
-          using file = openSync(dir.file(3 * PAGE), { ...GROW, guard });
-          Deno.truncateSync(file.name, end);
-          file.seekSync(0, End);
-          const write = () => call(file, "write", pattern(length, 9));
-          await assertRejects(write, TruncatedError, file.name);
-          assertEquals(Deno.statSync(file.name).size, end);
-          file.refresh();
-          file.seekSync(0, End);
-          await write();
-          assertIs(file, concat(pattern(end), pattern(length, 9)));
+          for (const calls of [0, Infinity]) {
+            const options = mappedAfter(calls, { ...GROW, guard });
+            using file = openSync(dir.file(3 * PAGE), options);
+            file.readAtSync(new Uint8Array(1), 0);
+            const path = dir.file(3 * PAGE, "denos");
+            using denos = Deno.openSync(path, { read: true, write: true });
+            Deno.truncateSync(file.name, end);
+            Deno.truncateSync(path, end);
+            const bytes = pattern(length, 9);
+            // At the end as it is now.
+            assertEquals(file.seekSync(0, End), denos.seekSync(0, End));
+            assertEquals(await call(file, "write", bytes), length);
+            assertEquals(denos.writeSync(bytes), length);
+            assertEquals(file.seekSync(0, Current), denos.seekSync(0, Current));
+            assert(equal(contentsOf(file), Deno.readFileSync(path)));
+            assertEquals(file.size, end + length);
+            assertEquals(file.truncated, true);
+            assertThrows(() => file.bytes(), TruncatedError, file.name);
+            file.refresh();
+            assertEquals(file.truncated, false);
+            assertIs(file, concat(pattern(end), bytes));
+            // At an end that was: zeros fill the gap.
+            const gone = file.size + PAGE;
+            for (const each of [file.name, path]) Deno.truncateSync(each, end);
+            for (const each of [file, denos]) each.seekSync(gone, Start);
+            await call(file, "write", bytes);
+            assertEquals(denos.writeSync(bytes), length);
+            assert(equal(contentsOf(file), Deno.readFileSync(path)));
+            file.refresh();
+            assertIs(file, Deno.readFileSync(path));
+          }
         }
       }
     },
@@ -271,7 +298,7 @@ for (const guard of [true, false]) {
 }
 
 test("A file that does not grow is never extended", (dir) => {
-  using file = openSync(dir.file("hello"), { read: true, write: true });
+  using file = openSync(dir.file("hello"), FIXED);
   file.seekSync(100, Start);
   const error = assertThrows(
     () => file.writeSync(encode("end")),
@@ -427,7 +454,7 @@ for (
 }
 
 test("{truncate} of a file that only is read is refused", async (dir, call) => {
-  for (const options of [{}, COPY]) {
+  for (const options of [{ read: true }, COPY]) {
     using file = openSync(dir.file("hello"), options);
     for (const size of [0, 3, 5, 10]) {
       await assertRejects(() => call(file, "truncate", size), ReadOnlyError);
@@ -465,8 +492,9 @@ test("{truncate} takes odd lengths as Deno.FsFile does", async (dir, call) => {
 
 for (
   const [kind, options] of Object.entries({
-    "read-only": {},
-    fixed: { read: true, write: true },
+    "read-only": { read: true },
+    "read-only, fixed": { read: true, grow: false },
+    fixed: FIXED,
     growing: GROW,
     appending: APPEND,
   })
@@ -478,20 +506,56 @@ for (
         const before = file.size;
         writeAsOther(file.name, pattern(end).subarray(before), before);
         assertEquals(file.size, before);
-        // Until then it ends where it ended, unless it was empty: that is asked for each time.
-        if (before > 0) {
+        // Until then a file of fixed size ends where it ended.
+        if (options.grow === false) {
           assertEquals(file.readAtSync(new Uint8Array(10), before), null);
           file.seekSync(before, Start);
           assertEquals(file.readSync(new Uint8Array(10)), null);
           assertEquals(file.seekSync(0, End), before);
         }
-        file.refresh();
+        file.seekSync(before, Start);
+        assertEquals(file.refresh(), true);
         assertIs(file, pattern(end));
         assertEquals(file.seekSync(0, Current), before);
         assertEquals(file.readSync(new Uint8Array(10)), 10);
       }
     }
   });
+
+  test(
+    `{read} of a ${kind} file sees without refresh() what another has made longer, if the file may grow`,
+    async (dir, call) => {
+      for (const size of [0, 5, PAGE, 3 * PAGE]) {
+        for (const calls of [0, Infinity]) {
+          using file = openSync(dir.file(size), mappedAfter(calls, options));
+          using denos = Deno.openSync(file.name);
+          for (const each of [file, denos]) each.seekSync(size, Start);
+          for (const end of [size + 3, size + 2 * PAGE, size + 2 * MIB]) {
+            const at = file.seekSync(0, Current);
+            writeAsOther(file.name, pattern(end).subarray(at), at);
+            for (const length of [2, 100, 3 * MIB, 1]) {
+              const [ours, theirs] = [1, 2].map(() => new Uint8Array(length));
+              const read = await call(file, "read", ours);
+              if (options.grow === false) {
+                assertEquals(read, null);
+                continue;
+              }
+              assertEquals(read, denos.readSync(theirs));
+              assert(equal(ours, theirs));
+              assertEquals(
+                file.seekSync(0, Current),
+                denos.seekSync(0, Current),
+              );
+            }
+            if (options.grow !== false) {
+              assertEquals(file.seekSync(0, End), end);
+              assertEquals(file.size, end);
+            }
+          }
+        }
+      }
+    },
+  );
 
   test(
     `MmapFile.refresh() of a ${kind} file shows what another has made shorter`,
@@ -522,14 +586,22 @@ test("MmapFile.refresh() of a file that has not changed keeps its views", (dir) 
 });
 
 test("MmapFile.refresh() heals a file that was found cut", (dir) => {
-  using file = openSync(dir.file(3 * PAGE), { read: true, write: true });
-  Deno.truncateSync(file.name, 5);
-  assertThrows(() => file.statSync(), TruncatedError);
-  assertThrows(() => file.readSync(new Uint8Array(1)), TruncatedError);
-  file.refresh();
-  const p = new Uint8Array(10);
-  assertEquals(file.readSync(p), 5);
-  assertEquals(file.statSync().size, 5);
+  for (const options of [FIXED, GROW]) {
+    using file = openSync(dir.file(3 * PAGE), options);
+    Deno.truncateSync(file.name, 5);
+    assertEquals(file.statSync().size, 5);
+    assertEquals([file.truncated, file.size], [true, 5]);
+    const p = new Uint8Array(10);
+    assertEquals(file.readSync(p), 5);
+    assertEquals(p.subarray(0, 5), pattern(5));
+    for (const use of [() => file.bytes(), () => file.copy()]) {
+      assertThrows(use, TruncatedError, file.name);
+    }
+    assertEquals(file.refresh(), true);
+    assertEquals([file.truncated, file.size], [false, 5]);
+    assertIs(file, pattern(5));
+    assertEquals(file.refresh(), false);
+  }
 }, NOT_CUT);
 
 // --- windows into a file

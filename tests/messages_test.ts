@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "../mod.ts";
 import { NOT_TRANSFERABLE } from "./backend.ts";
 import { deno } from "./child.ts";
-import { isEmulated, type Reason } from "./reason.ts";
+import { noTerminal, type Reason } from "./reason.ts";
 import { outcomeOf, type TempDir, testInDir } from "./temp.ts";
 
 interface Failure {
@@ -32,54 +32,58 @@ function of(
 
 const bytes = new Uint8Array(16);
 const WRITE = { read: true, write: true };
+const FIXED = { ...WRITE, grow: false };
 
 const FAILURES: Failure[] = [
   {
-    name: "a write over the end of a fixed size",
-    run: of(WRITE, (file) => file.writeSync(bytes)),
+    name: "a write past the end of a fixed size",
+    run: of(FIXED, (file) => file.writeSync(bytes)),
     tried: "Cannot write",
-    remedy: "give { grow: true }",
+    remedy: "open it with { grow: true }",
   },
   {
     name: "a write to a file open for reading",
-    run: of({}, (file) => file.writeSync(bytes)),
+    run: of({ read: true }, (file) => file.writeSync(bytes)),
     tried: "Cannot write",
-    remedy: "give { write: true }",
+    remedy: "open it with { write: true }",
   },
   {
-    name: "a cut of a file open copy-on-write",
+    name: "a truncation of a file open copy-on-write",
     run: of({ copyOnWrite: true }, (file) => file.truncateSync(4)),
     tried: "Cannot truncate",
-    remedy: "give { write: true }",
+    remedy: "open it with { write: true }",
   },
   {
     name: "a read of a file open for writing",
     run: of({ write: true }, (file) => file.readSync(bytes)),
     tried: "Cannot read",
-    remedy: "give { read: true }",
+    remedy: "open it with { read: true } too",
   },
   {
-    name: "a cut of a window",
+    name: "a truncation of a window",
     run: of({ ...WRITE, length: 4 }, (file) => file.truncateSync(2)),
     tried: "Cannot truncate",
     remedy: "open it without 'offset' and 'length'",
   },
   {
     name: "a closed file",
-    run: of({}, (file) => (file.close(), file.bytes())),
+    run: of({ read: true }, (file) => (file.close(), file.bytes())),
     tried: "Cannot view",
     remedy: "open it again",
   },
   {
-    name: "a buffer that was moved away",
+    name: "a detached buffer",
     reason: NOT_TRANSFERABLE,
-    run: of({}, (file) => (file.bytes().buffer.transfer(), file.bytes())),
+    run: of(
+      { read: true },
+      (file) => (file.bytes().buffer.transfer(), file.bytes()),
+    ),
     tried: "Cannot view",
     remedy: "refresh() maps it again",
   },
   {
     name: "a view that is not aligned",
-    run: of({}, (file) => file.view(Int32Array, 1, 1)),
+    run: of({ read: true }, (file) => file.view(Int32Array, 1, 1)),
     tried: "Cannot view",
     remedy: "a DataView can begin anywhere",
   },
@@ -91,7 +95,7 @@ const FAILURES: Failure[] = [
   },
   {
     name: "a clone of a file",
-    run: of({}, (file) => structuredClone(file)),
+    run: of({ read: true }, (file) => structuredClone(file)),
     tried: "Cannot clone",
     remedy: "post the path and open it there",
   },
@@ -103,42 +107,42 @@ const FAILURES: Failure[] = [
   },
   {
     name: "a text that is not in the file",
-    run: of({}, (file) => file.text(4, 5)),
+    run: of({ read: true }, (file) => file.text(4, 5)),
     tried: "Cannot read",
     remedy: "past its end at 8",
   },
   {
-    name: "a search for what is no byte",
-    run: of({}, (file) => file.indexOf(256)),
+    name: "a search for a number that is not a byte",
+    run: of({ read: true }, (file) => file.indexOf(256)),
     tried: "Cannot search",
     remedy: "an integer from 0 to 255",
   },
   {
     name: "a search from no place",
-    run: of({}, (file) => file.lastIndexOf("1", NaN)),
+    run: of({ read: true }, (file) => file.lastIndexOf("1", NaN)),
     tried: "Cannot search",
     remedy: "is not a safe integer",
   },
   {
     name: "lines past the end",
-    run: of({}, (file) => file.lines({ offset: 9 })),
+    run: of({ read: true }, (file) => file.lines({ offset: 9 })),
     tried: "Cannot read lines of",
     remedy: "are not a range of its 8 bytes",
   },
   {
-    name: "a new file without a size",
+    name: "a new file of 0 bytes that does not grow",
     run: (path) => createSync(`${path}.new`, 0),
     tried: "Cannot open",
-    remedy: "needs a 'size' of more than 0 bytes, or 'grow' or 'append'",
+    remedy: "needs a 'size' of more than 0 bytes, or none",
   },
   {
-    name: "options at odds",
+    name: "options that cannot be combined",
     run: (path) => openSync(path, { copyOnWrite: true, grow: true }),
     tried: "Cannot open",
-    remedy: "options 'copyOnWrite' and 'grow' are at odds",
+    remedy: "options 'copyOnWrite' and 'grow' cannot be combined",
   },
   {
-    name: "what is no regular file",
+    name: "a directory",
     run: (path) => openSync(`${path}/..`),
     tried: "Cannot",
     remedy: "",
@@ -159,14 +163,15 @@ for (const { name, run, tried, remedy, reason } of FAILURES) {
 }
 
 testInDir(
-  "the error for a file that others cut says what to do",
+  "the error for a file that others truncate says what to do",
   async (dir) => {
     const path = dir.file("12345678");
     using file = openSync(path, { backend: "fallback" });
     Deno.truncateSync(path, 2);
-    const outcome = await outcomeOf(() => file.statSync());
+    assertEquals(file.statSync().size, 2);
+    const outcome = await outcomeOf(() => file.bytes());
     assert("error" in outcome, "there was no error");
-    assertStringIncludes(outcome.error.message, `Cannot stat '${path}'`);
+    assertStringIncludes(outcome.error.message, `Cannot view '${path}'`);
     assertStringIncludes(outcome.error.message, "refresh()");
   },
 );
@@ -197,19 +202,6 @@ testInDir(
     }
   },
 );
-
-/** Why there is no terminal, as script(1) of Linux makes one. */
-function noTerminal(): Reason {
-  if (Deno.build.os !== "linux") return "only Linux has this script(1)";
-  if (isEmulated) return "script(1) starts programs of this machine";
-  try {
-    const args = ["-qec", "true", "/dev/null"];
-    const { success } = new Deno.Command("script", { args }).outputSync();
-    return !success && "script(1) has no terminal to give";
-  } catch {
-    return "script(1) is not there";
-  }
-}
 
 testInDir(
   "at a terminal, Deno asks for ffi and for the file, once each",

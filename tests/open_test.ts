@@ -111,7 +111,9 @@ async function assertEbadf(call: () => PromiseLike<unknown>): Promise<void> {
 
 test("{open} reads by default", async (dir, { open }) => {
   const path = dir.file("hello");
-  for (const options of [undefined, {}, { read: true }, { write: false }]) {
+  for (
+    const options of [undefined, { read: true }, { advice: "random" }] as const
+  ) {
     using file = await open(path, options);
     const p = new Uint8Array(5);
     assertEquals(file.readSync(p), 5);
@@ -775,7 +777,7 @@ for (const [what, make] of Object.entries(NOT_REGULAR)) {
     async (dir, { open }) => {
       const path = make(dir);
       const kinds: MmapOpenOptions[] = [
-        {},
+        { read: true },
         { write: true },
         { read: true, write: true },
         { append: true },
@@ -819,7 +821,8 @@ for (const size of [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE]) {
         assertEquals(file.readSync(p), size === 0 ? null : 1);
         assertEquals(file.readAtSync(p, size), null);
       }
-      using file = await open(path, { read: true, write: true });
+      const options = { read: true, write: true, grow: false };
+      using file = await open(path, options);
       if (size > 0) {
         bytes[0] = bytes[size - 1] = 0;
         file.writeAtSync(new Uint8Array(1), 0);
@@ -853,14 +856,15 @@ for (const size of [5 * GIB, 8 * TIB]) {
       const path = hugeFile(dir, size);
       const { size: actual } = Deno.statSync(path);
       {
-        using file = await open(path, { read: true, write: true });
+        const options = { read: true, write: true, grow: false };
+        using file = await open(path, options);
         assertEquals(file.size, actual);
         file.writeAtSync(encode("start"), 0);
         file.seekSync(-3, Deno.SeekMode.End);
         file.writeSync(encode("end"));
         assertThrows(() => file.writeSync(encode("!")), RangeError);
       }
-      for (const options of [{}, { copyOnWrite: true }]) {
+      for (const options of [{ read: true }, { copyOnWrite: true }]) {
         using file = await open(path, options);
         const p = new Uint8Array(5);
         assertEquals(file.readSync(p), 5);
@@ -891,7 +895,10 @@ test(
   async (dir, { open }) => {
     const path = dir.file(PAGE + 1);
     for (let i = 0; i < 1000; i++) {
-      using file = await open(path, i % 2 ? {} : { read: true, write: true });
+      using file = await open(
+        path,
+        i % 2 ? { read: true } : { read: true, write: true },
+      );
       assertEquals(file.bytes(PAGE)[0], pattern(PAGE + 1)[PAGE]);
     }
   },

@@ -161,7 +161,9 @@ for (const isAsync of [false, true]) {
     false,
     async (allowed) => {
       const flags = [`--allow-read=${allowed}`, `--allow-write=${allowed}`];
-      for (const options of [{}, { copyOnWrite: true }, ...WRITES]) {
+      for (
+        const options of [{ read: true }, { copyOnWrite: true }, ...WRITES]
+      ) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/inside`);
         assertRefused(
@@ -188,7 +190,7 @@ test(
     Deno.symlinkSync("../outside", `${allowed}/link`);
     const [ending] = await tryOpen(
       [`--allow-read=${allowed}`, "--allow-ffi"],
-      {},
+      { read: true },
       `${allowed}/link`,
     );
     assertEquals(ending.name ?? "", ending.as);
@@ -219,7 +221,9 @@ test(
   false,
   async (allowed) => {
     const inside = `${allowed}/inside`;
-    const [read] = await tryOpen(["-A", `--deny-read=${inside}`], {}, inside);
+    const [read] = await tryOpen(["-A", `--deny-read=${inside}`], {
+      read: true,
+    }, inside);
     assertRefused(read, "NotCapable", "read access");
     const [write] = await tryOpen(
       ["-A", `--deny-write=${inside}`],
@@ -227,7 +231,7 @@ test(
       inside,
     );
     assertRefused(write, "NotCapable", "write access");
-    const [ffi] = await tryOpen(["-A", "--deny-ffi"], {}, inside);
+    const [ffi] = await tryOpen(["-A", "--deny-ffi"], { read: true }, inside);
     assertRefused(ffi, "NotCapable", "--allow-ffi");
     assertUntouched(allowed);
   },
@@ -300,7 +304,7 @@ test(
       assertRefused(
         ending,
         "NotCapable",
-        "--allow-ffi (with no path behind it",
+        "--allow-ffi (without a path",
         `backend: "fallback"`,
       );
     }
@@ -345,7 +349,7 @@ test(
   async (allowed) => {
     const [{ text, maps }] = await tryOpen(
       ["--allow-read", "--allow-write", "--allow-ffi"],
-      {},
+      { read: true },
       `${allowed}/inside`,
     );
     assertEquals(text, "insi");
@@ -363,7 +367,7 @@ test(
       `--allow-write=${allowed}`,
       "--allow-ffi",
     ];
-    const [read] = await tryOpen(flags, {}, `${allowed}/inside`);
+    const [read] = await tryOpen(flags, { read: true }, `${allowed}/inside`);
     assertEquals(read.text, "insi");
     for (const options of [...WRITES.slice(0, 2), ...CREATIONS]) {
       for (const isAsync of [false, true]) {

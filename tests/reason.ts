@@ -24,7 +24,7 @@ export const isEmulated: boolean = Deno.env.has("MMAPFILE_TEST_RUNNER");
  * import the library. MMAPFILE_ONE_IN=1 tries all of them.
  */
 export const ONE_IN: number = Number(
-  Deno.env.get("MMAPFILE_ONE_IN") ?? (isEmulated ? 4 : 1),
+  Deno.env.get("MMAPFILE_ONE_IN") ?? (isEmulated ? 8 : 1),
 );
 
 /** The cases that are tried. */
@@ -70,3 +70,16 @@ export const WINE_LOCKS: Reason = isWine &&
   "Wine cannot give a lock back, nor hold one between processes";
 export const WINE_APPENDS: Reason = isWine &&
   "appends overwrite one another under Wine";
+
+/** Why there is no terminal to run a program in, which script(1) of Linux makes. */
+export function noTerminal(): Reason {
+  if (Deno.build.os !== "linux") return "only Linux has this script(1)";
+  if (isEmulated) return "script(1) starts programs of this machine";
+  try {
+    const args = ["-qec", "true", "/dev/null"];
+    const { success } = new Deno.Command("script", { args }).outputSync();
+    return !success && "script(1) has no terminal to give";
+  } catch {
+    return "script(1) is not there";
+  }
+}

@@ -1,4 +1,4 @@
-/** The recipes of the README do their work, with the permissions that they name and no others. */
+/** The recipes of the guide do their work, with the permissions that they name and no others. */
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
@@ -33,9 +33,9 @@ function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   });
 }
 
-Deno.test("every recipe is short, uses the package alone and is in the README", () => {
-  const readme = Deno.readTextFileSync(
-    new URL("../README.md", import.meta.url),
+Deno.test("every recipe is short, uses the package alone, and is in the guide", () => {
+  const guide = Deno.readTextFileSync(
+    new URL("../docs/guide.md", import.meta.url),
   );
   for (const { name } of Deno.readDirSync(RECIPES)) {
     const text = Deno.readTextFileSync(new URL(name, RECIPES));
@@ -43,7 +43,7 @@ Deno.test("every recipe is short, uses the package alone and is in the README", 
     assertEquals([...text.matchAll(/from "(.*)"/g)].map(([, from]) => from), [
       "@mmapfile/mmapfile",
     ]);
-    assert(readme.includes("```ts ignore\n" + text + "```"), name);
+    assert(guide.includes("```ts ignore\n" + text + "```"), name);
   }
 });
 

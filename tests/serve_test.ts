@@ -108,6 +108,28 @@ const RANGES: [string | undefined, [number, number][] | null][] = [
   [`bytes=${Array(30).fill("0-1").join()}`, null],
 ];
 
+/** The status of a request whose precondition is false, by the words of sections 13.1.1 to 13.1.4. */
+function preconditionOf(
+  condition: Record<string, string | undefined>,
+  etag: string,
+  { before, modified }: { before: string; modified: string },
+): number | null {
+  const {
+    "if-match": match,
+    "if-unmodified-since": unmodified,
+    "if-none-match": noneMatch,
+    "if-modified-since": modifiedSince,
+  } = condition;
+  if (match !== undefined) {
+    if (!["*", etag, `"other", ${etag}`].includes(match)) return 412;
+  } else if (unmodified === before) return 412;
+  if (noneMatch !== undefined) return noneMatch === '"other"' ? null : 304;
+  const isDate = modifiedSince !== undefined && modifiedSince !== "not a date";
+  return isDate && Date.parse(modifiedSince) >= Date.parse(modified)
+    ? 304
+    : null;
+}
+
 /** The parts of a multipart body: RFC 2046, by hand. */
 function partsOf(
   body: Uint8Array,
@@ -135,8 +157,15 @@ test("serve.ts answers ranges and conditions as RFC 9110 has them", async (serve
   const { response } = await server.fetch("data.bin", {}, "HEAD");
   const etag = response.headers.get("etag")!;
   assert(/^"[^"]+"$/.test(etag), etag);
+  // Section 8.8.2: not later than now, and in whole seconds.
+  const modified = response.headers.get("last-modified")!;
+  const { mtime } = Deno.statSync(server.dir.join("data.bin"));
+  assertEquals(modified, mtime!.toUTCString());
+  const before = new Date(mtime!.getTime() - 2000).toUTCString();
+  const after = new Date(mtime!.getTime() + 2000).toUTCString();
 
-  // Section 13.2.2: If-Match first, then If-None-Match, then If-Range and Range.
+  // Section 13.2.2: If-Match, or else If-Unmodified-Since; then If-None-Match, or else If-Modified-Since; then
+  // If-Range and Range.
   const conditions: Record<string, string | undefined>[] = [
     {},
     { "if-match": etag },
@@ -147,6 +176,24 @@ test("serve.ts answers ranges and conditions as RFC 9110 has them", async (serve
     { "if-range": '"other"' },
     { "if-range": "Thu, 01 Jan 1970 00:00:00 GMT" },
     { "if-match": "*", "if-none-match": "*" },
+    // Section 13.1.1: a strong comparison; 13.1.2: a weak one.
+    { "if-match": `W/${etag}` },
+    { "if-match": `"other", ${etag}` },
+    { "if-none-match": etag },
+    // Section 13.1.5: a weak tag and a date are not strong validators.
+    { "if-range": `W/${etag}` },
+    { "if-range": modified },
+    { "if-unmodified-since": modified },
+    { "if-unmodified-since": before },
+    { "if-unmodified-since": "not a date" },
+    { "if-match": etag, "if-unmodified-since": before },
+    { "if-modified-since": modified },
+    { "if-modified-since": before },
+    { "if-modified-since": after },
+    { "if-modified-since": "not a date" },
+    { "if-none-match": '"other"', "if-modified-since": modified },
+    { "if-match": '"other"', "if-none-match": etag },
+    { "if-unmodified-since": before, "if-modified-since": after },
   ];
   for (const condition of conditions) {
     // Most of the headers need be tried with but one of the conditions.
@@ -167,10 +214,9 @@ test("serve.ts answers ranges and conditions as RFC 9110 has them", async (serve
           method === "HEAD" || ifRange !== undefined && ifRange !== etag
             ? null
             : expected;
-        const status = condition["if-match"] === '"other"'
-          ? 412
-          : condition["if-none-match"]?.match(/W\/|\*/)
-          ? 304
+        const failed = preconditionOf(condition, etag, { before, modified });
+        const status = failed !== null
+          ? failed
           : ranges === null
           ? 200
           : ranges.length === 0
@@ -296,6 +342,51 @@ test(
       }
     }, TypeError);
     assert(equal((await server.fetch("data")).body, pattern(10)));
+  },
+  NOT_CUT,
+);
+
+/** More than the system holds between the server and a client that does not read. */
+const LARGE = 16 << 20;
+
+/** What others may do to a file in place. */
+const CHANGES: Record<string, (path: string) => void> = {
+  "emptied": (path) => Deno.truncateSync(path, 0),
+  "truncated by a byte": (path) => Deno.truncateSync(path, LARGE - 1),
+  "written to": (path) => {
+    using file = Deno.openSync(path, { write: true });
+    file.seekSync(-1, Deno.SeekMode.End);
+    file.writeSync(Uint8Array.of(0));
+  },
+  "written anew": (path) => Deno.writeFileSync(path, pattern(LARGE, 7)),
+};
+
+test(
+  "serve.ts completes no body whose file is changed in place meanwhile, and goes on serving",
+  async (server) => {
+    const old = pattern(LARGE);
+    for (const [name, change] of Object.entries(CHANGES)) {
+      for (const range of [undefined, `bytes=0-${LARGE - 1}`]) {
+        const path = server.dir.file(old);
+        const response = await fetch(server.url + "data", {
+          headers: range ? { range } : {},
+        });
+        const reader = response.body!.getReader();
+        await reader.read();
+        change(path);
+        await assertRejects(
+          async () => {
+            while (!(await reader.read()).done);
+          },
+          TypeError,
+          undefined,
+          name,
+        );
+        assert(
+          equal((await server.fetch("data")).body, Deno.readFileSync(path)),
+        );
+      }
+    }
   },
   NOT_CUT,
 );

@@ -602,7 +602,7 @@ test("toReadableStream() refuses to close a file whose views it gives out", (dir
   assertThrows(
     () => toReadableStream(file, { autoClose: true, zeroCopy: true }),
     TypeError,
-    "'zeroCopy' and 'autoClose' are at odds",
+    "'zeroCopy' and 'autoClose' cannot be combined",
   );
   return Promise.resolve();
 });

@@ -30,6 +30,7 @@ import {
   testInDir as test,
 } from "./temp.ts";
 
+const KEEPS = "a copy in memory keeps what the file had";
 const PAGE = 4 << 10;
 /** The sizes at which something changes: a page, and the pieces that lines and long texts are read in. */
 const PIECES = [PAGE, 16 << 10, 64 << 10, 256 << 10];
@@ -228,6 +229,51 @@ test("text() and copy() of a truncated file throw until refresh()", (dir) => {
   file.refresh();
   assert(equal(file.copy(), pattern(5)));
 }, NOT_CUT);
+
+/** What reads a range, to the end of it. */
+const READERS: [string, (file: MmapFile, length: number) => unknown][] = [
+  ["text()", (file, length) => file.text(0, length)],
+  ["copy()", (file, length) => file.copy(0, length)],
+  ["textLines()", (file, length) => [...file.textLines({ length })]],
+  ["textLines() in turns", (file, length) =>
+    Array.fromAsync({
+      [Symbol.asyncIterator]: () =>
+        file.textLines({ length })[Symbol.asyncIterator](),
+    })],
+  ["blob()", (file, length) => file.blob({ length }).bytes()],
+];
+
+for (const [name, read] of READERS) {
+  test(
+    `${name} of a file that was truncated within a page does not return the zeros there`,
+    async (dir) => {
+      const ends = [0, 1, 500, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE + 5];
+      for (const end of ends) {
+        for (const length of [150, 600, PAGE, 2 * PAGE + 6, 3 * PAGE]) {
+          const path = dir.file("a".repeat(3 * PAGE));
+          // The memory is there before the file is truncated.
+          using file = openSync(path);
+          file.bytes();
+          Deno.truncateSync(path, end);
+          const what = `${length} of ${end}`;
+          if (length <= end) await read(file, length);
+          else {
+            const error = await assertRejects(
+              async () => await read(file, length),
+              Error,
+              undefined,
+              what,
+            );
+            const isNamed = error instanceof TruncatedError ||
+              error.name === "NotReadableError";
+            assert(isNamed, `${what}: ${error}`);
+          }
+        }
+      }
+    },
+    isCopy ? KEEPS : NOT_CUT,
+  );
+}
 
 test("text() and copy() see what others write, and a window's own bytes", (dir) => {
   const path = dir.file("header, body");

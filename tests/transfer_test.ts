@@ -798,7 +798,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeString} says that the memory was moved away",
+  "{writeString} says that the memory was detached",
   async (dir, call) => {
     dir.leavesMapped = true;
     for (const text of ["short", "long ".repeat(100)]) {
@@ -808,7 +808,7 @@ testBoth(
       await assertRejects(
         () => call.writeString(file, text),
         TypeError,
-        "moved away",
+        "detached",
       );
     }
   },

@@ -130,9 +130,9 @@ testInDir(
     const outside: [MmapFile, number, RegExp][] = [
       [file, 2, /byte 2 of the file is not aligned/],
       [part, 4, /byte 10 of the file is not aligned/],
-      [file, 100, /4 bytes from 100 on/],
+      [file, 100, /4 bytes at 100/],
       [file, 104, /byte 104 /],
-      [part, 50, /4 bytes from 50 on/],
+      [part, 50, /4 bytes at 50/],
       [file, -4, /-4 is not a whole number/],
       [file, 0.5, /0.5 is not a whole number/],
       [file, NaN, /NaN is not a whole number/],

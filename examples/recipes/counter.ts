@@ -2,7 +2,7 @@
 import { openSync } from "@mmapfile/mmapfile";
 
 const [path, times = "1"] = Deno.args;
-// An empty file is given its size, one that is there stays as it is.
+// A new or empty file gets this size. An existing file keeps its own.
 using file = openSync(path, { read: true, write: true, create: true, size: 8 });
 const counter = file.view(BigInt64Array, 0, 1);
 let count = 0n;

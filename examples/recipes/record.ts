@@ -1,4 +1,4 @@
-// Prints the record of a number: deno run --allow-read --allow-ffi record.ts FILE NUMBER
+// Prints the record with a number: deno run --allow-read --allow-ffi record.ts FILE NUMBER
 import { openSync } from "@mmapfile/mmapfile";
 
 const BYTES = 32;

@@ -1,4 +1,4 @@
-// Prints the lines of a log that hold a text: deno run --allow-read --allow-ffi search.ts FILE TEXT
+// Prints the lines of a log that contain a text: deno run --allow-read --allow-ffi search.ts FILE TEXT
 import { openSync } from "@mmapfile/mmapfile";
 
 const [path, text] = Deno.args;

@@ -10,7 +10,7 @@ if (text === undefined) {
   console.log(file.text(8, 56).trimEnd());
 } else {
   new TextEncoder().encodeInto(text.padEnd(56), file.bytes(8, 56));
-  // The text first, its version after it: the reader looks at them in the other order.
+  // Write the text first, then the version: the reader loads them in the other order.
   Atomics.add(version, 0, 1);
   file.notify(0);
 }

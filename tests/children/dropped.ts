@@ -21,8 +21,8 @@ const USES: Record<
   [MmapOpenOptions, (file: MmapFile, i: number) => void]
 > = {
   "never used": [{ write: true }, () => {}],
-  "read": [{}, (file) => file.readSync(new Uint8Array(1))],
-  "viewed": [{}, (file) => file.bytes()],
+  "read": [{ read: true }, (file) => file.readSync(new Uint8Array(1))],
+  "viewed": [{ read: true }, (file) => file.bytes()],
   "copy-on-write": [{ copyOnWrite: true }, (file) => file.bytes().fill(9)],
   "viewed to write": [{ read: true, write: true }, (file) => file.bytes()],
   "written": [

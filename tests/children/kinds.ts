@@ -28,7 +28,7 @@ export const kinds: Record<string, Kind> = {
   growing: { ...whole, options: { ...WRITE, grow: true } },
   shared: { ...whole, options: { ...WRITE, shared: true } },
   unguarded: { ...whole, options: { ...WRITE, guard: false } },
-  readOnly: { ...whole, isWritten: false, options: {} },
+  readOnly: { ...whole, isWritten: false, options: { read: true } },
   copyOnWrite: { ...whole, isWritten: false, options: { copyOnWrite: true } },
   append: { ...whole, options: { read: true, append: true } },
   window: {

@@ -216,7 +216,7 @@ const cases: Record<string, () => unknown> = {
       "",
     ];
     for (const path of paths) {
-      for (const options of [{}, WRITE]) {
+      for (const options of [{ read: true }, WRITE]) {
         await assertFailsClean(`'${path}'`, path, options);
       }
     }
@@ -224,7 +224,7 @@ const cases: Record<string, () => unknown> = {
       await assertFailsClean(`'${path}'`, path, { ...CREATE, size: PAGE });
     }
     const url = new URL("https://example.com/file");
-    await assertFailsClean("a URL", url, {});
+    await assertFailsClean("a URL", url, { read: true });
     server.close();
   },
 
@@ -232,7 +232,7 @@ const cases: Record<string, () => unknown> = {
   async proc() {
     const paths = ["/proc/self/mem", "/proc/self/status", "/proc/self/maps"];
     for (const path of [...paths, "/sys/kernel/uevent_seqnum"]) {
-      for (const options of [{}, WRITE]) {
+      for (const options of [{ read: true }, WRITE]) {
         await assertLeaksNothing(100, () => {
           try {
             openSync(path, options).close();
@@ -323,7 +323,7 @@ const cases: Record<string, () => unknown> = {
     }
     for (
       const options of [
-        {},
+        { read: true },
         WRITE,
         { ...WRITE, grow: true },
         { copyOnWrite: true },
@@ -416,7 +416,7 @@ const cases: Record<string, () => unknown> = {
     ];
     for (const use of uses) {
       await assertClosesClean(use);
-      await assertClosesClean(use, {});
+      await assertClosesClean(use, { read: true });
       await assertClosesClean(use, { ...WRITE, grow: true });
       await assertClosesClean(use, { copyOnWrite: true });
     }

@@ -17,6 +17,7 @@ import {
 import { libc } from "../../src/libc.ts";
 import { commandOf } from "../child.ts";
 import { countMappings, usedSlots } from "../guard/memory.ts";
+import { mappedAfter } from "../mapped_after.ts";
 import { collectUntil, countMappings as mappingsOf } from "./memory.ts";
 import { isEmulated } from "../reason.ts";
 import type { Counts } from "../workers/survival.ts";
@@ -25,6 +26,9 @@ const [name, directory, seconds] = Deno.args;
 const PAGE = libc().getpagesize();
 const MB = 1 << 20;
 const WRITE: MmapOpenOptions = { read: true, write: true };
+/** Memory is used from the first call on. */
+const MAPPED_READ = mappedAfter(0);
+const MAPPED_WRITE = mappedAfter(0, WRITE);
 
 /** A process that does what others do to files. */
 class Vandal implements AsyncDisposable {
@@ -79,12 +83,17 @@ const CUTS = { nothing: 0, page: PAGE + 904, file: 2 * MB };
 const CUTS_EACH = isEmulated ? 1 : 3;
 const WARM_UP = isEmulated ? 1 : 3;
 const NOTICED_WITHIN_MS = isEmulated ? 60_000 : 5000;
+/** The cut is made in this time. A write beyond the new end need not notice it. */
+const WRITTEN_FOR_MS = isEmulated ? 1000 : 100;
 const contents = new Uint8Array(SIZE).fill(0x61);
 for (let at = LINE - 1; at < SIZE; at += LINE) contents[at] = 10;
 const text = new TextDecoder().decode(contents);
 const digest = Buffer.from(await crypto.subtle.digest("SHA-256", contents));
 
-/** One access after the other: called until it throws. `cut` is where the file will end. */
+/** A stream came to its end before the end that the file had. */
+const SHORT = Symbol("short");
+
+/** One access after the other: called until the cut is noticed. `cut` is where the file will end. */
 type Access = (file: MmapFile, cut: number) => unknown;
 
 /** The file was opened after the cut. */
@@ -116,10 +125,11 @@ function assertOwn(bytes: Uint8Array, offset: number, cut: number): void {
   }
 }
 
-/** Throws unless what a view did not have makes the next method throw. */
+/** Throws unless what a view did not have is told. */
 function assertNoticed(file: MmapFile, isWhole: boolean): void {
-  file.readAtSync(one, 0);
-  if (!isWhole) throw new Error("a view was cut and no method noticed");
+  if (!isWhole && !file.truncated) {
+    throw new Error("a view was cut and the file did not notice");
+  }
 }
 
 const accesses: Record<string, Access> = {
@@ -131,13 +141,13 @@ const accesses: Record<string, Access> = {
   },
   async readAt(file, cut) {
     const offset = below(SIZE - page.length);
-    await file.readAt(page, offset);
-    assertOwn(page, offset, cut);
+    const read = await file.readAt(page, offset);
+    assertOwn(page.subarray(0, read ?? 0), offset, cut);
   },
   async read(file, cut) {
     file.seekSync(0, Deno.SeekMode.Start);
-    await file.read(whole);
-    assertOwn(whole, 0, cut);
+    const read = await file.read(whole);
+    assertOwn(whole.subarray(0, read ?? 0), 0, cut);
   },
   bytes(file) {
     const bytes = file.bytes();
@@ -167,18 +177,19 @@ const accesses: Record<string, Access> = {
     assertNoticed(file, Buffer.from(found).equals(digest));
   },
   async readable(file, cut) {
-    using again = openSync(file.name);
+    using again = openSync(file.name, MAPPED_READ);
     if (again.size < SIZE) throw new TooLate();
     let at = 0;
     for await (const chunk of again.readable) {
       assertOwn(chunk, at, cut);
       at += chunk.length;
     }
+    return at < SIZE && SHORT;
   },
   async readableBYOB(file, cut) {
-    using again = openSync(file.name);
+    using again = openSync(file.name, MAPPED_READ);
     if (again.size < SIZE) throw new TooLate();
-    await readBYOB(again.readable, cut);
+    return await readBYOB(again.readable, cut);
   },
   async toReadableStream(file, cut) {
     let at = 0;
@@ -236,10 +247,7 @@ const accesses: Record<string, Access> = {
     file.seekSync(0, Deno.SeekMode.Start);
     file.readFromSync(source);
   },
-  fill(file) {
-    file.bytes().fill(7);
-    file.readAtSync(one, 0);
-  },
+  fill: (file) => file.bytes().fill(7),
   growBySmall: (file) => growOn(file, kilobyte),
   growByLarge: (file) => growOn(file, megabyte),
   statSync: (file) => file.statSync(),
@@ -251,12 +259,12 @@ const TARGET = { write: true, create: true, truncate: true };
 async function readBYOB(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   cut: number,
-): Promise<void> {
+): Promise<unknown> {
   const reader = stream.getReader({ mode: "byob" });
   let buffer = new ArrayBuffer(100_000);
   for (let at = 0;;) {
     const { value, done } = await reader.read(new Uint8Array(buffer));
-    if (done) return;
+    if (done) return at < SIZE && SHORT;
     assertOwn(value, at, cut);
     at += value.length;
     buffer = value.buffer;
@@ -282,6 +290,12 @@ const OPENS_AGAIN = new Set(["readable", "readableBYOB", "writeSyncFirst"]);
 
 const IS_WRITE = /^(write(?!To)|fill|grow|flush|toWritable|readFrom)/;
 
+/** What Deno.FsFile too can write, if the file is let grow. */
+const IS_FS_WRITE = /^(write(?!To)|toWritable|readFrom)/;
+
+/** What Deno.FsFile has of reads, which never throw of it. */
+const IS_FS_READ = /^(read(?!From)|stat)/;
+
 /** Cuts the file again and again in the midst of an access, at a moment that nobody knows. */
 async function cutDuring(access: Access): Promise<void> {
   await using vandal = await Vandal.start();
@@ -290,58 +304,76 @@ async function cutDuring(access: Access): Promise<void> {
   for (const [where, cut] of Object.entries(CUTS)) {
     for (let caught = 0; caught < CUTS_EACH;) {
       Deno.writeFileSync(path, contents);
-      using file = openSync(path, {
+      const grows = name.startsWith("grow") ||
+        IS_FS_WRITE.test(name) && caught % 2 === 1;
+      const neverThrows = IS_FS_READ.test(name) ||
+        IS_FS_WRITE.test(name) && grows;
+      const options = {
         write: !OPENS_AGAIN.has(name) &&
           (IS_WRITE.test(name) || caught % 2 === 1),
         read: true,
-        grow: name.startsWith("grow"),
-      });
+        grow: grows || !IS_WRITE.test(name),
+      };
+      using file = openSync(path, mappedAfter(0, options));
       // Let the code be what it is in the long run, not what it is at first.
       for (let i = 0; i < WARM_UP; i++) await access(file, cut);
       await vandal.cut(path, cut, 3 + below(30_000) / 1000);
-      const end = performance.now() + NOTICED_WITHIN_MS;
+      const end = performance.now() +
+        (grows ? WRITTEN_FOR_MS : NOTICED_WITHIN_MS);
+      let isNoticed = false;
       try {
-        while (performance.now() < end) {
+        while (!isNoticed && performance.now() < end) {
           const result = access(file, cut);
-          if (result instanceof Promise) await result;
+          const came = result instanceof Promise ? await result : result;
+          isNoticed = came === SHORT || file.truncated;
         }
         // One call to the system extends the file again, as with Deno.FsFile.
-        if (name === "write") {
-          caught++;
-          continue;
+        if (!isNoticed && !grows && name !== "write") {
+          throw new Error("the cut went unnoticed");
         }
-        throw new Error("the cut went unnoticed");
       } catch (error) {
         if (error instanceof TooLate) continue;
-        if (!(error instanceof TruncatedError)) throw error;
+        if (!(error instanceof TruncatedError) || neverThrows) throw error;
+        isNoticed = true;
       }
+      caught++;
+      if (!isNoticed && !grows) continue;
+      // What is written beyond the end fills a gap with zeros where the file may grow, and there alone.
       const { size } = Deno.statSync(path);
-      // What is appended goes to the end that the file has now: that fills no gap with zeros.
-      if (size !== cut && !name.startsWith("grow")) {
+      if (size !== cut && !grows) {
         throw new Error(`cut to ${cut}, and ${size} long`);
       }
-      if (!OPENS_AGAIN.has(name)) assertLasts(file);
-      assertUsableAgain(file, size);
-      caught++;
+      if (isNoticed && !OPENS_AGAIN.has(name)) assertLasts(file, size);
+      assertUsableAgain(file, size, grows);
     }
     console.log(`caught cuts to ${where}`);
   }
 }
 
-/** The error comes again, whatever is asked for. */
-function assertLasts(file: MmapFile): void {
-  assertThrowsTruncated(() => file.readAtSync(one, 0));
+/** Memory is refused, again and again, and reads go on as those of Deno.FsFile. */
+function assertLasts(file: MmapFile, size: number): void {
+  assertThrowsTruncated(() => file.bytes());
+  if (!file.truncated) throw new Error("not truncated any more");
+  const read = file.readAtSync(one, Math.max(0, size - 1));
+  if (read !== (size === 0 ? null : 1)) throw new Error(`${read} bytes read`);
+  assertThrowsTruncated(() => file.copy());
 }
 
 /** And the file is of use again when it is mapped anew, with no byte that is not its own. */
-function assertUsableAgain(file: MmapFile, size: number): void {
+function assertUsableAgain(
+  file: MmapFile,
+  size: number,
+  mayHaveGap: boolean,
+): void {
   file.refresh();
+  if (file.truncated) throw new Error("truncated after refresh()");
   if (file.size !== size) throw new Error(`${file.size} after refresh()`);
-  const p = new Uint8Array(size + 1);
+  const p = Buffer.alloc(size + 1);
   const read = file.readAtSync(p, 0) ?? 0;
-  if (read !== size || p.subarray(0, size).includes(0)) {
-    throw new Error("wrong bytes after refresh()");
-  }
+  const bytes = p.subarray(0, read);
+  const hasOwn = bytes.equals(Deno.readFileSync(file.name)) &&
+    bytes.equals(file.bytes()) && (mayHaveGap || !bytes.includes(0));
+  if (read !== size || !hasOwn) throw new Error("wrong bytes after refresh()");
 }
 
 /*
@@ -405,6 +437,7 @@ const writes: Record<string, (file: MmapFile) => unknown> = {
   bytes(file) {
     file.bytes().fill(1);
     file.readAtSync(one, 0);
+    file.bytes();
   },
   view(file) {
     const numbers = file.view(Float64Array);
@@ -438,13 +471,8 @@ async function writeToFull(
   const other = `${directory}/other`;
   using neighbour = createSync(other, 256 << 10);
   neighbour.bytes().fill(7);
-  const file = openSync(path, {
-    ...WRITE,
-    create: true,
-    size: 4 * MB,
-    sparse: true,
-    ...options,
-  });
+  const sparse = { create: true, size: 4 * MB, sparse: true };
+  const file = openSync(path, { ...MAPPED_WRITE, ...sparse, ...options });
   fillDisk();
   const thrown = await classOf(() => write(file));
 
@@ -534,7 +562,7 @@ const cases: Record<string, () => unknown> = {
       for (const path of paths) Deno.writeFileSync(path, page.fill(7));
       const files = Array.from(
         { length: 5000 },
-        (_, i) => openSync(paths[i % paths.length]),
+        (_, i) => openSync(paths[i % paths.length], MAPPED_READ),
       );
       // The guard stands from the first use on.
       for (const file of files) file.readAtSync(page, 0);
@@ -543,11 +571,9 @@ const cases: Record<string, () => unknown> = {
       let truncated = 0;
       let whole = 0;
       for (const file of files) {
-        try {
-          if (file.readAtSync(page, 0) === 4096 && page[4095] === 7) whole++;
-        } catch (error) {
-          if (error instanceof TruncatedError) truncated++;
-        }
+        const read = file.readAtSync(page, 0);
+        if (read === 4096 && page[4095] === 7 && !file.truncated) whole++;
+        if (read === null && file.truncated) truncated++;
         file.close();
       }
       console.log(
@@ -559,7 +585,12 @@ const cases: Record<string, () => unknown> = {
   largeFile() {
     const size = 1 << 30;
     const path = `${directory}/large`;
-    for (const options of [{}, WRITE, { copyOnWrite: true }]) {
+    const kinds: MmapOpenOptions[] = [
+      MAPPED_READ,
+      MAPPED_WRITE,
+      { copyOnWrite: true },
+    ];
+    for (const options of kinds) {
       Deno.writeFileSync(path, new Uint8Array(0));
       Deno.truncateSync(path, size);
       using file = openSync(path, options);
@@ -573,7 +604,10 @@ const cases: Record<string, () => unknown> = {
       const added = countMappings() - before;
       console.error(`${took.toFixed()} ms, ${added} mappings added`);
       if (sum !== 0 || added > 100) throw new Error(`${added} mappings added`);
-      assertThrowsTruncated(() => file.readSync(one));
+      if (!file.truncated) throw new Error("not found truncated");
+      if (options.copyOnWrite) assertThrowsTruncated(() => file.readSync(one));
+      else if (file.readSync(one) !== null) throw new Error("bytes of nothing");
+      assertThrowsTruncated(() => file.bytes());
       file.refresh();
       if (file.size !== 0) throw new Error("not mapped as it is");
     }
@@ -584,7 +618,7 @@ const cases: Record<string, () => unknown> = {
     const [first, ...others] = [0, 1, 2, 3, 4].map((i) => {
       const path = `${directory}/${i}`;
       Deno.writeFileSync(path, contents);
-      return openSync(path, WRITE);
+      return openSync(path, MAPPED_WRITE);
     });
     Deno.truncateSync(first.name, 5000);
     assertThrowsTruncated(() => first.indexOf("no such thing"));
@@ -603,7 +637,7 @@ const cases: Record<string, () => unknown> = {
 
   async fullDisk() {
     for (const [name, write] of Object.entries(writes)) {
-      console.log(name, await writeToFull(write, {}));
+      console.log(name, await writeToFull(write, { read: true }));
     }
     const growOn = (file: MmapFile) => {
       file.seekSync(0, Deno.SeekMode.End);

@@ -74,7 +74,7 @@ export class OwnFile {
         { ...write, grow: true },
         { read: true, append: true },
         { copyOnWrite: true },
-        {},
+        { read: true },
       ]),
       guard: random.once(2),
       prefetch: random.once(4),

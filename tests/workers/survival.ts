@@ -7,7 +7,7 @@ import {
   TruncatedError,
 } from "../../mod.ts";
 
-/** Shared by all workers: operations, TruncatedErrors caught, refreshes. */
+/** Shared by all workers: operations, truncations found, refreshes. */
 export type Counts = Int32Array<SharedArrayBuffer>;
 
 /** What a worker is told. */
@@ -50,7 +50,9 @@ scope.onmessage = async ({ data }: MessageEvent<Work>) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor(state / 2 ** 32 * limit);
   };
-  let file = openSync(path, { read: true, write: true });
+  const open = () =>
+    openSync(path, { read: true, write: true, grow: below(2) === 0 });
+  let file = open();
   scope.postMessage("started");
   while (Date.now() < end) {
     // Deno stops only who lets go now and then.
@@ -62,24 +64,18 @@ scope.onmessage = async ({ data }: MessageEvent<Work>) => {
         if (below(10) === 0) file.refresh();
         if (below(100) === 0) {
           file.close();
-          file = openSync(path, { read: true, write: true });
+          file = open();
         }
       } catch (error) {
         if (error instanceof OutOfBoundsError) continue;
         if (!(error instanceof TruncatedError)) throw error;
         Atomics.add(counts, 1, 1);
-        if (file.closed) file = openSync(path, { read: true, write: true });
+        if (file.closed) file = open();
         file.refresh();
         Atomics.add(counts, 2, 1);
       }
     }
   }
-  if (!file.closed) {
-    try {
-      file.close();
-    } catch (error) {
-      if (!(error instanceof TruncatedError)) throw error;
-    }
-  }
+  file.close();
   scope.postMessage("ended");
 };

@@ -1,0 +1,29 @@
+/**
+ * A bar chart in a terminal.
+ *
+ * @module
+ */
+
+/** Columns without a terminal, and the most that a chart is wide. */
+const [DEFAULT_COLUMNS, MAX_COLUMNS] = [80, 100];
+
+/** Columns that the number behind a bar may take. */
+const NUMBER_COLUMNS = 12;
+
+/** Prints a bar for each time, in nanoseconds. The longest is as wide as the terminal allows. */
+export function drawBars(title: string, times: Record<string, number>): void {
+  const names = Object.keys(times);
+  const indent = Math.max(...names.map(({ length }) => length)) + 3;
+  const columns = Deno.stdout.isTerminal()
+    ? Math.min(Deno.consoleSize().columns, MAX_COLUMNS)
+    : DEFAULT_COLUMNS;
+  const width = Math.max(1, columns - indent - NUMBER_COLUMNS);
+  const longest = Math.max(...Object.values(times));
+  console.log(title);
+  for (const [name, time] of Object.entries(times)) {
+    const length = Math.max(1, Math.round(width * time / longest));
+    const bar = "█".repeat(length);
+    console.log(`  ${name}`.padEnd(indent) + `${bar} ${time.toFixed(0)} ns`);
+  }
+  console.log();
+}

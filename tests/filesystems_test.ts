@@ -1,0 +1,175 @@
+/**
+ * An MmapFile and a Deno.FsFile do the same on every filesystem that this system has. Each is mounted by a
+ * child process that sees its mounts alone.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { commandOf } from "./child.ts";
+import { isEmulated, type Reason, unless } from "./reason.ts";
+import { decode, TempDir } from "./temp.ts";
+
+const CHILD = fromFileUrl(new URL("children/filesystem.ts", import.meta.url));
+const TAIL = fromFileUrl(new URL("../examples/tail.ts", import.meta.url));
+
+/** What is mounted at `mount` in the working directory, by a shell, and what that takes. */
+interface Filesystem {
+  /** Its name in /proc/filesystems. */
+  readonly type: string;
+  readonly commands: string[];
+  readonly mount: string;
+  /** What the child prints where it is not nothing. */
+  readonly differences?: string[];
+}
+
+const OVERLAY = `mkdir lower upper work
+  mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work mount`;
+
+const NOT_MAPPED = "bytes(): Cannot map '*': No such device (os error 19)";
+
+const FILESYSTEMS: Record<string, Filesystem> = {
+  tmpfs: { type: "tmpfs", commands: [], mount: "mount -t tmpfs tmpfs mount" },
+  ext4: {
+    type: "ext4",
+    commands: ["mkfs.ext4"],
+    mount: `truncate -s 64M disk; mkfs.ext4 -q disk; mount -o loop disk mount`,
+  },
+  xfs: {
+    type: "xfs",
+    commands: ["mkfs.xfs"],
+    mount: `truncate -s 512M disk; mkfs.xfs -q disk; mount -o loop disk mount`,
+  },
+  btrfs: {
+    type: "btrfs",
+    commands: ["mkfs.btrfs"],
+    mount:
+      `truncate -s 256M disk; mkfs.btrfs -q disk > /dev/null; mount -o loop disk mount`,
+  },
+  overlayfs: { type: "overlay", commands: [], mount: OVERLAY },
+  "FUSE with a page cache": {
+    type: "fuse",
+    commands: ["mergerfs"],
+    mount: `mkdir branch; mergerfs -o cache.files=full branch mount`,
+  },
+  "FUSE with direct I/O": {
+    type: "fuse",
+    commands: ["mergerfs"],
+    mount: `mkdir branch; mergerfs -o cache.files=off branch mount`,
+    differences: [NOT_MAPPED, NOT_MAPPED, NOT_MAPPED],
+  },
+};
+
+/** Why a filesystem cannot be mounted here. */
+function cannotMount({ type, commands }: Filesystem): Reason {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
+    return "to mount takes Linux and root's rights";
+  }
+  if (isEmulated) return "a filesystem is the kernel's, which is not emulated";
+  const types = Deno.readTextFileSync("/proc/filesystems").split(/\s+/);
+  if (!types.includes(type)) return `the kernel has no ${type}`;
+  const missing = commands.find((command) => !isThere(command));
+  if (missing !== undefined) return `there is no ${missing}`;
+  return !mayUnshare && "a process may not have mounts of its own";
+}
+
+function isThere(command: string): boolean {
+  return succeeds("sh", "-c", `command -v ${command}`);
+}
+
+function succeeds(command: string, ...args: string[]): boolean {
+  try {
+    const options = { args, stdout: "null", stderr: "null" } as const;
+    return new Deno.Command(command, options).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+/** Mounts and processes of its own, which all end with the first of these processes, and that with `unshare`. */
+const UNSHARE = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+const mayUnshare = Deno.build.os === "linux" &&
+  succeeds("unshare", ...UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/mnt");
+
+/** Runs Deno where a filesystem is mounted. */
+function spawnOn(
+  { mount }: Filesystem,
+  dir: TempDir,
+  args: string[],
+): Deno.ChildProcess {
+  const [command, rest] = commandOf(args);
+  const script = `set -e; mkdir mount; ${mount}\n"$@"`;
+  return new Deno.Command("unshare", {
+    args: [...UNSHARE, "sh", "-c", script, "sh", command, ...rest],
+    cwd: dir.path,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+for (const [name, filesystem] of Object.entries(FILESYSTEMS)) {
+  Deno.test({
+    ...unless(
+      cannotMount(filesystem),
+      `an MmapFile on ${name} does what a Deno.FsFile does`,
+    ),
+    fn: async () => {
+      using dir = new TempDir();
+      const child = spawnOn(filesystem, dir, [
+        ...["run", "-A", "--no-check", CHILD, dir.join("mount")],
+        ...(filesystem.type === "overlay" ? [dir.join("lower")] : []),
+      ]);
+      await child.stdin.close();
+      const { code, stdout, stderr } = await child.output();
+      assertEquals(code, 0, decode(stderr));
+      const differences = decode(stdout).replaceAll(/'\/[^']*'/g, "'*'");
+      assertEquals(
+        differences.split("\n").filter((line) => line !== ""),
+        filesystem.differences ?? [],
+      );
+    },
+  });
+}
+
+Deno.test({
+  ...unless(
+    cannotMount(FILESYSTEMS.overlayfs),
+    "examples/tail.ts -f goes on with a file that is copied up",
+  ),
+  fn: async () => {
+    using dir = new TempDir();
+    // The same as OVERLAY, with a file in the lower layer; the shell writes to it each time it is told to.
+    const mount = OVERLAY.replace(
+      "upper work",
+      "upper work; seq -f 'line %g' 50 > lower/log",
+    ) + "\n(while read line; do echo $line >> mount/log; done) <&3 &";
+    const child = spawnOn(
+      { ...FILESYSTEMS.overlayfs, mount: `exec 3<&0; ${mount}` },
+      dir,
+      ["run", "-A", "--no-check", TAIL, "-n", "2", "-f", dir.join("mount/log")],
+    );
+    const output = child.stdout.getReader();
+    const input = child.stdin.getWriter();
+    let text = "";
+    const printed = async (end: string) => {
+      while (!text.endsWith(end)) {
+        const { done, value } = await output.read();
+        assert(!done, text);
+        text += decode(value);
+      }
+    };
+    await printed("line 50\n");
+    for (const line of ["more", "and more"]) {
+      await input.write(new TextEncoder().encode(`${line}\n`));
+      await printed(`${line}\n`);
+    }
+    assertEquals(text, "line 49\nline 50\nmore\nand more\n");
+    await output.cancel();
+    await input.close();
+    child.kill("SIGKILL");
+    await child.stderr.cancel();
+    await child.status;
+  },
+});

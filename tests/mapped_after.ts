@@ -1,0 +1,12 @@
+/** The option by which a test decides when a file is mapped. */
+
+import type { MmapOpenOptions } from "../mod.ts";
+import { MAP_AFTER } from "../src/options.ts";
+
+/** Options with which a file is mapped after so many reads and writes: 0 for before the first. */
+export function mappedAfter(
+  calls: number,
+  options: MmapOpenOptions = { read: true },
+): MmapOpenOptions {
+  return { ...options, ...{ [MAP_AFTER]: calls } };
+}
