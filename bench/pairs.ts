@@ -11,6 +11,8 @@ import {
   duration,
   type Limits,
   quantile,
+  QUIET,
+  spread,
   table,
   timeRounds,
 } from "./measure.ts";
@@ -26,9 +28,6 @@ export interface Measurement extends Facts {
   readonly high: number;
   readonly rounds: number;
 }
-
-/** Where the widest quartiles of a quiet machine lie, as a part of the ratio (measured). */
-const QUIET = 0.25;
 
 /** Measures a case. */
 export async function measure(
@@ -51,11 +50,6 @@ export async function measure(
     high: quantile(quotients, 0.75),
     rounds: rounds.length,
   };
-}
-
-/** How far apart the quartiles are, as a part of the ratio. */
-export function spread({ low, high, ratio }: Measurement): number {
-  return (high - low) / ratio;
 }
 
 /** Whether the machine had too much else to do for this one to count. */

@@ -22,6 +22,8 @@ export interface Job {
   /** How long it takes on two quiet processors of 2 to 3 GHz. */
   readonly seconds: number;
   run(): Promise<Line[]>;
+  /** Whether quartiles are too far apart for the lines to count. */
+  isNoisy?(lines: readonly Line[]): boolean;
 }
 
 export interface Study {

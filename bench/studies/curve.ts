@@ -11,6 +11,8 @@ import {
   duration,
   type Measured,
   quantile,
+  QUIET,
+  spread,
   timeRounds,
 } from "../measure.ts";
 import type { Job, Line, Study } from "../study.ts";
@@ -73,6 +75,7 @@ export const CURVE: Study = {
       id: `curve: ${pattern}, ${size}`,
       seconds: 14,
       run: () => measureCurve(pattern, size),
+      isNoisy: (lines) => lines.filter(isNoisy).length > lines.length / 4,
     }))
   ),
   ratios: (lines) =>
@@ -83,6 +86,14 @@ export const CURVE: Study = {
       reason: "Few calls do not pay for what opening asks the system.",
     })),
 };
+
+function isNoisy({ values }: Line): boolean {
+  return spread({
+    low: values["lower quartile"],
+    high: values["upper quartile"],
+    ratio: values["times as fast"],
+  }) > QUIET;
+}
 
 async function measureCurve(pattern: Pattern, size: Size): Promise<Line[]> {
   const path = pattern === "Writes"
