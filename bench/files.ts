@@ -15,6 +15,11 @@ export function sourceFolder(): string {
   if (folder === undefined) {
     folder = makeFolder();
     addEventListener("unload", removeAll);
+    // A signal alone has no such event.
+    Deno.addSignalListener("SIGINT", () => Deno.exit(130));
+    if (Deno.build.os !== "windows") {
+      Deno.addSignalListener("SIGTERM", () => Deno.exit(143));
+    }
   }
   return folder;
 }

@@ -124,12 +124,6 @@ const STEPS: readonly Step[] = [
   ),
 ];
 
-// An exit has an "unload" event, which removes the files.
-Deno.addSignalListener("SIGINT", () => Deno.exit(130));
-if (Deno.build.os !== "windows") {
-  Deno.addSignalListener("SIGTERM", () => Deno.exit(143));
-}
-
 const machine = describeMachine(sourceFolder());
 const commit = describeCommit();
 const [part] = Deno.args;
