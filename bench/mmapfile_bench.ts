@@ -21,7 +21,8 @@ for (const comparison of COMPARISONS) {
   if (long) continue;
   for (const [i, way] of Object.keys(ways).slice(0, 2).entries()) {
     Deno.bench({
-      name: way,
+      // A filter goes by this name.
+      name: `${name}: ${way}`,
       group: count === 1 ? name : `${name}, ${count} times`,
       baseline: i === 0,
       ...(count === 1 ? FEW : {}),
@@ -38,6 +39,7 @@ async function run(
 ): Promise<void> {
   if (current?.comparison !== comparison) {
     current?.prepared[Symbol.dispose]();
+    current = undefined;
     current = { comparison, prepared: await prepare(comparison) };
   }
   const work = current.prepared.works[way];

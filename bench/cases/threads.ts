@@ -38,6 +38,7 @@ type Ways = Comparison["ways"];
 export const COMPARISONS: readonly Comparison[] = [
   ...factsOfSizes("ReadAt parallel", Array(8).fill(5)).map((facts) => ({
     ...facts,
+    long: true,
     count: 20_000,
     ways: waysToRead(facts.size, 2, "first 4 KiB"),
   })),
