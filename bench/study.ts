@@ -56,7 +56,7 @@ export function ratiosBySide(
   group: string,
   lines: readonly Line[],
   column: string,
-  reason: string,
+  reason?: string,
 ): Ratio[] {
   const times = new Map(
     lines.map(({ name, values }) => [name, values[column]]),

@@ -75,7 +75,6 @@ export const EVENT_LOOP: Study = {
       group: "Delay of timers",
       name: `Delay of timers, ${name}`,
       ratio: values["Deno.FsFile"] / values["MmapFile"],
-      reason: "The worst of three runs, which differ by as much.",
     })).slice(1),
 };
 
