@@ -4,11 +4,13 @@
  *   deno run -A bench/wait.ts [ROUNDS]
  *
  * A message is a number. One side sends the time, the other answers with how long that was under way.
- * "Busy" rounds follow each other at once; before an "idle" one both sides sleep.
+ * "Busy" rounds follow each other at once; before an "idle" one both sides sleep. Then `examples/ring.ts` sends
+ * messages, as it is and with pauses in place of its waits.
  *
  * @module
  */
 
+import { cpuUsage } from "node:process";
 import { createSync, type MmapFile, openSync } from "../mod.ts";
 
 /** One end of a way to send numbers. */
@@ -183,11 +185,49 @@ function quantiles(times: number[]): string {
   ).join(" | ");
 }
 
-/** Processor time of this process in ms: fields 14 and 15 of proc_pid_stat(5), in hundredths of a second. */
+/** Processor time of this process in ms. */
 function processorTime(): number {
-  const stat = Deno.readTextFileSync("/proc/self/stat");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return 10 * (Number(fields[11]) + Number(fields[12]));
+  const { user, system } = cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Messages that `examples/ring.ts` is to send; enough for a second or two. */
+const MESSAGES = 2_000_000;
+
+/** Messages a second of a ring, by what both of its sides print. */
+async function ringRate(script: string, path: string): Promise<string> {
+  const run = (...args: string[]) =>
+    new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", script, ...args],
+      stdout: "piped",
+    }).spawn();
+  const receiver = run("receive", path);
+  const output = receiver.stdout.pipeThrough(new TextDecoderStream())
+    .getReader();
+  // It prints that it waits when the file is there.
+  let text = (await output.read()).value!;
+  await run("send", path, String(MESSAGES)).output();
+  for (let part; (part = (await output.read()).value);) text += part;
+  await receiver.status;
+  return /messages, ([\d,]+) a second/.exec(text)![1];
+}
+
+/** The ring with pauses of a millisecond where it waits. */
+function pollingRing(directory: string): string {
+  const ring = new URL("../examples/ring.ts", import.meta.url);
+  const source = Deno.readTextFileSync(ring);
+  const wait = "await file.wait(4 * at, was)";
+  if (!source.includes(wait)) throw new Error("Cannot find the ring's wait");
+  const path = `${directory}/polling_ring.ts`;
+  const pause = "await new Promise((done) => setTimeout(done, 1))";
+  Deno.writeTextFileSync(
+    path,
+    source.replace(wait, pause).replaceAll(
+      /from "(\.[^"]*)"/g,
+      (_, name) => `from "${new URL(name, ring).href}"`,
+    ),
+  );
+  return path;
 }
 
 async function main(busy: number, idle: number): Promise<void> {
@@ -210,7 +250,9 @@ async function main(busy: number, idle: number): Promise<void> {
     const before = processorTime();
     await file.wait(0, 0, { timeout: 10_000 });
     const used = processorTime() - before;
-    console.log(`A wait of 10 s took ${used} ms of processor time.\n`);
+    console.log(
+      `A wait of 10 s took ${used.toFixed(1)} ms of processor time.\n`,
+    );
   }
   const worker = () =>
     new Worker(import.meta.url, { type: "module" }) as Worker & Port;
@@ -272,6 +314,18 @@ async function main(busy: number, idle: number): Promise<void> {
     other.postMessage(["messages", null, rounds]);
     await measure("postMessage, workers", messages(other), busy, idle);
     other.terminate();
+  }
+  const ring = new URL("../examples/ring.ts", import.meta.url).href;
+  const rings = [
+    ["ring.ts", ring],
+    ["ring.ts with pauses of 1 ms", pollingRing(directory)],
+  ];
+  console.log();
+  for (let round = 0; round < 3; round++) {
+    for (const [name, script] of rings) {
+      const rate = await ringRate(script, `${directory}/ring`);
+      console.log(`${name}: ${rate} messages a second`);
+    }
   }
   Deno.removeSync(directory, { recursive: true });
 }

@@ -4,10 +4,10 @@
  * @module
  */
 
-/** Columns without a terminal, and the most that a chart is wide. */
+/** Columns if there is not a terminal, and the widest chart. */
 const [DEFAULT_COLUMNS, MAX_COLUMNS] = [80, 100];
 
-/** Columns that the number behind a bar may take. */
+/** Columns reserved for the number after a bar. */
 const NUMBER_COLUMNS = 12;
 
 /** Prints a bar for each time, in nanoseconds. The longest is as wide as the terminal allows. */

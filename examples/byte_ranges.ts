@@ -1,16 +1,16 @@
 /**
- * Ranges of a representation as HTTP asks for them and answers: RFC 9110, section 14.
+ * Range requests of HTTP: RFC 9110, section 14.
  *
  * @module
  */
 
 import type { MmapFile } from "../mod.ts";
-import { bodyOf, chunksOf, type Range } from "./file_body.ts";
+import { chunksOf, type Range, responseOf } from "./file_body.ts";
 
-/** Ranges sent for one request. */
+/** The most ranges that are sent for one request. */
 const MOST_RANGES = 20;
 
-/** The ranges that a header asks for; `null` for all of it, an empty list if none can be satisfied. */
+/** Returns the ranges that a header requests: `null` for everything, an empty list if none can be satisfied. */
 export function parseRanges(
   header: string | null,
   size: number,
@@ -32,26 +32,25 @@ export function parseRanges(
       : Math.min(Number(last) + 1, size);
     if (from < to) ranges.push([from, to]);
   }
-  // Ranges that overlap could take more to send than all of it does: a server may ignore them.
+  // Overlapping ranges could be longer than the whole: a server may ignore them.
   const sum = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
   return sum > size ? null : ranges;
 }
 
-/** The response with one range of a file, or with several. */
+/** Returns the response with one range of a file, or with several. */
 export function partialContent(
   file: MmapFile,
   ranges: Range[],
+  was: Deno.FileInfo,
   headers: Headers,
 ): Response {
-  const etag = headers.get("etag")!;
   const contentRange = ([from, to]: Range) =>
     `bytes ${from}-${to - 1}/${file.size}`;
   if (ranges.length === 1) {
     const [[from, to]] = ranges;
     headers.set("content-range", contentRange(ranges[0]));
     headers.set("content-length", `${to - from}`);
-    const body = bodyOf(file, ranges[0], etag);
-    return new Response(body, { status: 206, headers });
+    return responseOf(file, ranges[0], was, { status: 206, headers });
   }
   const encoder = new TextEncoder();
   const boundary = crypto.randomUUID();
@@ -69,7 +68,7 @@ export function partialContent(
   function* parts() {
     for (const [k, range] of ranges.entries()) {
       yield heads[k];
-      yield* chunksOf(file, range, etag);
+      yield* chunksOf(file, range, was);
     }
     yield end;
   }

@@ -1,5 +1,5 @@
 /**
- * What the examples have in common: help, errors in one line, progress on a terminal.
+ * Shared by the examples: help, errors in one line, progress on a terminal.
  *
  * @module
  */
@@ -9,7 +9,7 @@ const encoder = new TextEncoder();
 /** How often progress is shown. */
 const SHOWN_EVERY_MS = 100;
 
-/** Runs a command: `--help` prints its usage, an error ends it with one line and exit code 1. */
+/** Runs a command. `--help` prints its usage. If it throws, prints one line and exits with code 1. */
 export async function main(
   usage: string,
   run: () => void | Promise<void>,
@@ -18,7 +18,7 @@ export async function main(
   try {
     await run();
   } catch (error) {
-    // Whoever reads the output has had enough, as `head` has.
+    // The reader of the output has closed it, as `head` does.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(1);
     const message = error instanceof Error ? error.message : String(error);
     console.error(message.replace(/\s*\n\s*/g, " "));
@@ -26,20 +26,20 @@ export async function main(
   }
 }
 
-/** The whole number that an argument is, in decimal or behind 0x in hexadecimal. */
+/** Parses an argument as a whole number, in decimal, or in hexadecimal after 0x. */
 export function wholeNumber(name: string, text: string): number {
   const number = /^-?\d+$|^0x[\da-f]+$/i.test(text) ? Number(text) : NaN;
   if (Number.isSafeInteger(number)) return number;
   throw new Error(`Cannot use ${name}: '${text}' is not a whole number`);
 }
 
-/** Writes bytes or text to the standard output, all of it. */
+/** Writes all of some bytes or text to the standard output. */
 export function print(output: Uint8Array | string): void {
   let rest = typeof output === "string" ? encoder.encode(output) : output;
   while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }
 
-/** How far long work has come: a line of a terminal that goes away at the end, else nothing. */
+/** Shows the progress of long work: a line on a terminal that is erased at the end, otherwise nothing. */
 export class Progress implements Disposable {
   readonly #what: string;
   readonly #total: number;
@@ -51,7 +51,7 @@ export class Progress implements Disposable {
     this.#total = total;
   }
 
-  /** So much of the total is done. */
+  /** Reports how much of the total is done. */
   at(done: number): void {
     if (!this.#isShown) return;
     const now = performance.now();

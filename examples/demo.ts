@@ -18,7 +18,7 @@ of a call as a bar chart. Without FILE it makes one of 256 MiB, and deletes it a
 const [KB, MB] = [1 << 10, 1 << 20];
 /** Bytes read of a larger file. */
 const MAX_BYTES = 256 * MB;
-/** How often the two take turns, for how long, and how many calls pass between looks at the clock. */
+/** How often the two take turns, for how long, and how many calls are made per look at the clock. */
 const [ROUNDS, ROUND_MS, BATCH] = [5, 40, 64];
 
 type Row = [name: string, length: number, isRandom: boolean, isAsync: boolean];

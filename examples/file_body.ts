@@ -22,35 +22,45 @@ const CHUNK = 64 << 10;
 /** Bytes at the end of a body that are copies: many more than Deno takes ahead. */
 const COPIED = 8 * CHUNK;
 
-/** Bytes of a body that is copied in one go. */
-const SMALL = CHUNK;
-
 /** The state of a file, as an entity tag. */
 export function etagOf({ ino, size, mtime }: Deno.FileInfo): string {
   return `"${ino}-${size}-${mtime?.getTime()}"`;
 }
 
-/** A range of a file as the body of a response. It fails if the file is no longer in that state. */
-export function bodyOf(file: MmapFile, range: Range, etag: string): BodyInit {
+/** A response with a range of a file. It fails if the file is no longer as it was. */
+export function responseOf(
+  file: MmapFile,
+  range: Range,
+  was: Deno.FileInfo,
+  init: ResponseInit,
+): Response {
   const [from, to] = range;
-  return to - from <= SMALL
-    ? file.copy(from, to - from)
-    : ReadableStream.from(chunksOf(file, range, etag));
+  if (to - from > COPIED) {
+    return new Response(ReadableStream.from(chunksOf(file, range, was)), init);
+  }
+  // A response copies an array at once.
+  const response = new Response(file.bytes(from, to - from), init);
+  checkUnchanged(file, was);
+  return response;
 }
 
-/** The same in parts. The last one is a copy, made when the others have been asked for. */
+/** The bytes of a range in parts, the last of which are copies. */
 export function* chunksOf(
   file: MmapFile,
   [from, to]: Range,
-  etag: string,
+  was: Deno.FileInfo,
 ): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
   for (let at = from; at < to; at += CHUNK) {
     const left = to - at;
     const size = Math.min(CHUNK, left);
     const chunk = left > COPIED ? file.bytes(at, size) : file.copy(at, size);
-    if (etagOf(file.statSync()) !== etag) {
-      throw new Error(`Cannot send '${file.name}': it has changed`);
-    }
+    checkUnchanged(file, was);
     yield chunk;
   }
+}
+
+function checkUnchanged(file: MmapFile, was: Deno.FileInfo): void {
+  const { size, mtime } = file.statSync();
+  if (size === was.size && mtime!.getTime() === was.mtime!.getTime()) return;
+  throw new Error(`Cannot send '${file.name}': it has changed`);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write --allow-net --allow-ffi
 /**
- * Tells over HTTP which country an IPv4 address is in, from a table that others may replace.
+ * Looks up the country of an IPv4 address over HTTP, in a table that another process may replace.
  *
  * @module
  */
@@ -17,7 +17,7 @@ answers requests such as http://127.0.0.1:PORT/1.2.3.4 from it.
 
   -p PORT  the port, by default any that is free`;
 
-/** What the table says of an address, if need be at a second try, with the table as it is by then. */
+/** Looks an address up. If the table has changed, it reloads the table and tries again. */
 function respond(table: Table, url: string): Response {
   const address = parseAddress(new URL(url).pathname.slice(1));
   if (Number.isNaN(address)) return new Response(null, { status: 400 });
@@ -46,7 +46,7 @@ await main(USAGE, async () => {
     return build(paths[0], paths[1]);
   }
   if (command !== "serve" || paths.length !== 1) {
-    throw new Error("Cannot tell what to do; see --help");
+    throw new Error("Cannot run: a command is needed; see --help");
   }
   const table = new Table(paths[0]);
   const server = Deno.serve({

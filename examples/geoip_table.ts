@@ -1,7 +1,7 @@
 /**
- * A sorted table of IPv4 ranges and their countries, searched in place. It may be replaced at any time, by a rename or
- * in place: each record has a checksum that is of its table alone, so that a search that has met two tables
- * is seen to.
+ * A sorted table of IPv4 ranges and their countries, searched in place. Another process may replace it at any
+ * time, by a rename or in place. Each record has a checksum that includes the number of its table, so that a
+ * search that met two tables is detected.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const MAGIC = 0x47454f31;
 /** Bytes of a record: first and last address, country, checksum. Of the header: magic, table's number, count, checksum. */
 const RECORD = 16;
 
-/** An address as a number; NaN if it is none. */
+/** Parses an address as a number; NaN if it is not an address. */
 export function parseAddress(text: string): number {
   const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   const bytes = parts?.slice(1).map(Number) ?? [];
@@ -21,7 +21,7 @@ export function parseAddress(text: string): number {
   return bytes.reduce((number, byte) => number * 256 + byte, 0);
 }
 
-/** Builds a table from a sorted list, and puts it in the place of an older one. */
+/** Builds a table from a sorted list, and replaces an older one. */
 export function build(csv: string, path: string): void {
   const [number] = crypto.getRandomValues(new Uint32Array(1));
   const records: Uint8Array[] = [];
@@ -48,7 +48,7 @@ export function build(csv: string, path: string): void {
   Deno.renameSync(`${path}.new`, path);
 }
 
-/** A table, as it is now. */
+/** A table, reloaded when it changes. */
 export class Table {
   #file: MmapFile;
   #number = 0;
@@ -60,20 +60,22 @@ export class Table {
     this.load();
   }
 
-  /** Takes over what has become of the file since. */
+  /** Adopts changes of the file. */
   load(): void {
-    // If its size is what it was, then another file has its name.
+    // If its size is unchanged, another file has replaced it.
     if (!this.#file.isCurrent() && !this.#file.refresh()) {
       const next = openSync(this.path, { advice: "random" });
       this.#file.close();
       this.#file = next;
     }
     const [magic, number, count] = this.#read(0, 0);
-    if (magic !== MAGIC) throw new Error(`Cannot use '${this.path}': no table`);
+    if (magic !== MAGIC) {
+      throw new Error(`Cannot use '${this.path}': not a table`);
+    }
     [this.#number, this.#count] = [number, count];
   }
 
-  /** The country of an address, if there is one. */
+  /** Returns the country of an address, if the table has one. */
   find(address: number): string | undefined {
     if (!this.#file.isCurrent()) this.load();
     let [from, to, found] = [0, this.#count, [0, -1, 0]];

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-ffi
 /**
- * Finds the lines that hold a string, as `grep -F` does: the search runs in the file's own memory, and
- * only lines that match are looked at.
+ * Finds the lines that contain a string, as `grep -F` does. The search runs in mapped memory, and only
+ * lines that match are read.
  *
  * @module
  */
@@ -15,13 +15,13 @@ const USAGE = `Usage: grep.ts [-n] [-c] STRING FILE...
 Prints the lines that hold the string. Ends with code 1 if there is none.
 
   -n  with the number of each line
-  -c  only how many there are`;
+  -c  print only the count`;
 
 const LF = 10;
-/** Bytes of output that are gathered before they are written. */
+/** Bytes of output that are buffered before they are written. */
 const BATCH = 1 << 16;
 
-/** The first byte of each line that holds the needle, and the end of the line, without its LF. */
+/** Yields the first byte of each line that contains the needle, and the end of the line, without its LF. */
 function* matches(
   file: MmapFile,
   needle: Uint8Array,
@@ -59,7 +59,7 @@ class Output implements Disposable {
 
   flush(): void {
     const batch = this.#batch.subarray(0, this.#length);
-    // First, or what cannot be written would be written again.
+    // Cleared first: if the write fails, it must not be repeated.
     this.#length = 0;
     print(batch);
   }
@@ -84,7 +84,7 @@ await main(USAGE, async () => {
     );
   }
   if (string.includes("\n")) {
-    throw new Error("Cannot search: the string goes over the end of a line");
+    throw new Error("Cannot search: the string contains the end of a line");
   }
   const needle = new TextEncoder().encode(string);
   using output = new Output();

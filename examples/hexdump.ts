@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-ffi
 /**
- * Shows bytes anywhere in a file of any size, in the form of xxd(1). Only the pages that are shown are read.
+ * Prints bytes anywhere in a file of any size, as xxd(1) does. Only the pages that are printed are read.
  *
  * @module
  */
@@ -16,10 +16,10 @@ Shows the file's bytes in hexadecimal and as ASCII, 16 in a row.
   -s OFFSET  first byte; a negative one counts from the end: -s-64
   -l LENGTH  how many bytes; by default all to the end
 
-Numbers are decimal, or hexadecimal behind 0x.`;
+Numbers are decimal, or hexadecimal after 0x.`;
 
 const ROW = 16;
-/** Rows that are put together before they are written. */
+/** Rows that are buffered before they are written. */
 const ROWS = 1024;
 
 const HEX = Array.from({ length: 256 }, (_, byte) => hex(byte, 2));

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write --allow-ffi
 /**
- * Keys and values in a file, on the command line; `kv_store.ts` has the file's form.
+ * A key-value store on the command line; `kv_store.ts` describes the file.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const USAGE = `Usage: kv.ts FILE get KEY
 
 Keeps keys and values in a file, which set and load make if it is not there. list prints
 all of them as KEY<tab>VALUE. load sets the lines of its input, KEY<tab>VALUE, and prints
-each key once its value is on the disk. get and delete end with code 1 if there is no such key.`;
+each key once its value is on the disk. get and delete end with code 1 if the key does not exist.`;
 
 /** How many arguments each command takes. */
 const ARGUMENTS: Record<string, number | undefined> = {
@@ -26,13 +26,15 @@ const ARGUMENTS: Record<string, number | undefined> = {
   load: 0,
 };
 
-/** Sets the lines of the input, as many at a time as have come. */
+/** Sets the lines of the input, as many at a time as have arrived. */
 async function load(store: Store): Promise<void> {
   let rest = "";
   const set = async (lines: string[]) => {
     const entries = lines.map((line): [string, string] => {
       const tab = line.indexOf("\t");
-      if (tab === -1) throw new Error(`Cannot load '${line}': it has no tab`);
+      if (tab === -1) {
+        throw new Error(`Cannot load '${line}': it does not contain a tab`);
+      }
       return [line.slice(0, tab), line.slice(tab + 1)];
     });
     await store.set(entries);

@@ -1,7 +1,7 @@
 /**
- * Keys and values in a file: a hash index in mapped memory, and records that are only ever appended.
- * A key's value changes by one atomic store, once its record is on the disk: a process killed at any
- * moment leaves the old value or the new one, and no link leads to what is not there.
+ * A key-value store in a file: a hash index in mapped memory, and records that are only ever appended.
+ * A key's value changes by one atomic store, after its record is on the disk. A process that is killed at any
+ * moment leaves the old value or the new one, and every link leads to a complete record.
  *
  * The file: a magic number, the index, the records. The index is an array of links: places of records,
  * or 0. A record has the link to the next one of the same hash, the lengths of key and value, and both.
@@ -26,21 +26,21 @@ export class Store implements Disposable {
     this.#file = file;
   }
 
-  /** Opens a store, or makes one if that is wanted. Waits for whoever has it open. */
+  /** Opens a store, or creates one. Waits until no other process has it open. */
   static async open(path: string, create: boolean): Promise<Store> {
     const options = { read: true, write: true, grow: true, create };
     const file = await open(path, options);
     await file.lock(true);
-    file.refresh(); // Whoever had it open may have made it longer.
+    file.refresh(); // The process that had it open may have extended it.
     if (file.size === 0) file.truncateSync(FIRST_RECORD);
     if (file.size >= FIRST_RECORD) {
       const header = file.view(BigUint64Array, 0, 1);
-      // Nothing but zeros: new, or its maker was killed just here.
+      // Only zeros: it is new, or its creator was killed at this point.
       if (file.size === FIRST_RECORD && header[0] === 0n) header[0] = MAGIC;
       if (header[0] === MAGIC) return new Store(file);
     }
     file.close();
-    throw new Error(`Cannot use '${path}': it holds something else`);
+    throw new Error(`Cannot use '${path}': not a key-value store`);
   }
 
   get(key: string): string | undefined {
@@ -48,7 +48,7 @@ export class Store implements Disposable {
     return to === 0 ? undefined : this.#record(to).value();
   }
 
-  /** Sets keys, and deletes those without a value. All is on the disk when this returns. */
+  /** Sets keys, and deletes those without a value. Everything is on the disk when this returns. */
   async set(entries: [key: string, value?: string][]): Promise<void> {
     const changes = new Map<number, number>();
     for (const [key, value] of entries) {
@@ -57,7 +57,7 @@ export class Store implements Disposable {
       const isDeleted = value === undefined;
       changes.set(link, isDeleted ? next : this.#append(next, key, value));
     }
-    // No link may lead to what is not there after a power failure.
+    // After a power failure, every link must lead to a record.
     await this.#file.flush();
     for (const [link, to] of changes) {
       Atomics.store(this.#file.view(BigUint64Array, link, 1), 0, BigInt(to));
@@ -104,7 +104,7 @@ export class Store implements Disposable {
     };
   }
 
-  /** Writes a record at the end, at a multiple of 8; gives its place. */
+  /** Writes a record at the end, at a multiple of 8. Returns its position. */
   #append(next: number, ...parts: string[]): number {
     const [key, value] = parts.map((part) => encoder.encode(part));
     const head = new Uint8Array(16);

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write --allow-ffi
 /**
- * A text that one process writes and others wait for: each prints the next version when it is there.
+ * A text that one process writes and others wait for: each prints the next version as soon as it is written.
  *
  * The file: its version, odd while the text is written; the bytes of the text; the text.
  *
@@ -53,5 +53,5 @@ await main(USAGE, async () => {
   } else if (command === "read") {
     using file = openSync(path);
     await read(file);
-  } else throw new Error(`Cannot run '${command}': no such command`);
+  } else throw new Error(`Cannot run '${command}': unknown command`);
 });

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-ffi
 /**
  * Looks IP addresses up in a MaxMind database with mmdb-lib, which reads the file in place: of a large
- * database only the pages on the way to an answer are brought in.
+ * database only the pages that a search visits are read.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-write --allow-ffi
 /**
- * Messages from one process to another through a ring buffer in a file that both have mapped: Atomics on
- * two counters, and a system call only if the other side sleeps.
+ * Sends messages from one process to another through a ring buffer in a mapped file: Atomics on two
+ * counters, and a system call only if the other side sleeps.
  *
  * The file, in lines of 16 words as processors share memory: how many messages there will be; how many
  * have been sent; how many received; and the ring, a message a line.
@@ -20,14 +20,14 @@ Start the receiver first: it makes the file, and deletes it at the end, at Ctrl-
 
 const LINE = 16;
 const [COUNT, SENT, RECEIVED, RING] = [0, LINE, 2 * LINE, 3 * LINE];
-/** Beside each counter: the value at which the other side last began to sleep. */
+/** Beside each counter: the value at which the other side last went to sleep. */
 const AWAITED = 1;
 let woken = -1;
 /** Messages that the ring holds, a power of 2; looks at a counter until its reader sleeps. */
 const [ROOM, SPINS] = [1 << 12, 20_000];
 const SIZE = 4 * (RING + ROOM * LINE);
 
-/** Waits until a counter is not what it was; returns what it is then. */
+/** Waits until a counter has changed. Returns its new value. */
 async function next(file: MmapFile, at: number, was: number) {
   const words = file.view(Int32Array);
   for (let spins = 0; Atomics.load(words, at) === was; spins++) {
@@ -50,7 +50,7 @@ function set(file: MmapFile, words: Int32Array, at: number, value: number) {
 async function send(file: MmapFile, count: number): Promise<void> {
   const words = file.view(Int32Array);
   if (Atomics.compareExchange(words, COUNT, 0, count) !== 0) {
-    throw new Error(`Cannot send to '${file.name}': somebody else does`);
+    throw new Error(`Cannot send to '${file.name}': another process does`);
   }
   file.notify(4 * COUNT);
   const start = performance.now();
@@ -101,7 +101,7 @@ await main(USAGE, async () => {
     }
     using file = await open(path, { read: true, write: true });
     if (file.size !== SIZE) {
-      throw new Error(`Cannot send to '${path}': no ring`);
+      throw new Error(`Cannot send to '${path}': not a ring`);
     }
     await send(file, count);
   } else if (command === "receive") {
@@ -115,5 +115,5 @@ await main(USAGE, async () => {
       Deno.removeSignalListener("SIGINT", stop);
       Deno.removeSync(path);
     }
-  } else throw new Error(`Cannot run '${command}': no such command`);
+  } else throw new Error(`Cannot run '${command}': unknown command`);
 });

@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { type MmapFile, openSync } from "../mod.ts";
 import { parseRanges, partialContent } from "./byte_ranges.ts";
 import { main, wholeNumber } from "./cli.ts";
-import { bodyOf, etagOf } from "./file_body.ts";
+import { etagOf, responseOf } from "./file_body.ts";
 import { failedPrecondition } from "./preconditions.ts";
 
 const USAGE = `Usage: serve.ts [-p PORT] DIRECTORY
@@ -35,7 +35,7 @@ const files = new Map<string, MmapFile>();
 function fileAt(path: string): MmapFile {
   const known = files.get(path);
   if (known?.isCurrent()) return known;
-  // Bodies may still read a file that was replaced. So it is not closed, but left to the garbage collector.
+  // Bodies may still read a file that was replaced, so it is dropped instead of closed.
   const file = openSync(path, { advice: "sequential" });
   files.delete(path);
   files.set(path, file);
@@ -80,10 +80,10 @@ function respond(root: string, request: Request): Response {
   }
   const extension = path.slice(path.lastIndexOf(".") + 1);
   headers.set("content-type", TYPES[extension] ?? "application/octet-stream");
-  if (ranges !== null) return partialContent(file, ranges, headers);
+  if (ranges !== null) return partialContent(file, ranges, info, headers);
   headers.set("content-length", `${file.size}`);
-  const body = method === "HEAD" ? null : bodyOf(file, [0, file.size], etag);
-  return new Response(body, { headers });
+  if (method === "HEAD") return answer(200);
+  return responseOf(file, [0, file.size], info, { headers });
 }
 
 /** The status of a request that fails. */

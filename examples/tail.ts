@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-read --allow-ffi
 /**
- * Shows the end of a file, and what is added to it, as `tail -F` does: when the file is cut it starts
- * again at its start, and when its name is given to another file it goes on with that.
+ * Prints the end of a file, and follows it as `tail -F` does. If the file is truncated, it starts again at
+ * the beginning. If another file replaces it, it follows that one.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const USAGE = `Usage: tail.ts [-n LINES] [-f] FILE
 Prints the last lines of a file, by default 10.
 
   -n LINES  how many lines
-  -f        go on with what is added, until Ctrl-C`;
+  -f        follow the file, until Ctrl-C`;
 
 const LF = 10;
 const LOOK_EVERY_MS = 100;
@@ -23,7 +23,7 @@ const PIECE = 1 << 16;
 
 /** Where the last lines begin. */
 function lastLines(file: MmapFile, lines: number): number {
-  // The LF at the end of the file begins no line.
+  // A line does not start after the LF at the end of the file.
   let start = file.size;
   for (let left = lines; left > 0 && start > 0; left--) {
     start = start < 2 ? 0 : file.lastIndexOf(LF, start - 2) + 1;
@@ -31,9 +31,9 @@ function lastLines(file: MmapFile, lines: number): number {
   return start;
 }
 
-/** Prints the file from a byte on; gives the byte behind the last. */
+/** Prints the file from a position on. Returns the end of what was printed. */
 function printFrom(file: MmapFile, start: number): number {
-  // A copy, not a view: what is cut away while it is printed must not be printed as zeros.
+  // A copy, not a view: bytes that are truncated during the write must not be printed as zeros.
   const buffer = new Uint8Array(PIECE);
   let at = start;
   for (let read; (read = file.readAtSync(buffer, at)) !== null; at += read) {
@@ -58,14 +58,14 @@ async function follow(path: string, first: MmapFile, start: number) {
           at = printFrom(file, at);
           continue;
         }
-        // Its size is as it was, so that its name is gone or another file's.
+        // Its size is unchanged, so it was removed or replaced.
         const next = await open(path);
         console.error(`${path}: another file, goes on with it`);
         file.close();
         file = next;
         at = printFrom(file, 0);
       } catch (error) {
-        // Gone for now, or truncated just now: the next look finds out.
+        // Removed for now, or just truncated: the next check will tell.
         const isPassing = error instanceof TruncatedError ||
           error instanceof Deno.errors.NotFound;
         if (!isPassing) throw error;

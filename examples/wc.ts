@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-ffi
 /**
- * Counts lines, words and bytes, as wc(1) does in the C locale, in views of the file with no copy.
+ * Counts lines, words, and bytes in views of the file, as wc(1) does in the C locale.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { main, Progress } from "./cli.ts";
 const USAGE = `Usage: wc.ts FILE...
 
 Prints the number of lines, words and bytes of each file, and of all together.
-Words are what stands between spaces, tabs and ends of lines.`;
+Words are separated by spaces, tabs, and ends of lines.`;
 
 interface Counts {
   lines: number;

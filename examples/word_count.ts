@@ -1,6 +1,6 @@
 #!/usr/bin/env -S deno run --allow-read --allow-ffi
 /**
- * Counts lines, words and bytes as wc(1) does in the C locale, in several workers over one memory.
+ * Counts lines, words, and bytes in several workers over shared memory, as wc(1) does in the C locale.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const USAGE = `Usage: word_count.ts FILE [WORKERS]
 Prints the number of lines, words and bytes of a file, counted by so many workers at the same time: by
 default by as many as there are processors.`;
 
-/** Has a worker count a part, and ends it. */
+/** Lets a worker count a part, and terminates it. */
 async function count(part: Part): Promise<Counted> {
   const url = new URL("./word_counter.ts", import.meta.url);
   const worker = new Worker(url, { type: "module" });
@@ -38,9 +38,9 @@ await main(USAGE, async () => {
     throw new Error("Cannot count: no file; see --help");
   }
   const workers = wholeNumber("WORKERS", text);
-  if (workers < 1) throw new Error("Cannot count: WORKERS has to be 1 or more");
+  if (workers < 1) throw new Error("Cannot count: WORKERS must be 1 or more");
   using file = await open(path, { shared: true, advice: "sequential" });
-  // All of them have all of the file, which is copied nowhere.
+  // All of them see the whole file, which is never copied.
   const bytes = file.bytes();
   const size = Math.ceil(file.size / workers);
   const parts = Array.from({ length: workers }, (_, i) => ({

@@ -4,14 +4,14 @@
  * @module
  */
 
-/** What a worker is sent: all of the file, and the part that it counts. */
+/** The message to a worker: the whole file, and the part to count. */
 export interface Part {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly start: number;
   readonly end: number;
 }
 
-/** What it answers. */
+/** Its answer. */
 export interface Counted {
   readonly lines: number;
   readonly words: number;
@@ -37,7 +37,7 @@ function count({ bytes, start, end }: Part): Counted {
   return { lines, words };
 }
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks types as for a main thread.
 const scope = self as unknown as Worker;
 scope.onmessage = ({ data }: MessageEvent<Part>) =>
   scope.postMessage(count(data));

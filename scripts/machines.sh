@@ -1,12 +1,12 @@
-# What test_windows.sh and test_arm64.sh share: getting another machine's Deno, and the project into it.
+# Shared by test_windows.sh, test_arm64.sh, and test_oldest.sh: getting another Deno, and packages.
 # shellcheck shell=bash
 
 readonly DENO_VERSION=2.9.6
 
-# What `deno test` is told there: types are the same everywhere, and are checked here.
+# Arguments of `deno test`. Types are the same everywhere, and are checked on this machine.
 readonly TEST_ARGS=(test -A --no-check --cached-only --import-map tests/offline/import_map.json)
 
-# The directory that all is kept in, for the next run.
+# The directory that keeps everything for the next run.
 readonly CACHE=${MMAPFILE_CACHE:-/var/tmp}
 
 LOG=$(mktemp)
@@ -14,7 +14,7 @@ readonly LOG
 
 say() { printf '%s\n' "$*"; }
 
-# Ends the script, with the end of the log.
+# Prints the end of the log, and exits.
 fail() {
   tail -n 20 "$LOG" >&2
   printf 'failed: %s\n' "$1" >&2
@@ -28,7 +28,7 @@ one_run_at_a_time() {
   flock 9
 }
 
-# Installs a package of Debian's, unless its command is there.
+# Installs a Debian package, unless its command exists.
 need() {
   local command=$1 package=${2:-$1}
   if command -v "$command" >/dev/null; then return; fi
@@ -37,14 +37,14 @@ need() {
     fail "Debian's package $package is out of reach"
 }
 
-# The address of the Debian archive that this machine itself uses.
+# Prints the address of the Debian archive that this machine uses.
 debian_mirror() {
   # shellcheck disable=SC2016
   apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m 1 '/debian/*$' ||
     fail "this machine's apt sources name no Debian archive"
 }
 
-# Unpacks a package of the npm registry into a directory.
+# Unpacks an npm package into a directory.
 npm_package() {
   local package=$1 directory=$2
   say "fetching $package"
@@ -57,7 +57,7 @@ npm_package() {
   ) >"$LOG" 2>&1 || fail "npm's package $package is out of reach"
 }
 
-# Fills a DENO_DIR with the npm packages that tests and examples import, so that no test needs a network.
+# Fills a DENO_DIR with the npm packages that tests and examples import, so that tests need no network.
 npm_packages() {
   local deno=(deno)
   command -v deno >/dev/null || deno=(npx --yes deno)
@@ -66,7 +66,7 @@ npm_packages() {
     fail "the npm packages that the tests import are out of reach"
 }
 
-# Runs tests, shows what they print and why some are skipped, and counts them in a last line; gives
+# Runs tests, shows what they print and why some are skipped, and counts them in a last line. Returns
 # their exit code.
 counted() {
   local status=0

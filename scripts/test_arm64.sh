@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The library's tests on 64-bit ARM: a Linux Deno for it under QEMU.
+# Runs all tests on 64-bit ARM: a Linux Deno under QEMU.
 #
 #   scripts/test_arm64.sh [argument of deno test]...
 #
-# Of many cases that are alike one in eight is tried; with MMAPFILE_ONE_IN=1 all are, which takes long.
+# Of many similar cases one in eight is tried. MMAPFILE_ONE_IN=1 tries all, which takes long.
 #
-# What it needs is fetched once and kept, below MMAPFILE_CACHE (/var/tmp by default): 50 MB. Needs
-# root, apt and npm. Where packages cannot be had it fails.
+# What it needs is downloaded once and kept, below MMAPFILE_CACHE (/var/tmp by default): 50 MB. Needs
+# root, apt, and npm. Fails if packages cannot be downloaded.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/machines.sh
@@ -15,7 +15,7 @@ readonly HOME_DIR=$CACHE/mmapfile-linux-arm64
 readonly ROOT=$HOME_DIR/root
 readonly DENO=$HOME_DIR/deno-$DENO_VERSION/deno
 
-# apt for the other architecture, with nothing of this machine's but its archive.
+# Runs apt for the other architecture, with this machine's archive only.
 apt_arm64() {
   apt-get -o APT::Architecture=arm64 -o APT::Architectures=arm64 \
     -o Dir::State="$apt/state" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache" \
@@ -45,14 +45,14 @@ if [[ ! -e $DENO ]]; then
 fi
 npm_packages "$HOME_DIR/cache"
 
-# Without these, in which the processor has no part and each process takes seconds to start.
+# Without the tests in which the processor has no part: each process takes seconds to start.
 readonly ELSEWHERE='clients|examples|geoip|inspect|messages|options|package|permissions|recipes|sanitizers|serve|std_interop|types|windows'
 if (($# == 0)); then
   readarray -t files < <(printf '%s\n' tests/*_test.ts | grep -vE "/($ELSEWHERE)_test\.ts$")
   set -- "${files[@]}"
 fi
-# Deno's code signs its pointers; with the signatures of the standard all takes three times as long.
-# A child cannot be started by itself: the tests put the runner before it.
+# Deno signs its pointers; standard signatures make everything three times as slow.
+# A child process needs the runner too: the tests put it before the command.
 runner="$(command -v qemu-aarch64-static) -cpu max,pauth-impdef=on -L $ROOT"
 # shellcheck disable=SC2086
 counted env NO_COLOR=1 MMAPFILE_OFFLINE=1 MMAPFILE_TEST_RUNNER="$runner" DENO_DIR="$HOME_DIR/cache" \

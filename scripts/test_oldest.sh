@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The types of the library and all tests, in the oldest Deno that the README promises.
+# Checks types and runs all tests in the oldest Deno that the README names.
 #
 #   scripts/test_oldest.sh [argument of deno test]...
 #
-# That Deno is fetched once and kept, below MMAPFILE_CACHE (/var/tmp by default): 140 MB. Needs npm.
+# That Deno is downloaded once and kept, below MMAPFILE_CACHE (/var/tmp by default): 140 MB. Needs npm.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/machines.sh

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# All tests on Windows: a Windows Deno under Wine, in a Debian of its own.
+# Runs all tests on Windows: a Windows Deno under Wine, in a separate Debian.
 #
 #   scripts/test_windows.sh [argument of deno test]...
 #
 # That Debian is built once and kept, below MMAPFILE_CACHE (/var/tmp by default): 250 MB to download,
-# 2 GB on the disk. Needs root, apt and npm. Where packages cannot be had it fails.
+# 2 GB on the disk. Needs root, apt, and npm. Fails if packages cannot be downloaded.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/machines.sh
@@ -36,7 +36,7 @@ rm -rf "$ROOT/w/src"
 mkdir "$ROOT/w/src"
 tar -c --exclude=./.git --exclude=node_modules . | tar -x -C "$ROOT/w/src" --no-same-owner
 
-# Without it Wine cannot load its ntdll.so.
+# Without it, Wine cannot load its ntdll.so.
 if ! mountpoint -q "$ROOT/proc"; then mount -t proc proc "$ROOT/proc"; fi
 if ! mountpoint -q "$ROOT/w/small"; then
   mkdir -p "$ROOT/w/small"

@@ -59,7 +59,7 @@ class FileCopy implements Mapping {
   }
 
   get length(): number {
-    return this.#room;
+    return this.#filled;
   }
 
   get isHandedOut(): boolean {
@@ -84,7 +84,7 @@ class FileCopy implements Mapping {
       // A typed array has to begin at a multiple of its width, in a window as in the whole file.
       this.#changes.start = offset % WIDEST;
       this.#replace(size, () => new ArrayBuffer(this.start + size));
-    } else {
+    } else if (this.#room < size) {
       // Twice the room each time: a file that grows by little is seldom copied.
       const more = grow ? this.buffer.byteLength : 0;
       this.#resize(size, this.start + size + more);
@@ -125,7 +125,9 @@ class FileCopy implements Mapping {
   }
 
   readsMemory(size: number): boolean {
-    if (this.length >= size && this.buffer !== UNMAPPED) return true;
+    if (this.#room >= size && this.buffer !== UNMAPPED) {
+      return this.#readUpTo(size);
+    }
     // To read more of a file that has grown would move the memory, and empty the views of it.
     if (this.isHandedOut) return false;
     this.map(size);

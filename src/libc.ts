@@ -35,6 +35,8 @@ interface Constants {
   readonly SYS_futex: number;
   /** Number of the system call futex_waitv(2), of Linux 5.16. */
   readonly SYS_futex_waitv: number;
+  /** Number of the system call cachestat(2), of Linux 6.5. */
+  readonly SYS_cachestat: number;
 }
 
 const CONSTANTS: Record<string, Constants> = {
@@ -54,6 +56,7 @@ const CONSTANTS: Record<string, Constants> = {
     unifiedCache: true,
     SYS_futex: Deno.build.arch === "x86_64" ? 202 : 98,
     SYS_futex_waitv: 449,
+    SYS_cachestat: 451,
   },
   // macOS: xnu bsd/sys/mman.h; <sys/errno.h>.
   darwin: {
@@ -70,6 +73,7 @@ const CONSTANTS: Record<string, Constants> = {
     unifiedCache: true,
     SYS_futex: 0,
     SYS_futex_waitv: 0,
+    SYS_cachestat: 0,
   },
   // FreeBSD: sys/sys/mman.h; MAP_NORESERVE was removed in FreeBSD 11.
   freebsd: {
@@ -86,6 +90,7 @@ const CONSTANTS: Record<string, Constants> = {
     unifiedCache: true,
     SYS_futex: 0,
     SYS_futex_waitv: 0,
+    SYS_cachestat: 0,
   },
   // NetBSD: sys/sys/mman.h.
   netbsd: {
@@ -102,6 +107,7 @@ const CONSTANTS: Record<string, Constants> = {
     unifiedCache: true,
     SYS_futex: 0,
     SYS_futex_waitv: 0,
+    SYS_cachestat: 0,
   },
   // OpenBSD: sys/sys/mman.h.
   openbsd: {
@@ -118,6 +124,7 @@ const CONSTANTS: Record<string, Constants> = {
     unifiedCache: false,
     SYS_futex: 0,
     SYS_futex_waitv: 0,
+    SYS_cachestat: 0,
   },
 };
 
@@ -150,6 +157,9 @@ export const FUTEX_PRIVATE_FLAG = 128;
 export const FUTEX2_SIZE_U32 = 2;
 export const FUTEX2_PRIVATE = 128;
 export const CLOCK_MONOTONIC = 1;
+
+/** include/uapi/linux/fs.h. Elsewhere there is not such a flag. */
+export const RWF_NOWAIT: number = Deno.build.os === "linux" ? 8 : 0;
 
 // macOS alone: <os/os_sync_wait_on_address.h> and <os/clock.h>, of macOS 14.4.
 export const OS_SYNC_WAIT_ON_ADDRESS_SHARED = 1;
@@ -304,6 +314,21 @@ const SYMBOLS = {
     result: "i32",
     optional: true,
     nonblocking: true,
+  },
+  // Linux: long syscall(SYS_cachestat, unsigned int fd, struct cachestat_range *cstat_range,
+  // struct cachestat *cstat, unsigned int flags);
+  cachestat: {
+    name: "syscall",
+    parameters: ["i32", "i32", "buffer", "buffer", "u32"],
+    result: "i32",
+    optional: true,
+  },
+  // Linux: ssize_t preadv2(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags);
+  // Of reads whose length fits an int.
+  preadv2: {
+    parameters: ["i32", "buffer", "i32", "i64", "i32"],
+    result: "i32",
+    optional: true,
   },
   // macOS 14.4: int os_sync_wait_on_address_with_timeout(void *addr, uint64_t value, size_t size,
   // os_sync_wait_on_address_flags_t flags, os_clockid_t clockid, uint64_t timeout_ns);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Residency } from "./residency.ts";
 import type { Memmem } from "./search.ts";
 import type { Advice } from "./types.ts";
 
@@ -105,6 +106,8 @@ export interface Mapping {
   readonly mapsAtOpen: boolean;
   /** Whether a guard stands over this mapping. */
   readonly guarded: boolean;
+  /** Which parts of the file are in memory, where the system tells. */
+  readonly residency?: Residency;
   /** The system's own search, where it has one. */
   readonly memmem?: Memmem;
   /** Does what `target.set(source)` does, faster for many megabytes; the two must not overlap. */

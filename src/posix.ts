@@ -22,6 +22,7 @@ import {
   SEEK_END,
   systemError,
 } from "./libc.ts";
+import { ColdReads, LONGEST_TRIED } from "./cold_reads.ts";
 import { copyLarge } from "./large_copy.ts";
 import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
 import {
@@ -34,6 +35,7 @@ import {
 } from "./memory.ts";
 import { OverlayFile } from "./overlay.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
+import { dropTried, Residency } from "./residency.ts";
 import type { Memmem } from "./search.ts";
 import { inThread } from "./threads.ts";
 import type { Advice } from "./types.ts";
@@ -57,6 +59,7 @@ class PosixMapping implements Mapping {
   readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
+  readonly residency?: Residency;
 
   readonly #file: PosixFile;
   readonly #fd: number;
@@ -69,6 +72,8 @@ class PosixMapping implements Mapping {
   #overlay: OverlayFile | null | undefined;
   /** Whether the system cannot map this file. */
   #cannotMap = false;
+  /** Made by the first async read of what is not in memory. */
+  #coldReads: ColdReads | undefined;
   /** Reads and writes that go through the descriptor before the file is mapped for them. */
   #callsLeft: number;
   /** Where the last of those ended. */
@@ -87,6 +92,7 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
+    this.residency = Residency.of(file.fd, options.offset);
     this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
   }
 
@@ -150,6 +156,7 @@ class PosixMapping implements Mapping {
       this.#lastEnd = position + length;
       return false;
     }
+    dropTried();
     if (this.#pages === null) return this.#tryToMap(size);
     if (this.length < size) this.map(size);
     return true;
@@ -239,6 +246,8 @@ class PosixMapping implements Mapping {
   }
 
   read(target: Uint8Array, length: number, position: number): number {
+    const taken = this.residency?.take(target, length, position) ?? -1;
+    if (taken >= 0) return taken;
     const { pread, read } = libc();
     const at = this.#options.offset + position;
     const count = this.#count(length);
@@ -294,15 +303,24 @@ class PosixMapping implements Mapping {
     return Number(libc().lseek(this.#fd, 0n, SEEK_CUR));
   }
 
-  readAsync(target: Uint8Array, position: number): Promise<number> {
+  async readAsync(target: Uint8Array, position: number): Promise<number> {
     const { pread, preadAsync } = libc();
     const at = this.#options.offset + position;
-    return this.#transfer(
-      "read",
-      target,
-      (rest, done) =>
-        preadAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
-      (rest, done) => pread(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+    const inThread = () =>
+      this.#transfer(
+        "read",
+        target,
+        (rest, done) =>
+          preadAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+        (rest, done) =>
+          pread(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+      );
+    if (this.residency === undefined || target.length > LONGEST_TRIED) {
+      return await inThread();
+    }
+    const reads = this.#coldReads ??= new ColdReads(this.residency);
+    return await this.#file.whileOpen(() =>
+      reads.read(target, position, inThread)
     );
   }
 

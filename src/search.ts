@@ -368,6 +368,13 @@ function maximalSuffix(
 const LF = 0x0a;
 const CR = 0x0d;
 
+/**
+ * Lines from the first to the last.
+ *
+ * Of 61 ms for 50 MB of lines of 60 bytes, finding the LFs takes 17, making the views 18, and resuming this
+ * generator for each 14 (measured). memchr goes through all of it in 3.5 ms: even if a call of it for each
+ * line were free, all would take 47.
+ */
 function* walk<Buffer extends ArrayBufferLike>(
   haystack: Uint8Array<Buffer>,
   offset: number,

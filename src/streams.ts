@@ -7,7 +7,7 @@
 import { addBytesWritten, TruncatedError } from "./errors.ts";
 import { turnAfter } from "./event_loop.ts";
 import { bytesUnder } from "./intrinsics.ts";
-import { keepsViews, type MmapFile } from "./mmap_file.ts";
+import { bringIn, keepsViews, type MmapFile } from "./mmap_file.ts";
 
 /**
  * Options of {@linkcode toReadableStream}.
@@ -137,6 +137,7 @@ export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
   const end = offset + length;
   const source: Source<Buffer> = {
     left: () => end - at,
+    bringIn: (size) => bringIn(file, at, size),
     copy(size) {
       const copy = file.copy(at, size);
       at += size;
@@ -218,6 +219,8 @@ export function readableOf(
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   return byteStream(file, {
     left: () => file.size - file.seekSync(0, Deno.SeekMode.Current),
+    bringIn: (size) =>
+      bringIn(file, file.seekSync(0, Deno.SeekMode.Current), size),
     copy(size) {
       const at = file.seekSync(0, Deno.SeekMode.Current);
       try {
@@ -246,6 +249,8 @@ export function writableOf(
 interface ByteSource {
   /** Bytes to come, as far as is known. */
   left(): number;
+  /** Brings the next `size` bytes into memory, off the event loop; `undefined` if there is nothing to wait for. */
+  bringIn(size: number): Promise<void> | undefined;
   /** A copy of the next `size` bytes, which are known to be left; `undefined` if a read has to be tried. */
   copy(size: number): Uint8Array<ArrayBuffer> | undefined;
   /** Fills `p`; gives the number of bytes read, or `null` at the end. */
@@ -272,6 +277,11 @@ function byteStream(
       try {
         await turnAfter();
         checkOpen("read", file);
+        const coming = source.bringIn(Math.min(chunkSize, AT_ONCE));
+        if (coming !== undefined) {
+          await coming;
+          checkOpen("read", file);
+        }
         const view = controller.byobRequest?.view ?? null;
         const size = Math.min(chunkSize, source.left());
         if (view === null && size > 0 && size <= AT_ONCE) {
@@ -314,6 +324,11 @@ function viewStream<Buffer extends ArrayBufferLike>(
       try {
         await turnAfter();
         checkOpen("read", file);
+        const coming = source.bringIn(chunkSize);
+        if (coming !== undefined) {
+          await coming;
+          checkOpen("read", file);
+        }
         const view = source.view(Math.min(chunkSize, source.left()));
         // Whoever reads the stream may not have looked at the chunks yet.
         if (first?.length === 0) throw unmapped(file);

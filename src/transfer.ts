@@ -14,6 +14,9 @@ const BUFFER_SIZE = 64 << 10;
 /** Bytes given to a stream at once. */
 const CHUNK_SIZE = 256 << 10;
 
+/** Bytes brought into memory before a writer gets them: most of those that it can take at once. */
+const BROUGHT_IN = 1 << 30;
+
 /** How often in a row a reader may give nothing and yet have more. Go's `bufio` stops there too. */
 const EMPTY_READS = 100;
 
@@ -80,6 +83,8 @@ export interface Outgoing {
   readonly length: number;
   /** The bytes themselves, from `at` on. */
   view(at: number): Uint8Array;
+  /** Brings a range into memory, off the event loop; `undefined` if there is nothing to wait for. */
+  bringIn(at: number, length: number): Promise<void> | undefined;
   /** A copy of `length` bytes. */
   copy(at: number, length: number): Uint8Array;
   /** Throws if the file, or a view of it from `at` on, was not what it had been while it was passed on. */
@@ -103,6 +108,7 @@ export async function moveTo(
   if (isWritable(target)) return await moveToStream(source, target, onMoved);
   const { length } = source;
   for (let at = 0; at < length;) {
+    await source.bringIn(at, Math.min(length - at, BROUGHT_IN));
     const rest = source.view(at);
     let taken: number;
     try {
@@ -154,8 +160,10 @@ async function moveToStream(
   try {
     const { length } = source;
     for (let at = 0; at < length; at += CHUNK_SIZE) {
+      const count = Math.min(CHUNK_SIZE, length - at);
+      await source.bringIn(at, count);
       source.check(at);
-      const chunk = source.copy(at, Math.min(CHUNK_SIZE, length - at));
+      const chunk = source.copy(at, count);
       const size = chunk.length;
       await writer.write(chunk);
       onMoved(size);

@@ -282,8 +282,9 @@ class Waits {
     let isPauseDue = this.#hasEnded = false;
     while (this.#words.size > 0) {
       if (this.#hasEnded) {
-        // What has ended may begin again: the next sleep is for those waits too.
-        this.#hasEnded = false;
+        // What has ended may begin again: the next sleep is for those waits too. If the kernel refused to
+        // sleep, this was why, and a pause would keep their next notify waiting.
+        this.#hasEnded = isPauseDue = false;
         await nextTurn();
       } else if (isPauseDue) {
         await this.#pause(1);

@@ -112,7 +112,7 @@ test('advise("dontneed") of a truncated file throws', (dir) => {
   const path = dir.file(2 * PAGE);
   using file = openSync(path);
   Deno.truncateSync(path, 0);
-  assertThrows(() => file.statSync(), TruncatedError);
+  assertEquals(file.statSync().size, 0);
   assertThrows(() => file.advise("dontneed"), TruncatedError);
   file.refresh();
   file.advise("dontneed");

@@ -158,18 +158,23 @@ Deno.test({
         const { done, value } = await output.read();
         assert(!done, text);
         text += decode(value);
+        // Where memory shows the lower layer's file, zeros follow it.
+        assert(!text.includes("\0"), JSON.stringify(text));
       }
     };
-    await printed("line 50\n");
-    for (const line of ["more", "and more"]) {
-      await input.write(new TextEncoder().encode(`${line}\n`));
-      await printed(`${line}\n`);
+    try {
+      await printed("line 50\n");
+      for (const line of ["more", "and more"]) {
+        await input.write(new TextEncoder().encode(`${line}\n`));
+        await printed(`${line}\n`);
+      }
+      assertEquals(text, "line 49\nline 50\nmore\nand more\n");
+    } finally {
+      child.kill("SIGKILL");
+      await output.cancel();
+      await child.stderr.cancel();
+      await child.status;
+      await input.abort();
     }
-    assertEquals(text, "line 49\nline 50\nmore\nand more\n");
-    await output.cancel();
-    await input.close();
-    child.kill("SIGKILL");
-    await child.stderr.cancel();
-    await child.status;
   },
 });

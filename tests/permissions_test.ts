@@ -443,7 +443,7 @@ test(
 );
 
 test(
-  "openSync() to write a file that may be written but not read says that it must be readable",
+  "openSync() of a file that may be written but not read writes, and bytes() says that it may not be mapped",
   NO_USERS,
   async (allowed) => {
     const path = `${allowed}/inside`;
@@ -454,7 +454,12 @@ test(
         { ...options, user: NOBODY },
         path,
       );
-      assertRefused(ending, "PermissionDenied", path, "must be readable too");
+      assertRefused(ending, "PermissionDenied", path, "Cannot map");
+      Deno.chmodSync(path, 0o666);
+      // Written in place first, and then at the end.
+      const written = options.append ? "minedemine" : "minede";
+      assertEquals(Deno.readTextFileSync(path), written);
+      Deno.chmodSync(path, 0o222);
     }
   },
 );

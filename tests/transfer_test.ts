@@ -707,7 +707,8 @@ testBoth(
       ] as const
     ) {
       const before = pattern(room);
-      using file = openSync(dir.file(before), { read: true, write: true });
+      const options = { read: true, write: true, grow: false };
+      using file = openSync(dir.file(before), options);
       const error = await assertRejects(
         () => call.writeString(file, text),
         OutOfBoundsError,
@@ -781,18 +782,36 @@ testBoth(
 );
 
 testBoth(
-  "{writeString} says that the file was cut by someone else",
+  "{writeString} says that a file of fixed size was cut by someone else, and extends one that grows as Deno.FsFile does",
   async (dir, call) => {
     const path = dir.file(64 * KIB);
     for (const text of ["short", "long ".repeat(100)]) {
-      Deno.truncateSync(path, 64 * KIB);
-      const file = openSync(path, { read: true, write: true });
-      file.seekSync(60 * KIB, Start);
-      if (file.guarded) {
+      for (const grow of [true, false]) {
+        Deno.truncateSync(path, 64 * KIB);
+        using file = openSync(path, { read: true, write: true, grow });
+        file.seekSync(60 * KIB, Start);
+        if (!file.guarded) continue;
         Deno.truncateSync(path, 5);
-        await assertRejects(() => call.writeString(file, text), TruncatedError);
+        if (!grow) {
+          await assertRejects(
+            () => call.writeString(file, text),
+            TruncatedError,
+          );
+          assertEquals(Deno.statSync(path).size, 5);
+          assertThrows(() => file.bytes(), TruncatedError);
+          continue;
+        }
+        assertEquals(await call.writeString(file, text), text.length);
+        const other = dir.file(5, "denos");
+        using denos = Deno.openSync(other, { write: true });
+        denos.seekSync(60 * KIB, Start);
+        assertEquals(denos.writeSync(encode(text)), text.length);
+        const expected = Deno.readFileSync(other).subarray(5);
+        assert(equal(Deno.readFileSync(path).subarray(5), expected));
+        assertThrows(() => file.bytes(), TruncatedError);
+        file.refresh();
+        assertEquals(file.size, 60 * KIB + text.length);
       }
-      await outcomeOf(() => file.close());
     }
   },
 );

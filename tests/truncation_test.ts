@@ -1,8 +1,9 @@
-/** A file that someone else truncates throws, and does not kill the process. */
+/** A file that someone else truncates does what Deno.FsFile does or throws, and does not kill the process. */
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { deno } from "./child.ts";
+import type { Findings, FoundOfOurs } from "./children/truncation.ts";
 import { NO_GUARD, ONE_IN, unless } from "./reason.ts";
 import { TempDir } from "./temp.ts";
 
@@ -11,14 +12,43 @@ const CHILD = fromFileUrl(new URL("children/truncation.ts", import.meta.url));
 const CUTS = {
   "nothing": 0,
   "the middle of a page": 5000,
-  "the middle of the file": 4 << 20,
+  "the middle of the file": 1 << 20,
 };
 
-const CASES = [
+/** What Deno.FsFile does too, and finds the end where it is now. */
+const NOTICED = [
   "readSync",
   "readAtSync",
   "readAt",
   "read",
+  "readable",
+  "largeRead",
+  "statSync",
+  "stat",
+  "decode",
+  "digest",
+  "fill",
+  "loop",
+];
+
+/** As these, of files that grow: the end of others is where it was. */
+const NOTICED_IF_GROWING = ["seekSync", "growBySmall", "growByLarge"];
+
+/** What Deno.FsFile does too, without a look at the end. */
+const UNNOTICED = ["syncSync", "sync", "syncData", "truncateSync"];
+
+/** What Deno.FsFile does too, and a file of fixed size refuses. */
+const WRITES = [
+  "writeSync1KB",
+  "writeSync1MB",
+  "write",
+  "writeAtSync",
+  "largeWrite",
+  "writeString",
+];
+
+/** What only memory has. */
+const OF_MEMORY = [
   "bytesLoop",
   "lines",
   "text",
@@ -28,63 +58,89 @@ const CASES = [
   "indexOf",
   "lastIndexOf",
   "includes",
-  "decode",
-  "digest",
-  "largeRead",
-  "largeWrite",
-  "writeSync1KB",
-  "writeSync1MB",
-  "writeAtSync",
-  "write",
-  "writeString",
-  "writeToFsFile",
-  "fill",
-  "growBySmall",
-  "growByLarge",
-  "statSync",
-  "syncSync",
-  "sync",
   "flushSync",
   "flush",
+  "writeToFsFile",
 ];
+
+const LIKE_DENOS = [
+  ...NOTICED,
+  ...NOTICED_IF_GROWING,
+  ...UNNOTICED,
+  ...WRITES,
+];
+const REFUSED_IF_FIXED = [...WRITES, "growBySmall", "growByLarge"];
 
 const ONE_CUT = "emulated, each is tried with one of the cuts";
 
 for (const [nr, [where, length]] of Object.entries(CUTS).entries()) {
-  for (const [k, name] of CASES.entries()) {
+  const all = [...LIKE_DENOS, ...OF_MEMORY];
+  const names = all.filter((_, k) => ONE_IN === 1 || k % 3 === nr);
+  let findings: Map<string, Findings> | undefined;
+  for (const name of all) {
+    const isOfMemory = OF_MEMORY.includes(name);
+    const does = isOfMemory
+      ? "throws TruncatedError"
+      : "does what Deno.FsFile does, and bytes() throws TruncatedError";
     Deno.test({
       ...unless(
-        NO_GUARD || ONE_IN > 1 && k % 3 !== nr && ONE_CUT,
-        `${name} of a file cut to ${where} throws TruncatedError until refresh()`,
+        NO_GUARD || !names.includes(name) && ONE_CUT,
+        `${name} of a file cut to ${where} ${does} until refresh()`,
       ),
       fn: async () => {
-        const { code, stdout, stderr } = await run(name, length, "on");
-        assertEquals(
-          stdout.trim().split("\n"),
-          [
-            "TruncatedError",
-            "TruncatedError",
-            `${length}`, // nothing has made the file longer again
-            `${length} ${length}`,
-          ],
-          stderr,
-        );
-        assertEquals(code, 0);
+        findings ??= await findingsOf(names, length);
+        const { denos, ours } = findings.get(name)!;
+        assertEquals(ours.length, 4);
+        for (const { grow, usesMemory, found } of ours) {
+          const what = Deno.inspect({ grow, usesMemory, found, denos });
+          if (isOfMemory || !grow && REFUSED_IF_FIXED.includes(name)) {
+            assertEquals(found.came, "TruncatedError", what);
+            // Nothing has made the file longer again.
+            assertEquals(found.size, length, what);
+            assert(found.truncated, what);
+          } else if (grow || name !== "seekSync") {
+            const { came, position, size, digest } = found;
+            assertEquals({ came, position, size, digest }, denos, what);
+          }
+          assertFollows(name, grow, found, what);
+        }
       },
     });
   }
+}
 
-  Deno.test({
-    ...unless(
-      NO_GUARD,
-      `MmapFile.readable of a file cut to ${where} errors and closes the file`,
-    ),
-    fn: async () => {
-      const { code, stdout, stderr } = await run("readable", length, "on");
-      assertEquals(stdout.trim(), "TruncatedError", stderr);
-      assertEquals(code, 0);
-    },
-  });
+/** What a child finds of all these cases, by their names. */
+async function findingsOf(
+  names: string[],
+  length: number,
+): Promise<Map<string, Findings>> {
+  const { code, stdout, stderr } = await run(names.join(), length, "on");
+  assertEquals(code, 0, stdout.slice(-1000) + stderr);
+  const found: Findings[] = stdout.trim().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  assertEquals(found.map(({ name }) => name), names);
+  return new Map(found.map((each) => [each.name, each]));
+}
+
+/** Memory is refused, again and again, once the truncation is noticed; until `refresh`. */
+function assertFollows(
+  name: string,
+  grow: boolean,
+  found: FoundOfOurs,
+  what: string,
+): void {
+  const { truncated, bytes, size, refreshed } = found;
+  if (NOTICED.includes(name) || grow && NOTICED_IF_GROWING.includes(name)) {
+    assert(truncated, what);
+  }
+  if (name === "readable") {
+    return assertEquals(bytes, ["ClosedError", "ClosedError"], what);
+  }
+  if (truncated) {
+    assertEquals(bytes, ["TruncatedError", "TruncatedError"], what);
+  }
+  assertEquals(refreshed, [size, size, size === 0 ? null : 1], what);
 }
 
 for (const name of ["readSync", "bytesLoop", "indexOf", "fill"]) {
@@ -101,8 +157,8 @@ for (const name of ["readSync", "bytesLoop", "indexOf", "fill"]) {
 }
 
 /** A child that dies of it cannot tidy up after itself. */
-async function run(name: string, length: number, guard: "on" | "off") {
+async function run(names: string, length: number, guard: "on" | "off") {
   using directory = new TempDir();
-  const args = [name, `${length}`, guard, directory.join("data")];
+  const args = [names, `${length}`, guard, directory.join("data")];
   return await deno(["run", "-A", "--no-check", CHILD, ...args]);
 }

@@ -213,10 +213,12 @@ testInDir(
     });
     const waits = [0, 96, 4096].map((offset) => file.wait(offset, 0));
     file.truncateSync(98);
-    for (const wait of waits.slice(1)) {
-      const { message } = await assertRejects(() => wait, TruncatedError);
-      assert(/byte (96|4096) is past its end/.test(message), message);
-    }
+    await Promise.all(
+      waits.slice(1).map(async (wait) => {
+        const { message } = await assertRejects(() => wait, TruncatedError);
+        assert(/byte (96|4096) is past its end/.test(message), message);
+      }),
+    );
     // What comes back is another word.
     file.truncateSync(8192);
     file.notify(96);
@@ -232,9 +234,9 @@ testInDir(
     const waits = [0, 96, 4096].map((offset) => file.wait(offset, 0));
     await sleep(5);
     await Deno.truncate(file.name, 98);
-    for (const wait of waits.slice(1)) {
-      await assertRejects(() => wait, TruncatedError);
-    }
+    await Promise.all(
+      waits.slice(1).map((wait) => assertRejects(() => wait, TruncatedError)),
+    );
     file.notify(0);
     assertEquals(await waits[0], "ok");
     assertThrows(() => file.close(), TruncatedError);

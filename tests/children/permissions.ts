@@ -9,9 +9,10 @@
 import { type MmapOpenOptions, open, openSync } from "../../mod.ts";
 
 const [settings, ...paths] = Deno.args;
-const { user, isAsync, isRevoked, ...options } = JSON.parse(settings) as
+const { user, isAsync, isRevoked, ...given } = JSON.parse(settings) as
   & MmapOpenOptions
   & { user?: number; isAsync?: boolean; isRevoked?: boolean };
+const options = Object.keys(given).length > 0 ? given : null;
 
 if (user !== undefined) becomeUser(user);
 
@@ -26,7 +27,7 @@ for (const path of paths) {
       Deno.permissions.revokeSync({ name: "ffi" });
       file.readAtSync(new Uint8Array(file.size), 0);
     }
-    const isWritten = options.write || options.append || options.copyOnWrite;
+    const isWritten = given.write || given.append || given.copyOnWrite;
     if (isWritten) file.writeSync(new TextEncoder().encode("mine"));
     const text = new TextDecoder().decode(file.bytes(0, 4));
     console.log(JSON.stringify({ text, maps: maps(path), as: asDeno(path) }));

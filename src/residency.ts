@@ -1,0 +1,320 @@
+/**
+ * Which parts of a file are in memory: those that a call may touch on the event loop without a wait for the disk.
+ *
+ * cachestat(2), of Linux 6.5, counts the pages of a range that are in the page cache: 1 µs for 1 MiB. It also
+ * counts pages that are still being read from the disk. So where a part of 1 MiB is missing, and such reads are
+ * likely, a preadv2(2) with RWF_NOWAIT confirms the last page of a range. Where cachestat(2) is missing or not
+ * permitted, such a preadv2(2) of the whole range has to do. Where both are missing, all of a file counts as in
+ * memory.
+ *
+ * @module
+ */
+
+import { constants as osConstants } from "node:os";
+import { watchClock } from "./event_loop.ts";
+import { byteLength, set } from "./intrinsics.ts";
+import {
+  addressOf,
+  errno,
+  libc,
+  pageSize,
+  platform,
+  RWF_NOWAIT,
+} from "./libc.ts";
+
+/** Bytes that the system is asked about at a time. */
+const BLOCK = 1 << 20;
+
+/** How long what was learnt counts, in milliseconds: so much for each question, so that asking takes a fiftieth of the time. */
+const LIFETIME = 1000;
+const LIFETIME_OF_QUESTION = 0.02;
+
+/** What is known of one file. */
+export class Residency {
+  /** Whether all of the file is known to be in memory. */
+  isWhole = false;
+
+  /** Whether anything was asked about the file. */
+  #isAsked = false;
+  readonly #fd: number;
+  /** Where in the file position 0 is. */
+  readonly #offset: number;
+  /**
+   * Whether cachestat(2) counts the pages of this file, once that was tried. On overlayfs another file has them,
+   * and files of /sys have none.
+   */
+  #isCounted: boolean | undefined;
+  /** For each block that was asked about: which of its pages are known to be in memory, or null if all are. */
+  #blocks: Map<number, Uint8Array | null> | null = null;
+  /** The number of blocks of which all pages are. */
+  #wholeBlocks = 0;
+  /** The range of blocks next to each other that were found to be so last. */
+  #from = 0;
+  #to = 0;
+
+  /** `undefined` where the system does not tell. */
+  static of(fd: number, offset: number): Residency | undefined {
+    const isTold = RWF_NOWAIT !== 0 && libc().preadv2 !== null;
+    return isTold ? new Residency(fd, offset) : undefined;
+  }
+
+  constructor(fd: number, offset: number) {
+    this.#fd = fd;
+    this.#offset = offset;
+  }
+
+  /** Whether a range of a file that ends at `size` is in memory. */
+  has(position: number, length: number, size: number): boolean {
+    const from = this.#offset + position;
+    const to = from + length;
+    if (this.isWhole || from >= this.#from && to <= this.#to) return true;
+    return this.#ask(from, to, this.#offset + size);
+  }
+
+  /**
+   * As `has`, of a range that is read into `target` through the descriptor next: the question is that read
+   * itself, see `take`. Of short reads only the first: most files are read once, and others are asked about.
+   */
+  readAhead(target: Uint8Array, position: number, size: number): boolean {
+    const length = byteLength.call(target);
+    const isShort = length <= SCRATCH.length;
+    if (this.isWhole || isShort && this.#isAsked) {
+      return this.has(position, length, size);
+    }
+    this.#isAsked = true;
+    const from = this.#offset + position;
+    const read = this.#readNow(target, from, length);
+    if (read < 0 && errno() !== osConstants.errno.EAGAIN) return true;
+    triedBy = this;
+    triedAt = from;
+    triedLength = length;
+    // If it is short, the rest is not in memory, or the file was truncated.
+    const isRead = position + read >= Math.min(position + length, size);
+    tried = isRead ? read : -1;
+    return isRead;
+  }
+
+  /**
+   * The number of bytes that `readAhead` has just read, which `target` then has; -1 if that was not the same
+   * range, or if anything else was done since.
+   */
+  take(target: Uint8Array, length: number, position: number): number {
+    const read = tried;
+    if (read < 0 || !this.#wasTried(length, position)) return -1;
+    copyScratch(target, triedLength, read);
+    return read;
+  }
+
+  /**
+   * Whether all of a range can be read now, and is. If not, the system has begun to read the rest, as it has
+   * if `readAhead` has just tried.
+   */
+  readNow(target: Uint8Array, position: number): boolean {
+    const { length } = target;
+    if (length === 0) return true;
+    if (this.#wasTried(length, position)) return false;
+    const read = this.#readNow(target, this.#offset + position, length);
+    if (read !== length) return false;
+    copyScratch(target, length, read);
+    return true;
+  }
+
+  /** Whether `readAhead` was just asked of a range. From now on it was not. */
+  #wasTried(length: number, position: number): boolean {
+    const by = triedBy;
+    dropTried();
+    return by === this && triedAt === this.#offset + position &&
+      triedLength === length;
+  }
+
+  /** As `has`, of what the system has to read before it can write a range: pages that are written in part. */
+  hasEnds(position: number, length: number, size: number): boolean {
+    const page = pageSize();
+    const end = position + length;
+    const isAligned = (at: number) => (this.#offset + at) % page === 0;
+    return (isAligned(position) || this.has(position, 1, size)) &&
+      (isAligned(end) || end >= size || this.has(end - 1, 1, size));
+  }
+
+  /** Notes that a range has just been read or written, so that its pages are in memory. */
+  add(position: number, length: number): void {
+    if (length === 0) return;
+    const page = pageSize();
+    const from = this.#offset + position;
+    const to = from + length;
+    if (this.#isCounted === undefined) {
+      this.#isCounted = this.#isCached(from, to) === true;
+    }
+    for (let k = Math.floor(from / BLOCK); k * BLOCK < to; k++) {
+      const at = Math.max(0, from - k * BLOCK);
+      const end = Math.min(BLOCK, to - k * BLOCK);
+      const pages = this.#blocks?.get(k);
+      pages?.fill(1, Math.floor(at / page), Math.ceil(end / page));
+    }
+  }
+
+  /** Forgets all: the system may have taken pages back. */
+  forget(): void {
+    this.isWhole = false;
+    this.#blocks = null;
+    this.#wholeBlocks = this.#from = this.#to = 0;
+  }
+
+  #ask(from: number, to: number, fileEnd: number): boolean {
+    if (this.#blocks === null) learnt.push(this);
+    const blocks = this.#blocks ??= new Map();
+    for (let k = Math.floor(from / BLOCK); k * BLOCK < to; k++) {
+      const start = k * BLOCK;
+      let pages = blocks.get(k);
+      if (pages === undefined) {
+        pages = this.#askOfBlock(start, Math.min(start + BLOCK, fileEnd));
+        blocks.set(k, pages);
+        if (pages === null) this.#addBlock(start, fileEnd);
+      }
+      if (pages === null) continue;
+      const first = Math.max(from, start);
+      const end = Math.min(to, start + BLOCK);
+      if (!this.#askOfPages(pages, start, first, end)) return false;
+    }
+    return true;
+  }
+
+  #askOfBlock(from: number, to: number): Uint8Array | null {
+    return this.#isCached(from, to) === true
+      ? null
+      : new Uint8Array(BLOCK / pageSize());
+  }
+
+  #askOfPages(
+    pages: Uint8Array,
+    start: number,
+    from: number,
+    to: number,
+  ): boolean {
+    const page = pageSize();
+    const first = Math.floor((from - start) / page);
+    const end = Math.ceil((to - start) / page);
+    let k = first;
+    while (k < end && pages[k] === 1) k++;
+    if (k === end) return true;
+    from = Math.max(from, start + k * page);
+    const isCached = this.#isCached(from, to);
+    const isThere = isCached === undefined
+      ? this.#isReadable(from, to)
+      : isCached && this.#isReadable(to - 1, to);
+    if (isThere) pages.fill(1, k, end);
+    return isThere;
+  }
+
+  #addBlock(start: number, fileEnd: number): void {
+    if (start !== this.#to) this.#from = start;
+    this.#to = start + BLOCK;
+    const first = Math.floor(this.#offset / BLOCK);
+    const blocks = Math.ceil(fileEnd / BLOCK) - first;
+    this.isWhole = ++this.#wholeBlocks >= blocks;
+  }
+
+  /** Whether the page cache has all pages of a range; `undefined` if the system does not tell. */
+  #isCached(from: number, to: number): boolean | undefined {
+    const { cachestat } = libc();
+    const number = platform!.SYS_cachestat;
+    if (number === 0 || cachestat === null || this.#isCounted === false) {
+      return undefined;
+    }
+    questions++;
+    const page = pageSize();
+    const first = from - from % page;
+    RANGE.set([first >>> 0, Math.floor(first / 2 ** 32), to - first, 0]);
+    if (cachestat(number, this.#fd, RANGE, COUNTS, 0) !== 0) return undefined;
+    return COUNTS[0] >= Math.ceil((to - first) / page);
+  }
+
+  /** Whether a range can be read without a wait; true if the system does not tell. */
+  #isReadable(from: number, to: number): boolean {
+    for (let at = from; at < to;) {
+      const length = Math.min(to - at, SCRATCH.length);
+      const read = this.#readNow(SCRATCH, at, length);
+      // EOPNOTSUPP: the filesystem has no such reads. 0: truncated since.
+      if (read <= 0) return read === 0 || errno() !== osConstants.errno.EAGAIN;
+      at += read;
+    }
+    return true;
+  }
+
+  /** Reads without a wait. Returns the number of bytes, or -1 and has errno set. */
+  #readNow(target: Uint8Array, from: number, length: number): number {
+    questions++;
+    VECTOR[0] = addressFor(target, length);
+    VECTOR[1] = BigInt(length);
+    return libc().preadv2!(this.#fd, VECTOR, 1, BigInt(from), RWF_NOWAIT);
+  }
+}
+
+/** For files of which the system does not tell what is in memory, and for closed ones: nothing is asked. */
+export const IN_MEMORY: Residency = new Residency(-1, 0);
+IN_MEMORY.isWhole = true;
+
+/** Files of which something is known. */
+const learnt: Residency[] = [];
+
+/** Since when, and the number of system calls that it took. */
+let since = 0;
+let questions = 0;
+
+watchClock((now) => {
+  if (now - since < LIFETIME + questions * LIFETIME_OF_QUESTION) return;
+  since = now;
+  questions = 0;
+  lastTarget = null;
+  for (const residency of learnt) residency.forget();
+  learnt.length = 0;
+});
+
+// struct cachestat_range { __u64 off; __u64 len; }, in halves: BigInts take time to make.
+const RANGE = new Uint32Array(4);
+
+// struct cachestat { __u64 nr_cache; __u64 nr_dirty; __u64 nr_writeback; __u64 nr_evicted; __u64 nr_recently_evicted; }
+const COUNTS = new Uint32Array(10);
+
+// struct iovec { void *iov_base; size_t iov_len; }
+const VECTOR = new BigUint64Array(2);
+
+/** Where a short read goes first: to copy it takes less time than to find out an address. */
+const SCRATCH = new Uint8Array(16 << 10);
+let scratchAddress = 0n;
+
+/** The part that was copied from there last: reads are often of one length. */
+let copied = SCRATCH;
+
+/** The array that a longer read went to last, and its address: loops use one array for all reads. */
+let lastTarget: Uint8Array | null = null;
+let lastAddress = 0n;
+
+function addressFor(target: Uint8Array, length: number): bigint {
+  if (length <= SCRATCH.length) return scratchAddress ||= addressOf(SCRATCH);
+  if (target !== lastTarget) {
+    lastAddress = addressOf(target);
+    lastTarget = target;
+  }
+  // SAFETY: an array's memory stays where it is, until the array has 0 bytes. V8 moves those of 64 bytes and less.
+  return lastAddress;
+}
+
+/** Copies what a read of `length` bytes has read. */
+function copyScratch(target: Uint8Array, length: number, read: number): void {
+  if (length > SCRATCH.length) return;
+  if (read !== copied.length) copied = SCRATCH.subarray(0, read);
+  set.call(target, copied);
+}
+
+/** Has `take` find nothing: memory is used in place of the descriptor. */
+export function dropTried(): void {
+  tried = -1;
+  triedBy = null;
+}
+
+/** How much `readAhead` has read just now, -1 if that was not all, and of which range. */
+let tried = -1;
+let triedBy: Residency | null = null;
+let triedAt = 0;
+let triedLength = 0;
