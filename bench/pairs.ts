@@ -1,116 +1,144 @@
 /**
- * Measures rows in alternating pairs - `Deno.FsFile`, `MmapFile`, and again - so that what else the
- * machine does meets both. `deno task bench:pairs` prints the table of some rows.
+ * Measures cases in alternating pairs, so that whatever else the machine does meets both sides.
+ * `deno task bench:pairs` prints the table of some cases.
  *
  * @module
  */
 
-import { type Comparison, COMPARISONS } from "./both.ts";
-import { duration, quantile, table, timePairs } from "./measure.ts";
-import type { Row, Work } from "./rows.ts";
+import type { Comparison, Facts } from "./case.ts";
+import {
+  digits,
+  duration,
+  type Limits,
+  quantile,
+  QUIET,
+  spread,
+  table,
+  timeRounds,
+} from "./measure.ts";
 
-/** What was measured of a row: ratios are times as fast, times are medians in nanoseconds. */
-export interface Measurement {
-  readonly row: Omit<Row, "prepare">;
-  readonly fsFile: number;
-  readonly mmapFile: number;
+/** What was measured of a case. Times are medians of the same rounds, in nanoseconds. */
+export interface Measurement extends Facts {
+  /** By the name of the way: first what the second is compared with. */
+  readonly times: { readonly [way: string]: number };
+  /** The quotient of the first two times. */
   readonly ratio: number;
-  /** The quartiles of the pairs' ratios. */
+  /** The quartiles of the rounds' quotients. */
   readonly low: number;
   readonly high: number;
+  readonly rounds: number;
 }
 
-/** Measures a row. */
+/** Measures a case. */
 export async function measure(
-  { row, prepare }: Comparison,
-  pairs: number,
+  comparison: Comparison,
+  limits: Limits,
 ): Promise<Measurement> {
-  using prepared = prepare();
-  const { fsFile, mmapFile } = prepared;
-  await assertSame(row, fsFile, mmapFile);
-  const times = await timePairs(fsFile, mmapFile, pairs, row.count);
-  const ratios = times.map(([fsFile, mmapFile]) => fsFile / mmapFile);
-  const { prepare: _, ...facts } = row;
+  const { prepare } = await import("./comparisons.ts");
+  using prepared = await prepare(comparison);
+  const rounds = await timeRounds(prepared.works, limits, comparison.count);
+  const times = prepared.names.map((name, i) =>
+    [name, quantile(rounds.map((times) => times[i]), 0.5)] as const
+  );
+  const quotients = rounds.map(([first, second]) => first / second);
+  const { group, name, target, original, long, count, reason } = comparison;
   return {
-    row: facts,
-    fsFile: quantile(times.map(([time]) => time), 0.5),
-    mmapFile: quantile(times.map(([, time]) => time), 0.5),
-    ratio: quantile(ratios, 0.5),
-    low: quantile(ratios, 0.25),
-    high: quantile(ratios, 0.75),
+    ...{ group, name, target, original, long, count, reason },
+    times: Object.fromEntries(times),
+    ratio: times[0][1] / times[1][1],
+    low: quantile(quotients, 0.25),
+    high: quantile(quotients, 0.75),
+    rounds: rounds.length,
   };
 }
 
-/** Whether a row is slower than it has to be. 0.95 in place of 1 is noise. */
-export function isMissed({ row, ratio }: Measurement): boolean {
-  return ratio < (row.target === 1 ? 0.95 : row.target);
+/** Whether the machine had too much else to do for this one to count. */
+export function isNoisy(measurement: Measurement): boolean {
+  return spread(measurement) > QUIET;
 }
 
-/** The table of what was measured. */
+/** Whether a case is slower than it has to be. 0.95 in place of 1 is noise. */
+export function isMissed({ target, ratio }: Measurement): boolean {
+  return ratio < (target === 1 ? 0.95 : target);
+}
+
+/** The table of a group, or of whatever cases have the same two ways. */
 export function resultTable(measurements: readonly Measurement[]): string {
+  const [first, second] = Object.keys(measurements[0].times);
+  const others = new Set(
+    measurements.flatMap(({ times }) => Object.keys(times).slice(2)),
+  );
+  const hasMemory = others.delete("memory");
+  const hasTargets = measurements.some(({ target }) => target > 0);
   return table([
-    ["", "Deno.FsFile", "MmapFile", "times as fast", "quartiles", "target"],
-    ...measurements.map((measurement) => [
-      measurement.row.name,
-      duration(measurement.fsFile),
-      duration(measurement.mmapFile),
-      measurement.ratio.toFixed(2),
-      `${measurement.low.toFixed(2)} to ${measurement.high.toFixed(2)}`,
-      target(measurement),
-    ]),
+    [
+      "",
+      ...[first, second, "times as fast", "quartiles"],
+      ...(hasTargets ? ["target"] : []),
+      ...(hasMemory ? ["memory alone", "reached"] : []),
+      ...others,
+    ],
+    ...measurements.map((measurement) => {
+      const { name, times, ratio, low, high } = measurement;
+      const time = (way: string) => way in times ? duration(times[way]) : "";
+      return [
+        name,
+        ...[time(first), time(second)],
+        digits(ratio),
+        `${digits(low)} to ${digits(high)}`,
+        ...(hasTargets ? [target(measurement)] : []),
+        ...(hasMemory ? [time("memory"), reached(measurement, second)] : []),
+        ...[...others].map(time),
+      ];
+    }),
   ]);
 }
 
-/** The table without what only a maintainer needs. */
-export function shortTable(measurements: readonly Measurement[]): string {
-  return table([
-    ["", "Deno.FsFile", "MmapFile", "times as fast"],
-    ...measurements.map(({ row, fsFile, mmapFile, ratio }) => [
-      row.name,
-      duration(fsFile),
-      duration(mmapFile),
-      ratio.toFixed(2),
-    ]),
-  ]);
+/** The tables of all groups, by ways. */
+export function resultTables(measurements: readonly Measurement[]): string {
+  const groups = Map.groupBy(
+    measurements,
+    ({ group, times }) => [group, ...Object.keys(times).slice(0, 2)].join(": "),
+  );
+  return [...groups.values()]
+    .map((rows) => `### ${rows[0].group}\n\n${resultTable(rows)}`)
+    .join("\n\n");
 }
 
 function target(measurement: Measurement): string {
-  const { target } = measurement.row;
+  const { target } = measurement;
   if (target === 0) return "";
   return `${target}${isMissed(measurement) ? " missed" : ""}`;
 }
 
-/** Both sides give the same result, or they do not do the same. */
-async function assertSame(row: Row, one: Work, other: Work): Promise<void> {
-  const results = [];
-  for (const work of [one, other]) {
-    work.before?.();
-    results.push(await work.run(row.count));
-  }
-  if (results[0] !== results[1]) {
-    throw new Error(`${row.name}: the sides differ: ${results.join(", ")}`);
-  }
+/** The share of memory's own speed. */
+function reached({ times }: Measurement, second: string): string {
+  if (times.memory === undefined) return "";
+  return `${Math.round(100 * times.memory / times[second])} %`;
 }
 
 const USAGE =
-  `Usage: deno task bench:pairs [--pairs=21] [part of a row's name]`;
+  `Usage: deno task bench:pairs [--pairs=21] [part of a case's name]`;
 
 async function main(args: string[]): Promise<void> {
-  let pairs = 21;
+  let rounds = 21;
   let part = "";
   for (const arg of args) {
-    if (arg.startsWith("--pairs=")) pairs = Number(arg.slice(8));
+    if (arg.startsWith("--pairs=")) rounds = Number(arg.slice(8));
     else if (arg.startsWith("-")) usage(arg === "--help" ? 0 : 1);
     else part = arg;
   }
-  if (!Number.isInteger(pairs) || pairs < 1) usage(1);
+  if (!Number.isInteger(rounds) || rounds < 1) usage(1);
+  const { COMPARISONS } = await import("./comparisons.ts");
   const measurements: Measurement[] = [];
   for (const comparison of COMPARISONS) {
-    if (!comparison.row.name.includes(part)) continue;
-    console.error(`measuring ${comparison.row.name}`);
-    measurements.push(await measure(comparison, pairs));
+    const { group, name } = comparison;
+    if (!`${group}: ${name}`.includes(part)) continue;
+    console.error(`measuring ${name}`);
+    measurements.push(await measure(comparison, { rounds, ms: 60_000 }));
   }
-  console.log(resultTable(measurements));
+  if (measurements.length === 0) usage(1);
+  console.log(resultTables(measurements));
 }
 
 function usage(code: number): never {

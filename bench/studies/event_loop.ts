@@ -1,16 +1,14 @@
-#!/usr/bin/env -S deno run --allow-read --allow-write --allow-ffi
 /**
- * How late a timer comes that is due each millisecond while 512 MB are flushed, prefetched, streamed or
- * read in a loop: the median of some runs, with `Deno.FsFile` and `MmapFile` by turns.
+ * How late a timer comes that is due each millisecond while 512 MB are flushed, prefetched or
+ * streamed: the median of some runs, with `Deno.FsFile` and `MmapFile` by turns.
  *
  * @module
  */
 
-import { openSync } from "../mod.ts";
-import { coldTable } from "./cold_reads.ts";
-import { delaysDuring } from "./delays.ts";
-import { evict, makeFile, makeFolder } from "./files.ts";
-import { quantile, table } from "./measure.ts";
+import { openSync } from "../../mod.ts";
+import { evict, sharedFile } from "../files.ts";
+import { duration, quantile } from "../measure.ts";
+import type { Job, Line, Study } from "../study.ts";
 
 const SIZE = 512 << 20;
 const RUNS = 5;
@@ -60,14 +58,14 @@ const TASKS: Record<string, { fsFile: Task; mmapFile: Task }> = {
     fsFile: { run: (path) => drain(Deno.openSync(path).readable) },
     mmapFile: { run: (path) => drain(openSync(path).readable) },
   },
-  "readable, drained, not in memory": {
+  "readable, drained, cold": {
     fsFile: {
       before: evict,
       run: (path) => drain(Deno.openSync(path).readable),
     },
     mmapFile: { before: evict, run: (path) => drain(openSync(path).readable) },
   },
-  "for await over lines(), or readable, not in memory": {
+  "for await over lines(), or readable, cold": {
     fsFile: {
       before: evict,
       run: (path) => drain(Deno.openSync(path).readable),
@@ -80,41 +78,78 @@ const TASKS: Record<string, { fsFile: Task; mmapFile: Task }> = {
   },
 };
 
-/** The table of the delays, in Markdown. */
-export async function delayTable(): Promise<string> {
-  const folder = makeFolder();
-  try {
-    const path = makeFile(folder, SIZE);
-    const rows: string[][] = [];
-    for (const [name, { fsFile, mmapFile }] of Object.entries(TASKS)) {
-      const fsFileRuns: number[][] = [];
-      const mmapFileRuns: number[][] = [];
-      for (let run = 0; run < RUNS; run++) {
-        fsFileRuns.push(await delaysOf(fsFile, path));
-        mmapFileRuns.push(await delaysOf(mmapFile, path));
-      }
-      rows.push([name, ...summary(fsFileRuns), ...summary(mmapFileRuns)]);
+/** The worst delay, and the one that 99 % of the timer's turns stayed below. */
+const PARTS = { "worst": 1, "99 %": 0.99 };
+
+const SIDES = [["Deno.FsFile", "fsFile"], ["MmapFile", "mmapFile"]] as const;
+
+export const EVENT_LOOP: Study = {
+  title: "How late timers come",
+  about:
+    `A timer is due every millisecond while 512 MB are moved. Medians of ${RUNS} runs by turns.`,
+  columns: {
+    "Deno.FsFile, worst": duration,
+    "Deno.FsFile, 99 %": duration,
+    "MmapFile, worst": duration,
+    "MmapFile, 99 %": duration,
+  },
+  jobs: Object.keys(TASKS).map((name): Job => ({
+    id: `event loop: ${name}`,
+    seconds: 10,
+    run: async () => [await measureTask(name)],
+  })),
+  ratios: (lines) =>
+    lines.map(({ name, values }) => ({
+      group: "Delay of timers",
+      name: `Delay of timers, ${name}`,
+      ratio: values["Deno.FsFile, worst"] / values["MmapFile, worst"],
+    })).slice(1),
+};
+
+async function measureTask(name: string): Promise<Line> {
+  const path = sharedFile(SIZE);
+  const runs: Record<string, number[][]> = {
+    "Deno.FsFile": [],
+    "MmapFile": [],
+  };
+  for (let run = 0; run < RUNS; run++) {
+    for (const [side, key] of SIDES) {
+      const task = TASKS[name][key];
+      task.before?.(path);
+      runs[side].push(await delaysDuring(() => task.run(path)));
     }
-    return table([
-      ["delay of a timer", "Deno.FsFile", "99 %", "MmapFile", "99 %"],
-      ...rows,
-    ]);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
   }
+  const values = SIDES.flatMap(([side]) =>
+    Object.entries(PARTS).map(([label, part]) => [
+      `${side}, ${label}`,
+      medianDelay(runs[side], part),
+    ])
+  );
+  return { name, values: Object.fromEntries(values) };
 }
 
-function delaysOf(task: Task, path: string): Promise<number[]> {
-  task.before?.(path);
-  return delaysDuring(() => task.run(path));
+/** The delay below which a part of a run's are, in nanoseconds: the median of the runs. */
+export function medianDelay(runs: readonly number[][], part: number): number {
+  return 1e6 * quantile(runs.map((delays) => quantile(delays, part)), 0.5);
 }
 
-/** The worst delay and the 99th percentile, each the median of some runs. */
-function summary(runs: number[][]): string[] {
-  return [1, 0.99].map((part) => {
-    const ms = quantile(runs.map((delays) => quantile(delays, part)), 0.5);
-    return `${ms.toFixed(1)} ms`;
-  });
+/** The milliseconds by which each turn of a timer was late while a task ran, the last one included. */
+export async function delaysDuring(
+  run: () => Promise<unknown>,
+): Promise<number[]> {
+  const delays: number[] = [];
+  let last = performance.now();
+  const tick = () => {
+    const now = performance.now();
+    // Not 0, which a ratio could not be taken of.
+    delays.push(Math.max(0.001, now - last - 1));
+    last = now;
+  };
+  const timer = setInterval(tick, 1);
+  await run();
+  tick();
+  clearInterval(timer);
+  return delays;
 }
 
 function sleep(): Task {
@@ -147,9 +182,4 @@ async function readOn(file: Deno.FsFile): Promise<void> {
     if (await file.read(buffer) === null) file.seekSync(0, 0);
   }
   file.close();
-}
-
-if (import.meta.main) {
-  console.log(await delayTable());
-  console.log(await coldTable());
 }

@@ -4,15 +4,15 @@
  * @module
  */
 
-import { bytes, makeFile, makeTarget } from "./files.ts";
-import { KB, MB, PIECE, type Row } from "./rows.ts";
+import { type FileCase, KB, MB, PIECE } from "../case.ts";
+import { bytes, makeTarget, sharedFile } from "../files.ts";
 
 /** Files open at once where opening and closing are measured apart. */
 const AT_ONCE = 200;
 
-export const ROWS: readonly Row[] = [
-  callRow("Seek", 35, (side, folder) => {
-    const file = side.openSync(makeFile(folder, 10 * KB));
+export const CASES: readonly FileCase[] = [
+  callCase("Seek", 35, (subject) => {
+    const file = subject.openSync(sharedFile(10 * KB));
     return {
       run(count) {
         let sum = 0;
@@ -24,20 +24,22 @@ export const ROWS: readonly Row[] = [
       close: () => file.close(),
     };
   }),
-  callRow("WriteTo 10 KB", 1, (side, folder) => {
-    const file = side.openSync(makeFile(folder, 10 * KB));
+  callCase("WriteTo 10 KB", 1, (subject) => {
+    const file = subject.openSync(sharedFile(10 * KB));
     const discard = { writeSync: (p: Uint8Array) => p.length };
     return {
       run(count) {
         let sum = 0;
-        for (let i = 0; i < count; i++) sum += side.writeToSync(file, discard);
+        for (let i = 0; i < count; i++) {
+          sum += subject.writeToSync(file, discard);
+        }
         return sum;
       },
       close: () => file.close(),
     };
   }),
-  callRow("Stat", 1.2, (side, folder) => {
-    const file = side.openSync(makeFile(folder, 10 * KB));
+  callCase("Stat", 1.2, (subject) => {
+    const file = subject.openSync(sharedFile(10 * KB));
     return {
       run(count) {
         let sum = 0;
@@ -47,8 +49,8 @@ export const ROWS: readonly Row[] = [
       close: () => file.close(),
     };
   }),
-  callRow("Sync", 1, (side, folder) => {
-    const file = side.openSync(makeTarget(folder, 1 * KB), {
+  callCase("Sync", 1, (subject, folder) => {
+    const file = subject.openSync(makeTarget(folder, 1 * KB), {
       read: true,
       write: true,
     });
@@ -61,24 +63,24 @@ export const ROWS: readonly Row[] = [
       close: () => file.close(),
     };
   }),
-  callRow("Open and Close", 0.4, (side, folder) => {
-    const path = makeFile(folder, 1 * KB);
+  callCase("Open and Close", 0.4, (subject) => {
+    const path = sharedFile(1 * KB);
     return {
       run(count) {
-        for (let i = 0; i < count; i++) side.openSync(path).close();
+        for (let i = 0; i < count; i++) subject.openSync(path).close();
         return count;
       },
       close() {},
     };
   }),
-  ...openApartRows(),
+  ...openApartCases(),
   {
-    family: "Async",
+    group: "Async",
     name: "await read 4 KiB",
     target: 60,
     count: 1000,
-    prepare(side, folder) {
-      const file = side.openSync(makeFile(folder, 1 * MB));
+    prepare(subject) {
+      const file = subject.openSync(sharedFile(1 * MB));
       const buffer = new Uint8Array(PIECE);
       return {
         async run(count) {
@@ -94,12 +96,12 @@ export const ROWS: readonly Row[] = [
     },
   },
   {
-    family: "Async",
+    group: "Async",
     name: "await write 4 KiB",
     target: 60,
     count: 1000,
-    prepare(side, folder) {
-      const file = side.openSync(makeTarget(folder, 1 * MB), {
+    prepare(subject, folder) {
+      const file = subject.openSync(makeTarget(folder, 1 * MB), {
         read: true,
         write: true,
       });
@@ -119,10 +121,14 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
-/** A row of the original's, of one call. */
-function callRow(name: string, target: number, prepare: Row["prepare"]): Row {
+/** A case of the original's, of one call. */
+function callCase(
+  name: string,
+  target: number,
+  prepare: FileCase["prepare"],
+): FileCase {
   return {
-    family: "Calls",
+    group: "Calls",
     name,
     target,
     original: true,
@@ -132,9 +138,9 @@ function callRow(name: string, target: number, prepare: Row["prepare"]): Row {
 }
 
 /** Opening and closing, each without the other, which no target is set for. */
-function openApartRows(): Row[] {
-  const opening: Row["prepare"] = (side, folder) => {
-    const path = makeFile(folder, 1 * KB);
+function openApartCases(): FileCase[] {
+  const opening: FileCase["prepare"] = (subject) => {
+    const path = sharedFile(1 * KB);
     const files: Deno.FsFile[] = [];
     const close = () => {
       for (const file of files.splice(0)) file.close();
@@ -142,14 +148,14 @@ function openApartRows(): Row[] {
     return {
       before: close,
       run(count) {
-        for (let i = 0; i < count; i++) files.push(side.openSync(path));
+        for (let i = 0; i < count; i++) files.push(subject.openSync(path));
         return files.length;
       },
       close,
     };
   };
-  const closing: Row["prepare"] = (side, folder) => {
-    const path = makeFile(folder, 1 * KB);
+  const closing: FileCase["prepare"] = (subject) => {
+    const path = sharedFile(1 * KB);
     const files: Deno.FsFile[] = [];
     const close = () => {
       const { length } = files;
@@ -158,13 +164,13 @@ function openApartRows(): Row[] {
     };
     return {
       before() {
-        while (files.length < AT_ONCE) files.push(side.openSync(path));
+        while (files.length < AT_ONCE) files.push(subject.openSync(path));
       },
       run: close,
       close: () => void close(),
     };
   };
-  const common = { family: "Open and close apart", target: 0, count: AT_ONCE };
+  const common = { group: "Open and close apart", target: 0, count: AT_ONCE };
   return [
     { ...common, name: "Open alone", prepare: opening },
     { ...common, name: "Close alone", prepare: closing },

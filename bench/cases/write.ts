@@ -4,10 +4,19 @@
  * @module
  */
 
-import { bytes, makeTarget } from "./files.ts";
-import { GB, KB, MB, PIECE, type Row, rowsOfSizes } from "./rows.ts";
-import type { Side } from "./sides.ts";
-import type { ReaderSync } from "../mod.ts";
+import {
+  type Case,
+  factsOfSizes,
+  type FileCase,
+  GB,
+  KB,
+  MB,
+  PIECE,
+  type PlainCase,
+} from "../case.ts";
+import { bytes, makeTarget, removeFolder, targetFolder } from "../files.ts";
+import type { ReaderSync } from "../../mod.ts";
+import type { PlainFile, PlainSubject, Subject } from "../subjects.ts";
 
 const AGAIN = [20, 5.5, 2, 1, 1, 1.5, 1, 1];
 
@@ -15,7 +24,7 @@ const SHARED_MEMORY = "/dev/shm";
 
 /** Writes all of a file. */
 type Fill = <File extends Deno.FsFile>(
-  side: Side<File>,
+  subject: Subject<File>,
   file: File,
   size: number,
 ) => number;
@@ -23,36 +32,47 @@ type Fill = <File extends Deno.FsFile>(
 const inOneCall: Fill = (_, file, size) => file.writeSync(bytes(size));
 const in1MiB: Fill = (_, file, size) => inPieces(file, size, MB);
 const in64KiB: Fill = (_, file, size) => inPieces(file, size, 64 * KB);
-const atOnce: Fill = (side, file, size) =>
-  side.writeAtSync(file, bytes(size), 0);
-const fromReader: Fill = (side, file, size) =>
-  side.readFromSync(file, readerOf(bytes(size)));
+const atOnce: Fill = (subject, file, size) =>
+  subject.writeAtSync(file, bytes(size), 0);
+const fromReader: Fill = (subject, file, size) =>
+  subject.readFromSync(file, readerOf(bytes(size)));
 
-export const ROWS: readonly Row[] = [
-  ...rowsOfSizes("Write", AGAIN, write),
-  ...rowsOfSizes("WriteAt", AGAIN, writeAt),
-  ...rowsOfSizes("ReadFrom", Array(8).fill(1), readFrom),
-  piecesRow("64 KiB", 64 * KB),
-  piecesRow("1 MiB", MB),
-  appendRow(),
+export const CASES: readonly Case[] = [
+  ...factsOfSizes("Write", AGAIN).map((facts): PlainCase => ({
+    ...facts,
+    also: ["memory"],
+    prepare: write(facts.size),
+  })),
+  ...factsOfSizes("WriteAt", AGAIN).map((facts): PlainCase => ({
+    ...facts,
+    also: ["node:fs", "memory"],
+    prepare: writeAt(facts.size),
+  })),
+  ...factsOfSizes("ReadFrom", Array(8).fill(1)).map((facts): FileCase => ({
+    ...facts,
+    prepare: readFrom(facts.size),
+  })),
+  piecesCase("64 KiB", 64 * KB),
+  piecesCase("1 MiB", MB),
+  appendCase(),
   ...["sparse", "reserved"].flatMap((blocks) =>
     (hasSharedMemory() ? ["disk", "tmpfs"] : ["disk"]).flatMap((disk) => [
-      freshRow("Write 500 MB, one call", 500 * MB, inOneCall, blocks, disk),
-      freshRow("Write 500 MB, 1 MiB each", 500 * MB, in1MiB, blocks, disk),
-      freshRow("Write 500 MB, 64 KiB each", 500 * MB, in64KiB, blocks, disk),
+      freshCase("Write 500 MB, one call", 500 * MB, inOneCall, blocks, disk),
+      freshCase("Write 500 MB, 1 MiB each", 500 * MB, in1MiB, blocks, disk),
+      freshCase("Write 500 MB, 64 KiB each", 500 * MB, in64KiB, blocks, disk),
     ])
   ),
   ...["sparse", "reserved"].flatMap((blocks) => [
-    freshRow("Write 1 GB, one call", GB, inOneCall, blocks),
-    freshRow("WriteAt 500 MB, one call", 500 * MB, atOnce, blocks),
-    freshRow("ReadFrom 500 MB", 500 * MB, fromReader, blocks),
+    freshCase("Write 1 GB, one call", GB, inOneCall, blocks),
+    freshCase("WriteAt 500 MB, one call", 500 * MB, atOnce, blocks),
+    freshCase("ReadFrom 500 MB", 500 * MB, fromReader, blocks),
   ]),
 ];
 
 /** A whole file in one call. */
-function write(size: number): Row["prepare"] {
-  return (side, folder) => {
-    const file = openTarget(side, makeTarget(folder, size));
+function write(size: number): PlainCase["prepare"] {
+  return (subject, folder) => {
+    const file = openTarget(subject, makeTarget(folder, size));
     const data = bytes(size);
     return {
       run(count) {
@@ -68,14 +88,16 @@ function write(size: number): Row["prepare"] {
   };
 }
 
-function writeAt(size: number): Row["prepare"] {
-  return (side, folder) => {
-    const file = openTarget(side, makeTarget(folder, size));
+function writeAt(size: number): PlainCase["prepare"] {
+  return (subject, folder) => {
+    const file = openTarget(subject, makeTarget(folder, size));
     const data = bytes(size);
     return {
       run(count) {
         let sum = 0;
-        for (let i = 0; i < count; i++) sum += side.writeAtSync(file, data, 0);
+        for (let i = 0; i < count; i++) {
+          sum += subject.writeAtSync(file, data, 0);
+        }
         return sum;
       },
       close: () => file.close(),
@@ -84,16 +106,16 @@ function writeAt(size: number): Row["prepare"] {
 }
 
 /** A whole file from a reader that has its bytes in memory. */
-function readFrom(size: number): Row["prepare"] {
-  return (side, folder) => {
-    const file = openTarget(side, makeTarget(folder, size));
+function readFrom(size: number): FileCase["prepare"] {
+  return (subject, folder) => {
+    const file = openTarget(subject, makeTarget(folder, size));
     const data = bytes(size);
     return {
       run(count) {
         let sum = 0;
         for (let i = 0; i < count; i++) {
           file.seekSync(0, Deno.SeekMode.Start);
-          sum += side.readFromSync(file, readerOf(data));
+          sum += subject.readFromSync(file, readerOf(data));
         }
         return sum;
       },
@@ -116,14 +138,15 @@ function readerOf(data: Uint8Array): ReaderSync {
 }
 
 /** A file of 10 MB in pieces, again and again. */
-function piecesRow(name: string, piece: number): Row {
+function piecesCase(name: string, piece: number): PlainCase {
   return {
-    family: "Pieces",
+    also: ["memory"],
+    group: "Pieces",
     name: `Write 10 MB, ${name} each`,
     target: 1,
     count: 1,
-    prepare(side, folder) {
-      const file = openTarget(side, makeTarget(folder, 10 * MB));
+    prepare(subject, folder) {
+      const file = openTarget(subject, makeTarget(folder, 10 * MB));
       const data = bytes(piece);
       return {
         run(count) {
@@ -142,14 +165,16 @@ function piecesRow(name: string, piece: number): Row {
   };
 }
 
-function appendRow(): Row {
+function appendCase(): FileCase {
   return {
-    family: "Pieces",
+    group: "Pieces",
     name: "Append 100 bytes",
     target: 1,
     count: 1000,
-    prepare(side, folder) {
-      const file = side.openSync(makeTarget(folder, PIECE), { append: true });
+    prepare(subject, folder) {
+      const file = subject.openSync(makeTarget(folder, PIECE), {
+        append: true,
+      });
       const data = bytes(100);
       return {
         run(count) {
@@ -171,26 +196,26 @@ function inPieces(file: Deno.FsFile, size: number, piece: number): number {
 }
 
 /** A new file, written once. */
-function freshRow(
+function freshCase(
   name: string,
   size: number,
   fill: Fill,
   blocks: string,
   disk = "disk",
-): Row {
+): FileCase {
   return {
-    family: "Fresh file",
+    group: "Fresh file",
     name: `${name}, ${blocks}, ${disk}`,
     target: 1,
     long: true,
     count: 1,
-    prepare(side, folder) {
+    prepare(subject, folder) {
       const parent = disk === "disk" ? folder : SHARED_MEMORY;
-      const own = Deno.makeTempDirSync({ dir: parent, prefix: "mmapfile-" });
+      const own = targetFolder(parent);
       bytes(size);
       const open = () => {
         const path = makeTarget(own, size, blocks === "reserved");
-        const file = openTarget(side, path);
+        const file = openTarget(subject, path);
         // Its bytes go when it is closed.
         Deno.removeSync(path);
         return file;
@@ -201,21 +226,21 @@ function freshRow(
           file.close();
           file = open();
         },
-        run: () => fill(side, file, size),
+        run: () => fill(subject, file, size),
         close() {
           file.close();
-          Deno.removeSync(own);
+          removeFolder(own);
         },
       };
     },
   };
 }
 
-function openTarget<File extends Deno.FsFile>(
-  side: Side<File>,
+function openTarget<File extends PlainFile>(
+  subject: PlainSubject<File>,
   path: string,
 ): File {
-  return side.openSync(path, { read: true, write: true });
+  return subject.openSync(path, { read: true, write: true });
 }
 
 function hasSharedMemory(): boolean {

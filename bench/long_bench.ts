@@ -1,3 +1,0 @@
-import { register } from "./register.ts";
-
-register((row) => row.long === true);
