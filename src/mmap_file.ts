@@ -1946,6 +1946,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     try {
       if (this.#appended > 0) this.#settle();
       this.#updateTimes();
+      if (this.#mapping.hasFaulted) this.#checkStored("close");
     } finally {
       this.#closed = true;
       this.#residency = IN_MEMORY;
@@ -2879,14 +2880,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#access.copyOnWrite) return;
     this.#updateTimes();
     this.#mapping.syncSync(this.#size, dataOnly);
-    if (this.#isCut()) this.#followTruncation();
+    this.#checkStored("sync");
   }
 
   async #syncOff(dataOnly: boolean): Promise<void> {
     if (this.#access.copyOnWrite) return;
     if (!this.#closed) this.#updateTimes();
     await this.#mapping.sync(this.#closed ? 0 : this.#size, dataOnly);
-    if (!this.#closed && this.#isCut()) this.#followTruncation();
+    if (!this.#closed) this.#checkStored("sync");
   }
 
   /**
@@ -3067,6 +3068,19 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw this.#cut(action);
     }
     this.#mapAsItIs();
+  }
+
+  /** Throws if views faulted though the file was not truncated: what was written to them may not be in it. */
+  #checkStored(action: string): void {
+    const { write, copyOnWrite } = this.#access;
+    if (this.#isCut()) return this.#followTruncation();
+    const isLost = write && !copyOnWrite && !this.#truncated &&
+      this.#mapping.isHandedOut && this.#mapping.hasFaulted;
+    if (!isLost) return;
+    throw new SystemError(
+      `Cannot ${action} '${this.name}': changes made through views may be lost, because the disk is full or failed`,
+      { syscall: "write", code: "EIO", errno: 5 },
+    );
   }
 
   /** As `#checkSize`, after an operation that may have ended when the file was closed. */

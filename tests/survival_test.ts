@@ -168,7 +168,7 @@ Deno.test({
       "write SystemError ENOSPC",
       "writeString SystemError ENOSPC",
       "stream SystemError ENOSPC",
-      "close nothing",
+      "close SystemError EIO",
       "grow SystemError ENOSPC",
     ]);
   },
