@@ -120,6 +120,9 @@ const DIRECT = 64 << 10;
 /** Bytes that a processor's caches may hold: copies of more go past them. */
 const CACHES = 32 << 20;
 
+/** Bytes of a page, which is what the system says of every file of /sys. */
+const PAGE = 4096;
+
 /** Bytes of an async read or write from which on it leaves time to the event loop. */
 const LARGE = 1 << 20;
 
@@ -1245,6 +1248,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     length: number = this.size - offset,
   ): Uint8Array<Buffer> {
     this.#checkRange("view", offset, length);
+    this.#checkPages("view");
     const { buffer, start } = this.#expose(offset, length);
     return new Uint8Array(buffer, start + offset, length);
   }
@@ -1275,7 +1279,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   copy(
     offset = 0,
-    length: number = this.size - offset,
+    length: number = this.#readableSize() - offset,
   ): Uint8Array<ArrayBuffer> {
     this.#checkReadable("copy");
     this.#checkRange("copy", offset, length);
@@ -1388,6 +1392,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         } of the file is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
+    this.#checkPages("view");
     const { buffer, start } = this.#expose(offset, byteLength);
     return new type(buffer, start + offset, elements);
   }
@@ -1418,7 +1423,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * assert.equal(file.text(4, 9).trim(), "Zürich");
    * ```
    */
-  text(offset = 0, length: number = this.size - offset): string {
+  text(offset = 0, length: number = this.#readableSize() - offset): string {
     const text = shortText(this, offset, length);
     if (text !== null) {
       if (this.#truncated) throw this.#truncatedError("read");
@@ -1460,6 +1465,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     options?: TextLinesOptions,
   ): Iterable<string> & AsyncIterable<string> {
     this.#checkReadable("read lines of");
+    this.#readableSize();
     return textLinesOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
@@ -1494,6 +1500,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   blob(options?: BlobOptions): Blob {
     this.#checkReadable("read");
+    this.#readableSize();
     return blobOf(this, () => this.#checkSizeOfOpen("read"), options);
   }
 
@@ -2108,6 +2115,31 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#setSize(Math.min(this.#size, this.#mapping.fileSize()));
   }
 
+  /** The size, learnt by reading if the system does not tell: files of /proc have 0 bytes, and of /sys a page. */
+  #readableSize(): number {
+    const { size } = this;
+    const { read, grow } = this.#access;
+    const isUntold = size === 0 || size === PAGE && this.#mapped === 0;
+    if (!isUntold || !read || !grow || this.#closed) return size;
+    const p = new Uint8Array(2 * PAGE);
+    let length = 0;
+    for (let read; (read = this.#mapping.read(p, p.length, length)) > 0;) {
+      length += read;
+    }
+    if (length > size || length < size && !this.#isCut()) this.#setSize(length);
+    return this.#size;
+  }
+
+  /** Throws if a file has bytes though the system says that it has none, and so no pages either. */
+  #checkPages(action: string): void {
+    if (this.#size > 0 || this.#readableSize() === 0) return;
+    if (this.#mapping.fileSize() > 0) return this.#setSize(0);
+    throw new SystemError(
+      `Cannot ${action} '${this.name}': the system reports 0 bytes and maps none of them; read() and text() return what there is`,
+      { syscall: "mmap", code: "ENODEV", errno: 19 },
+    );
+  }
+
   *#chunks(
     size: number,
     walk: Walk,
@@ -2181,6 +2213,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** All the bytes there are to search, in memory. */
   #haystack(): Uint8Array {
     this.#checkReadable("search");
+    this.#checkPages("search");
     this.#cover();
     return this.#bytes.subarray(this.#start, this.#start + this.#size);
   }

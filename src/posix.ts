@@ -238,9 +238,10 @@ class PosixMapping implements Mapping {
   }
 
   fileSize(): number {
-    const end = Number(libc().lseek(this.#fd, 0n, SEEK_END));
-    if (end < 0) throw lastError("measure", this.#options.name, "lseek");
-    this.#descriptorAt = end;
+    let end = Number(libc().lseek(this.#fd, 0n, SEEK_END));
+    // Some files of /proc have no end to seek to.
+    if (end < 0) end = this.#file.regularSize();
+    else this.#descriptorAt = end;
     if (!this.#options.copyOnWrite && this.#isCopiedUp) this.#followCopyUp();
     return Math.max(0, end - this.#options.offset);
   }
