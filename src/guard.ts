@@ -20,16 +20,8 @@
  * @module
  */
 
-import {
-  libc,
-  MAP_FAILED,
-  MAP_PRIVATE,
-  platform,
-  PROT_EXEC,
-  PROT_READ,
-  PROT_WRITE,
-} from "./libc.ts";
-import { machineCode } from "./machine_code.ts";
+import { libc, platform } from "./libc.ts";
+import { loadCode, machineCode } from "./machine_code.ts";
 import { RangeIndex } from "./range_index.ts";
 
 /** A guarded range of memory. */
@@ -63,7 +55,7 @@ export interface GuardedRange {
  *
  * A slot is HELD by whoever changes 0 to HELD; it fills the slot in and adds LIVE.
  * The handler pins a slot, by adding 1, before it believes what it reads there, and
- * while it maps zeros. Who releases a slot takes LIVE away and waits for the pins to
+ * while it maps zeros; so does who ends the ranges of others. Who releases a slot takes LIVE away and waits for the pins to
  * go, so that zeros are never mapped over what came after the range.
  */
 
@@ -473,7 +465,7 @@ export function guardRange(
   longs[(at + ZEROS) / 8] = end;
   words[(at + FAULTS) / 4] = 0;
   Atomics.add(words, (at + STATE) / 4, LIVE);
-  return new Slot(table, slot);
+  return new Slot(table, slot, Number(address));
 }
 
 /** Whether the handler is still the one that the system calls: another library may have replaced it. */
@@ -490,8 +482,9 @@ class Slot implements GuardedRange {
   readonly #words: Int32Array;
   readonly #longs: BigUint64Array;
   #slot: number;
+  readonly #start: number;
 
-  constructor(table: Table, slot: number) {
+  constructor(table: Table, slot: number, start: number) {
     this.faults = new Int32Array(
       table.buffer,
       HEADER + slot * SLOT + FAULTS,
@@ -500,6 +493,7 @@ class Slot implements GuardedRange {
     this.#words = table.words;
     this.#longs = table.longs;
     this.#slot = slot;
+    this.#start = start;
   }
 
   remap(map: () => boolean): boolean {
@@ -536,8 +530,7 @@ class Slot implements GuardedRange {
     const end = this.#longs[(at + START) / 8] +
       BigInt(Math.ceil(length / pageSize) * pageSize);
     if (end <= before) return;
-    const start = addressAt(this.#words, at + START);
-    endOverlapped(this.#words, start, Number(end), this.#slot);
+    endOverlapped(this.#words, this.#start, Number(end), this.#slot);
     if (this.#longs[(at + ZEROS) / 8] === before) {
       this.#longs[(at + ZEROS) / 8] = end;
     }
@@ -546,17 +539,31 @@ class Slot implements GuardedRange {
 
   release(): void {
     if (this.#slot === -1) return;
-    const start = addressAt(this.#words, HEADER + this.#slot * SLOT + START);
-    ranges.remove(start, this.#slot);
-    endRange(this.#words, this.#slot);
+    ranges.remove(this.#start, this.#slot);
+    endRangeAt(this.#words, this.#slot, this.#start);
     this.#slot = -1;
   }
 }
 
-/** Frees a slot, unless another isolate does so at this moment. */
-function endRange(words: Int32Array, slot: number): void {
+/** Frees a slot if it still has the range that begins there: others may have ended it, and used the slot again. */
+function endRangeAt(words: Int32Array, slot: number, start: number): void {
+  const at = HEADER + slot * SLOT + START;
+  endRangeIf(words, slot, () => addressAt(words, at) === start);
+}
+
+/** Frees a slot if it has a range that is over. It is pinned while that is found out, so that the range stays in it. */
+function endRangeIf(
+  words: Int32Array,
+  slot: number,
+  isOver: () => boolean,
+): void {
   const state = (HEADER + slot * SLOT + STATE) / 4;
-  if ((Atomics.and(words, state, ~LIVE) & LIVE) === 0) return;
+  const isLive = (Atomics.add(words, state, 1) & LIVE) !== 0;
+  // Whoever takes LIVE away frees the slot.
+  const isOurs = isLive && isOver() &&
+    (Atomics.and(words, state, ~LIVE) & LIVE) !== 0;
+  Atomics.sub(words, state, 1);
+  if (!isOurs) return;
   while (Atomics.load(words, state) !== HELD); // a handler at work: microseconds
   Atomics.sub(words, state, HELD);
   released.push(slot);
@@ -570,9 +577,7 @@ function endOverlapped(
   slot: number,
 ): void {
   for (const { start: begun, value } of ranges.replace(start, end, slot)) {
-    // Another range may have the slot by now, or this one that is extended.
-    const isSame = addressAt(words, HEADER + value * SLOT + START) === begun;
-    if (isSame && value !== slot) endRange(words, value);
+    if (value !== slot) endRangeAt(words, value, begun);
   }
   if (Atomics.load(words, ISOLATES / 4) > 1) {
     endOthers(words, start, end, slot);
@@ -600,7 +605,15 @@ function endOthers(
     if (endOfHigh === startHigh && words[k + END / 4] >>> 0 <= startLow) {
       continue;
     }
-    if (slot !== own) endRange(words, slot);
+    if (slot === own) continue;
+    const at = HEADER + slot * SLOT;
+    endRangeIf(
+      words,
+      slot,
+      () =>
+        addressAt(words, at + START) < end &&
+        addressAt(words, at + END) > start,
+    );
   }
 }
 
@@ -613,10 +626,13 @@ function sweep(words: Int32Array): number {
   for (let slot = 0; slot < used; slot++) {
     const at = HEADER + slot * SLOT;
     if ((words[(at + STATE) / 4] & LIVE) === 0) continue;
-    const start = BigInt(addressAt(words, at + START));
-    // mincore(2): ENOMEM if the address is not mapped. It fails for no other reason here.
-    if (mincore!(start, BigInt(pageSize), residency) === 0) live++;
-    else endRange(words, slot);
+    endRangeIf(words, slot, () => {
+      const start = BigInt(addressAt(words, at + START));
+      // mincore(2): ENOMEM if the address is not mapped. It fails for no other reason here.
+      const isMapped = mincore!(start, BigInt(pageSize), residency) === 0;
+      if (isMapped) live++;
+      return !isMapped;
+    });
   }
   return live;
 }
@@ -664,8 +680,8 @@ function install(): Table | null {
     ? LISTINGS[Deno.build.arch]
     : undefined;
   if (listing === undefined || platform === undefined) return null;
-  const { getpagesize, mmap, mprotect, munmap, sigaction } = libc();
-  if (mprotect === null || sigaction === null) return null;
+  const { getpagesize, sigaction } = libc();
+  if (sigaction === null) return null;
   const code = machineCode(listing);
   pageSize = getpagesize();
 
@@ -673,16 +689,8 @@ function install(): Table | null {
   sigaction(SIGBUS, null, standing);
   if (isGuard(standing[0], code)) return oldest(standing[0], code);
 
-  const size = BigInt(TABLE + TABLE_SIZE);
-  const flags = MAP_PRIVATE | platform.MAP_ANONYMOUS | platform.MAP_NORESERVE;
-  const handler = mmap(0n, size, PROT_READ | PROT_WRITE, flags, -1, 0n);
-  if (handler === MAP_FAILED) return null;
-  new Uint8Array(bufferAt(handler, code.length)).set(code);
-  // This also makes the instruction caches of arm64 see the code: arch/arm64/mm/flush.c.
-  if (mprotect(handler, BigInt(TABLE), PROT_READ | PROT_EXEC) !== 0) {
-    munmap(handler, size);
-    return null;
-  }
+  const handler = loadCode(code, TABLE, TABLE_SIZE);
+  if (handler === null) return null;
   const own = new Table(handler);
   own.longs[PAGE_MASK / 8] = BigInt.asUintN(64, -BigInt(pageSize));
 

@@ -12,16 +12,7 @@
  */
 
 import { byteLengthOf } from "./intrinsics.ts";
-import {
-  libc,
-  MAP_FAILED,
-  MAP_PRIVATE,
-  platform,
-  PROT_EXEC,
-  PROT_READ,
-  PROT_WRITE,
-} from "./libc.ts";
-import { machineCode } from "./machine_code.ts";
+import { loadCode, machineCode } from "./machine_code.ts";
 
 /** `tests/machine_code_test.ts` assembles it and compares. */
 export const LISTING = `
@@ -93,20 +84,9 @@ function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
 
 function install(): Routine | null {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return null;
-  const { mmap, mprotect, munmap } = libc();
-  if (mprotect === null || platform === undefined) return null;
   const code = machineCode(LISTING);
-  const size = BigInt(code.length);
-  const flags = MAP_PRIVATE | platform.MAP_ANONYMOUS;
-  const address = mmap(0n, size, PROT_READ | PROT_WRITE, flags, -1, 0n);
-  if (address === MAP_FAILED) return null;
+  const address = loadCode(code, code.length, 0);
+  if (address === null) return null;
   const pointer = Deno.UnsafePointer.create<typeof SIGNATURE>(address)!;
-  // SAFETY: the page is never unmapped.
-  const memory = Deno.UnsafePointerView.getArrayBuffer(pointer, code.length);
-  new Uint8Array(memory).set(code);
-  if (mprotect(address, size, PROT_READ | PROT_EXEC) !== 0) {
-    munmap(address, size);
-    return null;
-  }
   return new Deno.UnsafeFnPointer(pointer, SIGNATURE);
 }
