@@ -7,8 +7,10 @@ import { assert, assertEquals } from "@std/assert";
 import * as library from "@mmapfile/mmapfile";
 import { isCopy } from "./backend.ts";
 import { deno } from "./child.ts";
-import { NO_MODES, WINE_LOCKS } from "./reason.ts";
+import { NO_MODES, notInDeno28, type Reason, WINE_LOCKS } from "./reason.ts";
 import { decode, encode, TempDir, testInDir } from "./temp.ts";
+
+const BEFORE_1970: Reason = notInDeno28("times before 1970 are others");
 
 /** The functions that are replaced in a program. */
 type Library = Pick<typeof Deno, "open" | "openSync" | "create" | "createSync">;
@@ -207,6 +209,7 @@ const PROGRAMS: Record<string, Program> = {
           new Date(NaN),
         ]
       ) {
+        if (BEFORE_1970 !== false && Number(time) < 0) continue;
         const { mtime } = Deno.statSync(path);
         outcomes.push([
           String(time),
