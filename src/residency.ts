@@ -142,7 +142,7 @@ export class Residency {
 
   /** Notes that a range has just been read or written, so that its pages are in memory. */
   add(position: number, length: number): void {
-    if (length === 0) return;
+    if (length === 0 || this.isWhole) return;
     const page = pageSize();
     const from = this.#offset + position;
     const to = from + length;

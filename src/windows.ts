@@ -260,8 +260,13 @@ class WindowsMapping implements Mapping {
 
   loadInt32(position: number): number | undefined {
     const at = this.start + position;
-    if (at + 4 > this.buffer.byteLength) return undefined;
-    return Atomics.load(new Int32Array(this.buffer, at, 1), 0);
+    if (at + 4 <= this.buffer.byteLength) {
+      return Atomics.load(new Int32Array(this.buffer, at, 1), 0);
+    }
+    // Not mapped since the file was truncated.
+    const word = new Int32Array(1);
+    const read = this.read(new Uint8Array(word.buffer), 4, position);
+    return read === 4 ? word[0] : undefined;
   }
 
   /** Windows takes such hints for reads through handles only, and when a handle is made. */
