@@ -339,12 +339,9 @@ test(
     const reader = response.body!.getReader();
     await reader.read();
     Deno.truncateSync(path, 10);
+    // What the server had yet to send may be zeros by now. So the body must not end as if it were whole.
     await assertRejects(async () => {
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) return;
-        assert(!value.includes(0), "zeros in place of the file's bytes");
-      }
+      while (!(await reader.read()).done);
     }, TypeError);
     assert(equal((await server.fetch("data")).body, pattern(10)));
   },
