@@ -4,7 +4,7 @@
 readonly DENO_VERSION=2.9.6
 
 # Arguments of `deno test`. Types are the same everywhere, and are checked on this machine.
-readonly TEST_ARGS=(test -A --no-check --cached-only --import-map tests/offline/import_map.json)
+readonly TEST_ARGS=(test -A --no-check --cached-only --v8-flags=--expose-gc --import-map tests/offline/import_map.json)
 
 # The directory that keeps everything for the next run.
 readonly CACHE=${MMAPFILE_CACHE:-/var/tmp}
