@@ -121,10 +121,14 @@ const OF_OPTIONS: Record<string, Program> = {
     }
     return outcomes;
   },
-  "options that say nothing": (library, dir) =>
-    Promise.all([undefined, null, {}, { read: false }, { write: false }].map(
-      (options) => opened(library, dir.file("hello"), options),
-    )),
+  "options that say nothing": (library, dir) => {
+    const path = dir.file("hello");
+    return Promise.all(
+      [undefined, null, {}, { read: false }, { write: false }].map(
+        (options) => opened(library, path, options),
+      ),
+    );
+  },
 };
 
 const PROGRAMS: Record<string, Program> = {
