@@ -183,6 +183,16 @@ class Pair {
     this.check();
   }
 
+  /** Closes what a failure has left open. */
+  [Symbol.dispose](): void {
+    if (!this.#file.closed) this.#file.close();
+    try {
+      this.#model.close();
+    } catch {
+      // It is closed already.
+    }
+  }
+
   async step(step: Step): Promise<void> {
     const name = step.async ? step.do : `${step.do}Sync`;
     /** Calls the method of the MmapFile in the form that is wanted. */
@@ -507,18 +517,12 @@ async function assertModel(
   using dir = new TempDir(Deno.env.get("MMAPFILE_FC_DIR") ?? parent);
   await fc.assert(
     fc.asyncProperty(ways, size, steps, async (way, size, steps) => {
-      const pair = new Pair(dir, way, size, other);
-      try {
-        for (const step of steps) {
-          await pair.step(step);
-          pair.check();
-        }
-        pair.close();
-      } catch (error) {
-        // Files that are still open are no news then.
-        dir.leavesMapped = true;
-        throw error;
+      using pair = new Pair(dir, way, size, other);
+      for (const step of steps) {
+        await pair.step(step);
+        pair.check();
       }
+      pair.close();
     }),
     {
       numRuns: numberFrom("MMAPFILE_FC_RUNS") ?? numRuns,
