@@ -2731,6 +2731,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Gives up the memory that the file is about to lose. */
   #beforeTruncate(length: number): void {
+    // Windows truncates no file that is mapped, and another process may have made it longer.
+    if (this.#access.grow) this.#followGrowth();
     if (length >= this.#size) return;
     // Before the bytes are gone: nothing may touch them any more.
     if (this.#mapping.shrink === undefined) this.#mapping.unmap();
