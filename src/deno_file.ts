@@ -16,7 +16,7 @@ export interface Handles {
   readonly file: Deno.FsFile;
   /** The same file, but opened without `append`: with it every write goes to the end. */
   readonly positional: Deno.FsFile;
-  /** Whether the system lets nobody write it but at its end (chattr(1): +a); `positional` can only read. */
+  /** Whether the system permits writes only at its end (chattr(1): +a); `positional` can only read. */
   readonly isAppendOnly: boolean;
   /** Whether it was opened to be written. */
   readonly isWritten: boolean;
@@ -348,9 +348,9 @@ function lookAt(path: string | URL): Deno.FileInfo | undefined {
 }
 
 /**
- * Refuses what is no regular file before it is opened: to open a FIFO waits for its other end. Who
- * puts a FIFO in the place of the file after the look makes the open wait; nothing worse. What cannot
- * be looked at is left to the open, which says why.
+ * Refuses anything but a regular file before it is opened: to open a FIFO waits for its other end. If
+ * another process puts a FIFO in its place after this check, the open waits. What cannot be checked is left to
+ * the open, which says why.
  */
 function checkType(name: string, info: Deno.FileInfo | undefined): void {
   if (info === undefined || info.isFile) return;

@@ -1,9 +1,9 @@
 /**
- * The guard: a file that someone else truncates must not kill the process.
+ * The guard: a file that another process truncates must not kill the process.
  *
  * Touching a mapped page that the file no longer has raises SIGBUS, and JavaScript
  * cannot catch a signal that its own machine code raised. So a handler of machine
- * code stands in a page of its own. It looks the address up in a table of mapped
+ * code is in a page of its own. It looks the address up in a table of mapped
  * ranges; on a hit it counts the fault in the table, maps zeros over what is gone,
  * and returns: the instruction is tried again and finds zeros. The file's methods
  * then see the count and throw. On a miss it does what was done before it came.
@@ -12,7 +12,7 @@
  * already begin. What a truncation takes away reaches to the end, so this hides no page
  * that the file still has; and in whatever order pages are touched, the range costs one
  * mapping more, of the 65,530 that a process may have before the next fault kills it.
- * Only after a disk error are sound pages hidden too, until the file is mapped anew.
+ * Only after a disk error are sound pages hidden too, until the file is mapped again.
  * The zeros are private and writable, so that a write does not fault again.
  *
  * Linux on x86-64 and arm64 only, and where executable pages are allowed.
@@ -53,7 +53,7 @@ export interface GuardedRange {
  *                                   28  state: 0 when free, else HELD, LIVE and pins
  *   + SLOT          slot 1, and so on
  *
- * A slot is HELD by whoever changes 0 to HELD; it fills the slot in and adds LIVE.
+ * A slot is HELD by the isolate that changes 0 to HELD. It fills the slot in and adds LIVE.
  * The handler pins a slot, by adding 1, before it believes what it reads there, and
  * while it maps zeros; so does who ends the ranges of others. Who releases a slot takes LIVE away and waits for the pins to
  * go, so that zeros are never mapped over what came after the range.
@@ -90,7 +90,7 @@ const { START, END, ZEROS, FAULTS, STATE } = NAMES;
 const LIVE = 1 << NAMES.LIVE_BIT;
 const HELD = 1 << 29;
 const PINS = HELD - 1;
-/** How often pages are mapped again because of faults that come meanwhile. */
+/** How often pages are mapped again because of faults during the mapping. */
 const REMAPS = 3;
 const TABLE_SIZE = 1 << 20;
 const SLOTS = (TABLE_SIZE - HEADER) / SLOT;
@@ -674,7 +674,7 @@ function raiseUsed(words: Int32Array, slots: number): void {
   }
 }
 
-/** The table of the guard that stands, or of a new one. */
+/** The table of the installed guard, or of a new one. */
 function install(): Table | null {
   const listing = Deno.build.os === "linux"
     ? LISTINGS[Deno.build.arch]

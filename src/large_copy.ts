@@ -76,7 +76,7 @@ function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
     routine?.call(to, from, BigInt(length));
     return routine !== null;
   } catch (error) {
-    // The permission to call native code was given up meanwhile.
+    // The permission to call native code has been given up.
     if (error instanceof Deno.errors.NotCapable) return false;
     throw error;
   }

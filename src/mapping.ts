@@ -40,7 +40,7 @@ export interface Access {
   readonly write: boolean;
   /** Whether writes go to the end of the file, whatever the cursor says. */
   readonly append: boolean;
-  /** Whether a write over the end extends the file. */
+  /** Whether a write past the end extends the file. */
   readonly grow: boolean;
   /** Whether writes stay in memory. */
   readonly copyOnWrite: boolean;
@@ -104,7 +104,7 @@ export interface Mapping {
   readonly hasFaulted: boolean;
   /** Whether there is memory as soon as the file is open, and not from its first use on. */
   readonly mapsAtOpen: boolean;
-  /** Whether a guard stands over this mapping. */
+  /** Whether this mapping is guarded. */
   readonly guarded: boolean;
   /** Which parts of the file are in memory, where the system tells. */
   readonly residency?: Residency;

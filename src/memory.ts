@@ -441,7 +441,7 @@ function placeZeros(range: AddressRange, at: number, length: number): boolean {
   return place(range, at, length, PROT_READ | PROT_WRITE, flags, -1, 0);
 }
 
-/** Memory of this process that nobody else maps anything over. */
+/** Memory of this process that only this module maps anything over. */
 export interface AddressRange {
   readonly address: bigint;
   readonly byteLength: number;

@@ -1295,7 +1295,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       copy = new Uint8Array(length);
       if (length > 0) read = this.#readRange(copy, offset, length);
     }
-    if (read !== length) throw this.#cut("copy");
+    if (read !== length) throw this.#markTruncated("copy");
     if (mayBePastEnd(copy)) this.#checkSize("copy");
     return copy;
   }
@@ -2089,7 +2089,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     position: number,
     length: number,
   ): number | null {
-    if (this.#access.copyOnWrite) throw this.#cut("read");
+    if (this.#access.copyOnWrite) throw this.#markTruncated("read");
     this.#leaveMemory();
     return this.#readThrough(p, position, length);
   }
@@ -2097,7 +2097,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
   #writeFaulted(p: Uint8Array, position: number): void {
     const { append, copyOnWrite, grow } = this.#access;
-    if (append || copyOnWrite) throw this.#cut("write");
+    if (append || copyOnWrite) throw this.#markTruncated("write");
     this.#leaveMemory();
     if (!grow) this.#checkEnd(position + byteLength.call(p));
     this.#writeThrough(plainView(p), position);
@@ -2105,7 +2105,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Memory has shown zeros: repairs it, or uses the descriptor from now on. */
   #leaveMemory(): void {
-    if (!this.#isCut() && this.#mapping.restore?.()) this.#adopt();
+    if (!this.#isShorter() && this.#mapping.restore?.()) this.#adopt();
     else this.#followTruncation();
   }
 
@@ -2126,7 +2126,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     for (let read; (read = this.#mapping.read(p, p.length, length)) > 0;) {
       length += read;
     }
-    if (length > size || length < size && !this.#isCut()) this.#setSize(length);
+    if (length > size || length < size && !this.#isShorter()) {
+      this.#setSize(length);
+    }
     return this.#size;
   }
 
@@ -2270,7 +2272,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (wanted <= 0) return null;
     const read = this.#mapping.read(p, wanted, offset);
     const readTo = offset + read;
-    if (read < wanted && readTo < this.#size && this.#isCut()) {
+    if (read < wanted && readTo < this.#size && this.#isShorter()) {
       this.#followTruncation();
     }
     if (readTo > this.#size && read > 0) this.#setSize(readTo);
@@ -2533,7 +2535,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     // The characters that fit, and none of them in part.
     const { written } = encoder.encodeInto(s, bytes.subarray(0, room));
     this.#writeFurther(bytes.subarray(0, written));
-    throw this.#truncated ? this.#cut("write") : this.#overEnd(written);
+    throw this.#truncated
+      ? this.#markTruncated("write")
+      : this.#overEnd(written);
   }
 
   #encode(
@@ -2600,10 +2604,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
   }
 
-  /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was cut. */
+  /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was truncated. */
   #outgoingError(error: unknown, moved: number): unknown {
     if (!this.#closed && (isMemoryFault(error) || this.#isDamaged())) {
-      return Object.assign(this.#cut("read"), { bytesWritten: moved });
+      return Object.assign(this.#markTruncated("read"), {
+        bytesWritten: moved,
+      });
     }
     return error;
   }
@@ -2701,8 +2707,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Throws if a file of fixed size no longer reaches as far: a write there would fill the gap with zeros. */
   #checkEnd(end: number): void {
-    if (!this.#truncated && this.#isCut()) this.#followTruncation();
-    if (this.#truncated && end > this.#size) throw this.#cut("write");
+    if (!this.#truncated && this.#isShorter()) this.#followTruncation();
+    if (this.#truncated && end > this.#size) throw this.#markTruncated("write");
   }
 
   #seek(offset: number | bigint, whence: Deno.SeekMode): number {
@@ -2957,7 +2963,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Does the work at once, or behind the large operation under way. The file may be closed by then, as a
+   * Does the work at once, or after the large operation in progress. The file may be closed by then, as a
    * `Deno.FsFile` may: its descriptor is open until the work is done.
    */
   async #inOrder<T>(action: string, work: () => T | Promise<T>): Promise<T> {
@@ -2965,7 +2971,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return await (this.#turn === null ? fairly(work) : this.#inTurn(work));
   }
 
-  /** Does the work behind the operations that were begun before it, and ahead of those begun later. */
+  /** Does the work after the operations that were begun before it, and ahead of those begun later. */
   async #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -3023,7 +3029,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #checkWhole(action: string): void {
     this.#opened(action);
     if (this.#truncated) throw this.#truncatedError(action);
-    if (this.#mapping.hasFaulted) throw this.#cut(action);
+    if (this.#mapping.hasFaulted) throw this.#markTruncated(action);
     if (this.#mapping.moved) throw this.#movedError(action);
   }
 
@@ -3093,14 +3099,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Notes that the file has become shorter, if what the system knows of it says so. */
   #learnSize(info: Deno.FileInfo): void {
     const end = this.#access.offset + this.#size;
-    if (info.size < end && this.#isCut()) this.#followTruncation();
+    if (info.size < end && this.#isShorter()) this.#followTruncation();
   }
 
-  /** Throws if someone else has cut the file. */
+  /** Throws if another process has truncated the file. */
   #checkSize(action: string): void {
     if (!this.#isDamaged()) return;
     if (!this.#access.append || this.#mapping.hasFaulted) {
-      throw this.#cut(action);
+      throw this.#markTruncated(action);
     }
     this.#mapAsItIs();
   }
@@ -3108,7 +3114,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Throws if views faulted though the file was not truncated: what was written to them may not be in it. */
   #checkStored(action: string): void {
     const { write, copyOnWrite } = this.#access;
-    if (this.#isCut()) return this.#followTruncation();
+    if (this.#isShorter()) return this.#followTruncation();
     const isLost = write && !copyOnWrite && !this.#truncated &&
       this.#mapping.isHandedOut && this.#mapping.hasFaulted;
     if (!isLost) return;
@@ -3125,15 +3131,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Whether memory does not show the file any more. */
   #isDamaged(): boolean {
-    return this.#mapping.hasFaulted || this.#isCut();
+    return this.#mapping.hasFaulted || this.#isShorter();
   }
 
-  #isCut(): boolean {
+  #isShorter(): boolean {
     return this.#size > 0 && this.#mapping.fileSize() < this.#size;
   }
 
-  /** Notes that the file was cut, which holds until `refresh`. */
-  #cut(action: string): Error {
+  /** Notes that the file was truncated, which holds until `refresh`. */
+  #markTruncated(action: string): Error {
     this.#truncated = true;
     this.#setSize(this.#size);
     return this.#truncatedError(action);

@@ -204,7 +204,7 @@ const CREATE = { read: true, write: true, create: true, truncate: true };
 
 const SUPPORTED = isSupported(Deno.version.deno);
 
-/** What maps files on this system, or stands in for it where none is known. */
+/** What maps files on this system, or replaces it where none is known. */
 const MAPPED: Backend<FileOps> = Deno.build.os === "windows"
   ? windows
   : posix ?? fallback;
@@ -340,7 +340,7 @@ function undo(request: OpenRequest, file: FileOps, created: boolean): void {
   try {
     const path = Deno.realPathSync(request.path);
     const there = Deno.lstatSync(path);
-    // Not somebody else's file, put there meanwhile.
+    // Not a file that another process has put there since.
     if (there.dev === dev && there.ino === ino) Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;

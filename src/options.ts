@@ -55,7 +55,7 @@ const READ: Options = { read: true };
 const CALLS_BEFORE_MAPPING = 160;
 
 /** Options of which a file can have only one, with the reason. */
-const AT_ODDS: readonly (readonly [OptionName, OptionName[], string])[] = [
+const CONFLICTS: readonly (readonly [OptionName, OptionName[], string])[] = [
   [
     "copyOnWrite",
     ["write", "append", "grow", "create", "createNew", "truncate"],
@@ -82,7 +82,7 @@ const NEEDS: readonly (readonly [OptionName, OptionName[]])[] = [
 /**
  * Fills in the defaults and makes sure that the options go together.
  *
- * @throws {TypeError} If two options are at odds, naming both, or one is of the wrong type.
+ * @throws {TypeError} If two options cannot be combined, naming both, or one is of the wrong type.
  * @throws {RangeError} If a number is not a whole number of bytes.
  */
 export function checkOptions(
@@ -214,7 +214,7 @@ function refusal(name: string, reason: string): Error {
 /** The first rule that the options break, in words. */
 function broken(given: number): string | undefined {
   const isGiven = (option: OptionName) => (given & BIT[option]) !== 0;
-  for (const [option, others, reason] of AT_ODDS) {
+  for (const [option, others, reason] of CONFLICTS) {
     const other = isGiven(option) && others.find(isGiven);
     if (other) {
       return `options '${option}' and '${other}' cannot be combined: ${reason}`;

@@ -1,5 +1,5 @@
 /**
- * overlayfs, which the root of every container is. A file of a lower layer is copied up when somebody writes
+ * overlayfs, which the root of every container is. A file of a lower layer is copied up when a process writes
  * to it. Of a descriptor that was opened for reading before, read(2) follows to the copy and mmap(2) does
  * not: pages show the lower layer's file for good. So the file is opened again to be mapped.
  *

@@ -252,7 +252,7 @@ class PosixMapping implements Mapping {
     const { pread, read } = libc();
     const at = this.#options.offset + position;
     const count = this.#count(length);
-    // One read behind the other needs no offset, nor the time to make a BigInt of it.
+    // One read after the other needs no offset, nor the time to make a BigInt of it.
     const isNext = at === this.#descriptorAt;
     const result = Number(
       isNext
@@ -271,7 +271,7 @@ class PosixMapping implements Mapping {
     for (;;) {
       const { length } = rest;
       const at = first + (source.length - length);
-      // One record behind the other needs no offset, nor the time to make a BigInt of it.
+      // One record after the other needs no offset, nor the time to make a BigInt of it.
       const isNext = at === this.#descriptorAt;
       const written = Number(
         isNext

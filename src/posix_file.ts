@@ -109,7 +109,7 @@ export class PosixFile implements FileOps {
     this.#token = tokenFor(fd);
   }
 
-  /** What is to be unmapped when the file is garbage-collected: memory of which nobody else knows. */
+  /** What is to be unmapped when the file is garbage-collected: memory that nothing else refers to. */
   set unusedPages(pages: { release(): void } | null) {
     if (this.#token !== null) this.#token.resources.pages = pages;
   }
@@ -433,7 +433,7 @@ export function bornAt(fd: number, name: string): string {
   return `${signed(fields, at)}.${fields.getUint32(at + 8, true)}`;
 }
 
-/** The information that `Deno.FsFile.stat` gives, from a struct statx. */
+/** What `Deno.FsFile.stat` returns, from a struct statx. */
 function fileInfoOfStatx(fields: DataView): Deno.FileInfo {
   const mode = fields.getUint16(28, true);
   const hasBirthtime = (fields.getUint32(0, true) & STATX_BTIME) !== 0;
@@ -443,7 +443,7 @@ function fileInfoOfStatx(fields: DataView): Deno.FileInfo {
     mtime: timeAt(fields, 112),
     atime: timeAt(fields, 64),
     birthtime: hasBirthtime ? timeAt(fields, 80) : null,
-    // Deno gives whole seconds.
+    // Deno returns whole seconds.
     ctime: new Date(signed(fields, 96) * 1000),
     dev: deviceNumber(fields, 136),
     ino: unsigned(fields, 32),
@@ -474,7 +474,7 @@ function signed(fields: DataView, offset: number): number {
     fields.getUint32(offset, true);
 }
 
-/** glibc's makedev (bits/sysmacros.h): the minor number's low byte stands below the major's 12 bits. */
+/** glibc's makedev (bits/sysmacros.h): the minor number's low byte is below the major's 12 bits. */
 function deviceNumber(fields: DataView, offset: number): number {
   const major = fields.getUint32(offset, true);
   const minor = fields.getUint32(offset + 4, true);
@@ -483,7 +483,7 @@ function deviceNumber(fields: DataView, offset: number): number {
     (major & 0xfff) * 2 ** 8 + (minor & 0xff);
 }
 
-/** The information that `Deno.FsFile.stat` gives, from what `node:fs` says. */
+/** What `Deno.FsFile.stat` returns, from what `node:fs` says. */
 function fileInfoOfStats(stats: Stats): Deno.FileInfo {
   return {
     ...typeOfMode(stats.mode),
@@ -592,7 +592,7 @@ function nodeError(
 ): unknown {
   if (!(error instanceof Error)) return error;
   const code = "code" in error ? String(error.code) : "";
-  // Where Deno has no code for it, the number still stands in the message.
+  // Where Deno has no code for it, the number is in the message.
   const number = Reflect.get(E, code) ??
     error.message.match(/\(os error (\d+)\)/)?.[1];
   return number === undefined

@@ -48,7 +48,7 @@ const NAME = "bytes";
 
 const encoder = new TextEncoder();
 
-/** How far the window may move, by the byte under its end. Filled anew by each search. */
+/** How far the window may move, by the byte under its end. Filled again by each search. */
 const skips = new Int32Array(256);
 
 /**
@@ -301,7 +301,7 @@ function twoWay(haystack: Uint8Array, needle: Uint8Array, step: Step): number {
   return -1;
 }
 
-/** A needle cut in two where its local period is that of the whole. */
+/** A needle divided in two where its local period is that of the whole. */
 interface Factorization {
   /** Length of the first part. */
   readonly split: number;

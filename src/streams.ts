@@ -253,7 +253,7 @@ interface ByteSource {
   bringIn(size: number): Promise<void> | undefined;
   /** A copy of the next `size` bytes, which are known to be left; `undefined` if a read has to be tried. */
   copy(size: number): Uint8Array<ArrayBuffer> | undefined;
-  /** Fills `p`; gives the number of bytes read, or `null` at the end. */
+  /** Fills `p`; returns the number of bytes read, or `null` at the end. */
   read(p: Uint8Array): number | null | Promise<number | null>;
   /** Gives back what is held, at the end. */
   end(): void;

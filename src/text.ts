@@ -65,7 +65,7 @@ export function longText(
   return text;
 }
 
-/** UTF-8 as text, from bytes that nobody else can change. Leaves a byte order mark in place. */
+/** UTF-8 as text, from bytes that only this module can change. Leaves a byte order mark in place. */
 export function newDecoder(): TextDecoder {
   // Deno's decoder removes a mark at the start of a later piece too, where it is a character, if all
   // earlier pieces were ASCII (2.9.6).

@@ -21,7 +21,7 @@ const BROUGHT_IN = 1 << 30;
 const EMPTY_READS = 100;
 
 /**
- * Writes all that a reader or a stream has; gives the number of bytes.
+ * Writes all that a reader or a stream has; returns the number of bytes.
  *
  * Through a buffer and not straight into the memory of a file: a reader may use
  * all of what it is given as scratch space, beyond the bytes that it reads.

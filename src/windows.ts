@@ -450,7 +450,7 @@ const droppedFiles = new FinalizationRegistry<WindowsFile>((file) =>
 
 /**
  * Unmaps a view when the buffer over it is garbage-collected, and so are all typed arrays on it. If that
- * fails the view stays mapped, and nobody is left to be told.
+ * fails the view stays mapped, and there is no caller to report it to.
  */
 const droppedBuffers = new FinalizationRegistry<View>((view) =>
   void views().unmap(view)
