@@ -5,10 +5,10 @@
  */
 
 import { notRegular, openError, SystemError } from "./errors.ts";
-import { codeOf as windowsCodeOf } from "./kernel32.ts";
-import { codeOf } from "./libc.ts";
+import { codeOf as windowsCodeOf } from "./windows/kernel32.ts";
+import { codeOf } from "./posix/libc.ts";
 import { plainView } from "./intrinsics.ts";
-import type { FileOps } from "./mapping.ts";
+import type { FileOps } from "./storage.ts";
 
 /** One file, as Deno holds it open. */
 export interface Handles {

@@ -26,10 +26,15 @@ import {
   set as importedSet,
 } from "./intrinsics.ts";
 import { bothWays, PART, PAUSE, type Step, Walk } from "./iteration.ts";
-import type { Access, FileOps, Mapping } from "./mapping.ts";
+import {
+  type Access,
+  type FileOps,
+  IN_MEMORY,
+  type Mapping,
+  type Residency,
+} from "./storage.ts";
 import { isAdvice } from "./options.ts";
 import { mayBePastEnd } from "./ranges.ts";
-import { IN_MEMORY, type Residency } from "./residency.ts";
 import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";

@@ -5,13 +5,13 @@
  */
 
 import { ffiDenied } from "./errors.ts";
-import { fallback } from "./fallback.ts";
-import type { Backend, FileOps, Mapping } from "./mapping.ts";
+import { fallback } from "./fallback/mapping.ts";
+import type { Backend, FileOps, Mapping } from "./storage.ts";
 import { MmapFile } from "./mmap_file.ts";
 import { checkOptions, type OpenRequest } from "./options.ts";
-import { posix } from "./posix.ts";
+import { posix } from "./posix/mapping.ts";
 import type { MmapOpenOptions } from "./types.ts";
-import { windows } from "./windows.ts";
+import { windows } from "./windows/mapping.ts";
 
 /**
  * Opens a file whose memory is a `SharedArrayBuffer`, so that views can be posted to workers; see the other

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Access, MappingOptions } from "./mapping.ts";
+import type { Access, MappingOptions } from "./storage.ts";
 import type { Advice, MmapOpenOptions } from "./types.ts";
 
 /** What is to be opened, with every default filled in. */

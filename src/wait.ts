@@ -27,9 +27,9 @@ import {
   pageSize,
   platform,
   PROT_READ,
-} from "./libc.ts";
-import type { FileOps, Mapping } from "./mapping.ts";
-import { type AddressRange, place } from "./memory.ts";
+} from "./posix/libc.ts";
+import type { FileOps, Mapping } from "./storage.ts";
+import { type AddressRange, place } from "./posix/memory.ts";
 import type { WaitOptions, WaitResult } from "./types.ts";
 
 /** Milliseconds of the longest sleep in the kernel. What happens without a notify, a truncation for one, is seen then. */

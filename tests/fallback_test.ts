@@ -18,7 +18,7 @@ import {
   SystemError,
   TruncatedError,
 } from "../mod.ts";
-import { fallback } from "../src/fallback.ts";
+import { fallback } from "../src/fallback/mapping.ts";
 import { deno } from "./child.ts";
 import { NO_LISTING, NO_NODES, type Reason, unless } from "./reason.ts";
 import {

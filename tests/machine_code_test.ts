@@ -1,9 +1,9 @@
 /** The machine code is what the listings beside it say: assembled, they give the same bytes. */
 
 import { assertEquals } from "@std/assert";
-import { LISTINGS, NAMES } from "../src/guard.ts";
-import { LISTING } from "../src/large_copy.ts";
-import { machineCode } from "../src/machine_code.ts";
+import { LISTINGS, NAMES } from "../src/sigbus/guard.ts";
+import { LISTING } from "../src/posix/large_copy.ts";
+import { machineCode } from "../src/posix/machine_code.ts";
 import { unless } from "./reason.ts";
 
 /** What an assembler must be told first. */

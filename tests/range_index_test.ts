@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { RangeIndex } from "../src/range_index.ts";
+import { RangeIndex } from "../src/sigbus/range_index.ts";
 
 Deno.test("RangeIndex finds what a list of ranges finds", () => {
   const step = fc.record({

@@ -18,13 +18,13 @@ import {
   MEM_RESERVE,
   PAGE_NOACCESS,
   PAGE_READWRITE,
-} from "../src/kernel32.ts";
+} from "../src/windows/kernel32.ts";
 import {
   QUARANTINE_LIMIT,
   type View,
   type ViewFunctions,
   Views,
-} from "../src/windows_memory.ts";
+} from "../src/windows/memory.ts";
 import { deno } from "./child.ts";
 import { isWine, ONLY_WINDOWS, unless } from "./reason.ts";
 import { decode, encode, equal, pattern, patternAt, TempDir } from "./temp.ts";

@@ -4,7 +4,7 @@
  */
 
 import { type MmapOpenOptions, openSync, TruncatedError } from "../../mod.ts";
-import { libc } from "../../src/libc.ts";
+import { libc } from "../../src/posix/libc.ts";
 import { usedSlots } from "../guard/memory.ts";
 import { kinds } from "./kinds.ts";
 import {

@@ -14,7 +14,7 @@ import {
   toWritableStream,
   TruncatedError,
 } from "../../mod.ts";
-import { libc } from "../../src/libc.ts";
+import { libc } from "../../src/posix/libc.ts";
 import { commandOf } from "../child.ts";
 import { countMappings, usedSlots } from "../guard/memory.ts";
 import { mappedAfter } from "../mapped_after.ts";

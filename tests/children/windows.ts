@@ -12,7 +12,7 @@ import {
   INVALID_HANDLE_VALUE,
   kernel32,
   OPEN_EXISTING,
-} from "../../src/kernel32.ts";
+} from "../../src/windows/kernel32.ts";
 import { collect, collectUntil, sleep } from "./memory.ts";
 
 const [name, directory, detail] = Deno.args;

@@ -4,9 +4,9 @@
  */
 
 import { openSync } from "../../mod.ts";
-import { guardRange, NAMES } from "../../src/guard.ts";
-import { copyLarge } from "../../src/large_copy.ts";
-import { libc } from "../../src/libc.ts";
+import { guardRange, NAMES } from "../../src/sigbus/guard.ts";
+import { copyLarge } from "../../src/posix/large_copy.ts";
+import { libc } from "../../src/posix/libc.ts";
 import {
   anonymous,
   bufferAt,
@@ -65,13 +65,17 @@ async function guardOfAnotherVersion(size: number) {
   const nop = Deno.build.arch === "x86_64" ? "90" : "d503201f";
   const copy = Deno.makeTempDirSync({ prefix: "guard-" });
   const sources = new URL("../../src/", import.meta.url);
-  for (const { name } of Deno.readDirSync(sources)) {
-    const source = Deno.readTextFileSync(new URL(name, sources));
-    const longer = source.replaceAll(/^`;$/gm, `  ${nop} | nop\n\`;`);
-    Deno.writeTextFileSync(`${copy}/${name}`, longer);
+  for (const folder of ["./", "posix/", "sigbus/"]) {
+    Deno.mkdirSync(`${copy}/${folder}`, { recursive: true });
+    for (const { name, isFile } of Deno.readDirSync(new URL(folder, sources))) {
+      if (!isFile) continue;
+      const source = Deno.readTextFileSync(new URL(folder + name, sources));
+      const longer = source.replaceAll(/^`;$/gm, `  ${nop} | nop\n\`;`);
+      Deno.writeTextFileSync(`${copy}/${folder}${name}`, longer);
+    }
   }
-  const other: typeof import("../../src/guard.ts") = await import(
-    `file://${copy}/guard.ts`
+  const other: typeof import("../../src/sigbus/guard.ts") = await import(
+    `file://${copy}/sigbus/guard.ts`
   );
   Deno.removeSync(copy, { recursive: true });
   const file = new MappedFile(size);

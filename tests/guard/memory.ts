@@ -8,8 +8,8 @@ import {
   platform,
   PROT_READ,
   PROT_WRITE,
-} from "../../src/libc.ts";
-import { NAMES } from "../../src/guard.ts";
+} from "../../src/posix/libc.ts";
+import { NAMES } from "../../src/sigbus/guard.ts";
 
 export const PAGE = libc().getpagesize();
 export const SIGBUS = 7;

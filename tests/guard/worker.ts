@@ -1,6 +1,6 @@
 /** What the cases do in threads of their own. */
 
-import { guardRange, NAMES } from "../../src/guard.ts";
+import { guardRange, NAMES } from "../../src/sigbus/guard.ts";
 import { anonymous, bufferAt, MappedFile, PAGE } from "./memory.ts";
 
 /** A word of the table that all isolates share, by its place in the table. */

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Residency } from "./residency.ts";
 import type { Memmem } from "./search.ts";
 import type { Advice } from "./types.ts";
 
@@ -195,6 +194,29 @@ export interface Mapping {
   /** Only where memory is a copy of the file: reads it again, once what has changed is written back. */
   reread?(): void;
 }
+
+/** Which parts of a file are in memory: those that a call may touch without a wait for the disk. */
+export interface Residency {
+  /** Whether all of the file is known to be in memory. */
+  readonly isWhole: boolean;
+  /** Whether a range of a file that ends at `size` is in memory. */
+  has(position: number, length: number, size: number): boolean;
+  /** As `has`, of a range that is read into `target` through the descriptor next. */
+  readAhead(target: Uint8Array, position: number, size: number): boolean;
+  /** As `has`, of what the system has to read before it can write a range: pages that are written in part. */
+  hasEnds(position: number, length: number, size: number): boolean;
+  /** Notes that a range has just been read or written, so that its pages are in memory. */
+  add(position: number, length: number): void;
+}
+
+/** For files of which the system does not tell what is in memory, and for closed ones. */
+export const IN_MEMORY: Residency = {
+  isWhole: true,
+  has: () => true,
+  readAhead: () => true,
+  hasEnds: () => true,
+  add() {},
+};
 
 /** A way to have files in memory. Errors are those of `Deno.FsFile`. */
 export interface Backend<File extends FileOps> {

@@ -5,7 +5,7 @@
  */
 
 import { constants as osConstants } from "node:os";
-import { isInstalled } from "./guard.ts";
+import { isInstalled } from "../sigbus/guard.ts";
 import {
   errno,
   lastError,
@@ -24,7 +24,7 @@ import {
 } from "./libc.ts";
 import { ColdReads, LONGEST_TRIED } from "./cold_reads.ts";
 import { copyLarge } from "./large_copy.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
+import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
 import {
   MAX_OWNED,
   NO_FAULTS,
@@ -34,11 +34,11 @@ import {
   PlainPages,
 } from "./memory.ts";
 import { OverlayFile } from "./overlay.ts";
-import { openPosix, openPosixSync, type PosixFile } from "./posix_file.ts";
-import { dropTried, Residency } from "./residency.ts";
-import type { Memmem } from "./search.ts";
-import { inThread } from "./threads.ts";
-import type { Advice } from "./types.ts";
+import { openPosix, openPosixSync, type PosixFile } from "./file.ts";
+import { CachedPages, dropTried } from "./residency.ts";
+import type { Memmem } from "../search.ts";
+import { inThread } from "../threads.ts";
+import type { Advice } from "../types.ts";
 import { BLOCK, WrittenBlocks } from "./written_blocks.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
@@ -59,7 +59,7 @@ class PosixMapping implements Mapping {
   readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
-  readonly residency?: Residency;
+  readonly residency?: CachedPages;
 
   readonly #file: PosixFile;
   readonly #fd: number;
@@ -92,7 +92,7 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
-    this.residency = Residency.of(file.fd, options.offset);
+    this.residency = CachedPages.of(file.fd, options.offset);
     this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
   }
 

@@ -7,8 +7,8 @@
  * @module
  */
 
-import { errnoError } from "./errors.ts";
-import { type Functions, loadFunctions } from "./native_library.ts";
+import { errnoError } from "../errors.ts";
+import { type Functions, loadFunctions } from "../native_library.ts";
 
 // Windows SDK, winnt.h, fileapi.h, memoryapi.h, winbase.h.
 export const GENERIC_READ = 0x8000_0000;

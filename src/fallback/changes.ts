@@ -5,8 +5,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { DenoFile } from "./deno_file.ts";
-import type { MappingOptions } from "./mapping.ts";
+import type { DenoFile } from "../deno_file.ts";
+import type { MappingOptions } from "../storage.ts";
 
 /** What is known of a part of the file, beside its memory. */
 interface Block {

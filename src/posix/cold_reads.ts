@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Residency } from "./residency.ts";
+import type { CachedPages } from "./residency.ts";
 
 /** Bytes of the longest read that is tried again: of others a part may be there, which would be copied each time. */
 export const LONGEST_TRIED = 16 << 10;
@@ -26,12 +26,12 @@ interface Waiting {
 
 /** The reads of one file. */
 export class ColdReads {
-  readonly #residency: Residency;
+  readonly #residency: CachedPages;
   #waiting: Waiting[] = [];
   /** Reads that have a thread. */
   #threads = 0;
 
-  constructor(residency: Residency) {
+  constructor(residency: CachedPages) {
     this.#residency = residency;
   }
 

@@ -12,8 +12,8 @@ import {
   openHandles,
   openHandlesSync,
   renamed,
-} from "./deno_file.ts";
-import { notRegular } from "./errors.ts";
+} from "../deno_file.ts";
+import { notRegular } from "../errors.ts";
 import {
   CURRENT_PROCESS,
   FILE_ATTRIBUTE_NORMAL,
@@ -31,10 +31,10 @@ import {
   PAGE_SIZE,
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
-import { plainView } from "./intrinsics.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
-import { inThread } from "./threads.ts";
-import { type View, Views } from "./windows_memory.ts";
+import { plainView } from "../intrinsics.ts";
+import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import { inThread } from "../threads.ts";
+import { type View, Views } from "./memory.ts";
 
 /** Files mapped by kernel32 and kernelbase. */
 export const windows: Backend<WindowsFile> = {

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { byteLengthOf } from "./intrinsics.ts";
+import { byteLengthOf } from "../intrinsics.ts";
 import { loadCode, machineCode } from "./machine_code.ts";
 
 /** `tests/machine_code_test.ts` assembles it and compares. */

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type GuardedRange, guardRange } from "./guard.ts";
+import { type GuardedRange, guardRange } from "../sigbus/guard.ts";
 import {
   addressOf,
   lastError,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DenoFile } from "./deno_file.ts";
+import { DenoFile } from "../deno_file.ts";
 import { isClosed } from "./dropped.ts";
 
 /** A file of which there is a copy in memory. */

@@ -9,8 +9,8 @@
  */
 
 import { constants as osConstants } from "node:os";
-import { errnoError } from "./errors.ts";
-import { type Functions, loadFunctions } from "./native_library.ts";
+import { errnoError } from "../errors.ts";
+import { type Functions, loadFunctions } from "../native_library.ts";
 
 /** Numbers that differ by system. A feature that a system lacks is 0. */
 interface Constants {

@@ -7,7 +7,7 @@
  */
 
 import { lastError, libc } from "./libc.ts";
-import { bornAt } from "./posix_file.ts";
+import { bornAt } from "./file.ts";
 
 /** A file on overlayfs that is open for reading. It refers to its descriptors alone. */
 export class OverlayFile {

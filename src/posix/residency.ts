@@ -11,8 +11,8 @@
  */
 
 import { constants as osConstants } from "node:os";
-import { watchClock } from "./event_loop.ts";
-import { byteLength, set } from "./intrinsics.ts";
+import { watchClock } from "../event_loop.ts";
+import { byteLength, set } from "../intrinsics.ts";
 import {
   addressOf,
   errno,
@@ -21,6 +21,7 @@ import {
   platform,
   RWF_NOWAIT,
 } from "./libc.ts";
+import type { Residency } from "../storage.ts";
 
 /** Bytes that the system is asked about at a time. */
 const BLOCK = 1 << 20;
@@ -29,9 +30,8 @@ const BLOCK = 1 << 20;
 const LIFETIME = 1000;
 const LIFETIME_OF_QUESTION = 0.02;
 
-/** What is known of one file. */
-export class Residency {
-  /** Whether all of the file is known to be in memory. */
+/** What is known of one file, by asking the page cache. */
+export class CachedPages implements Residency {
   isWhole = false;
 
   /** Whether anything was asked about the file. */
@@ -55,9 +55,9 @@ export class Residency {
   #to = 0;
 
   /** `undefined` where the system does not tell. */
-  static of(fd: number, offset: number): Residency | undefined {
+  static of(fd: number, offset: number): CachedPages | undefined {
     const isTold = RWF_NOWAIT !== 0 && libc().preadv2 !== null;
-    return isTold ? new Residency(fd, offset) : undefined;
+    return isTold ? new CachedPages(fd, offset) : undefined;
   }
 
   constructor(fd: number, offset: number) {
@@ -65,7 +65,6 @@ export class Residency {
     this.#offset = offset;
   }
 
-  /** Whether a range of a file that ends at `size` is in memory. */
   has(position: number, length: number, size: number): boolean {
     const from = this.#offset + position;
     const to = from + length;
@@ -74,8 +73,8 @@ export class Residency {
   }
 
   /**
-   * As `has`, of a range that is read into `target` through the descriptor next: the question is that read
-   * itself, see `take`. Of short reads only the first: most files are read once, and others are asked about.
+   * The question is the read itself, see `take`. Of short reads only the first is: most files are read once,
+   * and others are asked about.
    */
   readAhead(target: Uint8Array, position: number, size: number): boolean {
     const length = byteLength.call(target);
@@ -131,7 +130,6 @@ export class Residency {
       triedLength === length;
   }
 
-  /** As `has`, of what the system has to read before it can write a range: pages that are written in part. */
   hasEnds(position: number, length: number, size: number): boolean {
     const page = pageSize();
     const end = position + length;
@@ -140,7 +138,6 @@ export class Residency {
       (isAligned(end) || end >= size || this.has(end - 1, 1, size));
   }
 
-  /** Notes that a range has just been read or written, so that its pages are in memory. */
   add(position: number, length: number): void {
     if (length === 0 || this.isWhole) return;
     const page = pageSize();
@@ -254,12 +251,8 @@ export class Residency {
   }
 }
 
-/** For files of which the system does not tell what is in memory, and for closed ones: nothing is asked. */
-export const IN_MEMORY: Residency = new Residency(-1, 0);
-IN_MEMORY.isWhole = true;
-
 /** Files of which something is known. */
-const learnt: Residency[] = [];
+const learnt: CachedPages[] = [];
 
 /** Since when, and the number of system calls that it took. */
 let since = 0;
@@ -316,6 +309,6 @@ export function dropTried(): void {
 
 /** How much `readAhead` has read just now, -1 if that was not all, and of which range. */
 let tried = -1;
-let triedBy: Residency | null = null;
+let triedBy: CachedPages | null = null;
 let triedAt = 0;
 let triedLength = 0;

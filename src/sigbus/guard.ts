@@ -20,8 +20,8 @@
  * @module
  */
 
-import { libc, platform } from "./libc.ts";
-import { loadCode, machineCode } from "./machine_code.ts";
+import { libc, platform } from "../posix/libc.ts";
+import { loadCode, machineCode } from "../posix/machine_code.ts";
 import { RangeIndex } from "./range_index.ts";
 
 /** A guarded range of memory. */

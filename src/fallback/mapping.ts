@@ -8,12 +8,12 @@
 import { constants as osConstants } from "node:os";
 import { Changes, UNMAPPED } from "./changes.ts";
 import { CopiedFile } from "./copied_file.ts";
-import { openHandles, openHandlesSync } from "./deno_file.ts";
+import { openHandles, openHandlesSync } from "../deno_file.ts";
 import { closeWhenDropped } from "./dropped.ts";
-import { SystemError, TruncatedError } from "./errors.ts";
-import { nextTurn } from "./event_loop.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "./mapping.ts";
-import { plainView } from "./intrinsics.ts";
+import { SystemError, TruncatedError } from "../errors.ts";
+import { nextTurn } from "../event_loop.ts";
+import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import { plainView } from "../intrinsics.ts";
 
 /** Files read into memory. */
 export const fallback: Backend<CopiedFile> = {

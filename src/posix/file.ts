@@ -21,7 +21,7 @@ import {
   type Stats,
 } from "node:fs";
 import { constants as osConstants } from "node:os";
-import { notRegular, openError } from "./errors.ts";
+import { notRegular, openError } from "../errors.ts";
 import {
   errno,
   lastError,
@@ -33,10 +33,10 @@ import {
   LOCK_UN,
   systemError,
 } from "./libc.ts";
-import { hasWaiters, waitForLock, wake } from "./lock_queue.ts";
-import type { FileOps } from "./mapping.ts";
+import { hasWaiters, waitForLock, wake } from "../lock_queue.ts";
+import type { FileOps } from "../storage.ts";
 import type { OverlayFile } from "./overlay.ts";
-import { inThread } from "./threads.ts";
+import { inThread } from "../threads.ts";
 
 const E = osConstants.errno;
 const RESERVE = "reserve space for";
