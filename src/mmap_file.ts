@@ -2884,7 +2884,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     try {
       this.#mapping.unmap();
     } finally {
-      this.#adopt();
+      // Most files are closed without having been mapped.
+      if (this.#mapped > 0) this.#adopt();
+      else this.#readLimit = this.#writeLimit = -1;
     }
   }
 

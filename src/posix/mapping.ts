@@ -84,8 +84,6 @@ class PosixMapping implements Mapping {
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
   #descriptorAt = 0;
-  #length = 0;
-  #bigLength = 0n;
 
   constructor(file: PosixFile, options: MappingOptions) {
     this.#file = file;
@@ -251,7 +249,7 @@ class PosixMapping implements Mapping {
     if (taken >= 0) return taken;
     const { pread, read } = libc();
     const at = this.#options.offset + position;
-    const count = this.#count(length);
+    const count = bigLength(length);
     // One read after the other needs no offset, nor the time to make a BigInt of it.
     const isNext = at === this.#descriptorAt;
     const result = Number(
@@ -275,8 +273,8 @@ class PosixMapping implements Mapping {
       const isNext = at === this.#descriptorAt;
       const written = Number(
         isNext
-          ? write(this.#fd, rest, this.#count(length))
-          : pwrite(this.#fd, rest, this.#count(length), BigInt(at)),
+          ? write(this.#fd, rest, bigLength(length))
+          : pwrite(this.#fd, rest, bigLength(length), BigInt(at)),
       );
       if (isNext && written > 0) this.#descriptorAt += written;
       if (written === length) break;
@@ -293,7 +291,7 @@ class PosixMapping implements Mapping {
     let rest = source;
     for (;;) {
       const { length } = rest;
-      const written = Number(write(this.#fd, rest, this.#count(length)));
+      const written = Number(write(this.#fd, rest, bigLength(length)));
       if (written === length) return;
       rest = this.#rest(source, rest, written);
     }
@@ -675,15 +673,6 @@ class PosixMapping implements Mapping {
     return [pages, first - lead, length + lead];
   }
 
-  /** A length as FFI wants it: records are often of one length, and a BigInt takes time to make. */
-  #count(length: number): bigint {
-    if (length !== this.#length) {
-      this.#length = length;
-      this.#bigLength = BigInt(length);
-    }
-    return this.#bigLength;
-  }
-
   /** What is still to be written after a call that wrote less than it was given. */
   #rest(source: Uint8Array, rest: Uint8Array, written: number): Uint8Array {
     if (written > 0) return rest.subarray(written);
@@ -729,6 +718,19 @@ function noSharedMemory(name: string, length: number): Error {
     `Cannot map '${name}': option 'shared' needs a WebAssembly.Memory of ${length} bytes, ` +
       `which this system does not provide; the largest has ${MAX_OWNED}`,
   );
+}
+
+/** The last length that FFI was given. */
+let lastLength = 0;
+let lastBigLength = 0n;
+
+/** A length as FFI wants it: calls are often of one length, and a BigInt takes time to make. */
+function bigLength(length: number): bigint {
+  if (length !== lastLength) {
+    lastLength = length;
+    lastBigLength = BigInt(length);
+  }
+  return lastBigLength;
 }
 
 function lengthOf(array: Uint8Array): bigint {

@@ -366,12 +366,14 @@ function newMemory(
   if (++memories % MEMORIES_TO_COLLECT === 0) collectGarbage();
   try {
     if (initial <= MAX_PAGES_32) {
-      return new WebAssembly.Memory({ initial, maximum: MAX_PAGES_32, shared });
+      // V8 reserves addresses for all pages that a memory may have. Only shared memory grows.
+      const maximum = shared ? MAX_PAGES_32 : initial;
+      return new WebAssembly.Memory({ initial, maximum, shared });
     }
     return new WebAssembly.Memory({
       address: "i64",
       initial: BigInt(initial),
-      maximum: BigInt(MAX_PAGES_64),
+      maximum: BigInt(shared ? MAX_PAGES_64 : initial),
       shared,
       // The library's types know no 64-bit memory.
     } as unknown as WebAssembly.MemoryDescriptor);
