@@ -52,7 +52,7 @@ const READ: Options = { read: true };
  * Calls that go through the descriptor before the file is mapped: to map, touch and unmap takes as long as
  * so many calls of the system (measured, see docs/architecture.md).
  */
-const CALLS_BEFORE_MAPPING = 160;
+const CALLS_BEFORE_MAPPING = 256;
 
 /** Options of which a file can have only one, with the reason. */
 const CONFLICTS: readonly (readonly [OptionName, OptionName[], string])[] = [

@@ -131,14 +131,14 @@ class PosixMapping implements Mapping {
     const pages = this.#pages;
     const end = this.#startOf(size) + size;
     if (size === 0 || pages?.extend(end)) return;
-    const { copyOnWrite, shared, grow } = this.#options;
+    const { copyOnWrite, shared, grow, write } = this.#options;
     // Private changes are in one mapping alone, so that has to be the one that is handed out.
     const isForUsers = copyOnWrite || shared || pages?.isHandedOut === true;
     this.#replace(
       isForUsers
         ? this.#forUsers(size)
         // Addresses past the end of the file cost nothing, and are there when it grows.
-        : this.#plain(end + (grow ? size + GROWTH_ROOM : 0)),
+        : this.#plain(end + (grow && write ? size + GROWTH_ROOM : 0)),
       size,
     );
   }
