@@ -19,7 +19,7 @@ import fc from "fast-check";
 import { existsSync } from "node:fs";
 import { isCopy, mayBeCut } from "./backend.ts";
 import { bytesOf, type Change } from "./children/change.ts";
-import { mappedAfter } from "./map_after.ts";
+import { mappedAfter } from "./mapped_after.ts";
 import { type Other, OtherDescriptor, OtherProcess } from "./other.ts";
 import { isWindows, NO_GUARD } from "./reason.ts";
 import { equal, type Outcome, outcomeOf, TempDir } from "./temp.ts";

@@ -3,10 +3,13 @@
 import type { MmapOpenOptions } from "../mod.ts";
 import { MAP_AFTER } from "../src/options.ts";
 
-/** Options with which a file is mapped after so many reads and writes: 0 for before the first. */
-export function mappedAfter(
+/**
+ * Options with which a file is mapped after so many reads and writes: 0 for before the first, `Infinity` for
+ * never.
+ */
+export function mappedAfter<Options extends MmapOpenOptions>(
   calls: number,
-  options: MmapOpenOptions = { read: true },
-): MmapOpenOptions {
-  return { ...options, ...{ [MAP_AFTER]: calls } };
+  options: Options,
+): Options {
+  return { ...options, [MAP_AFTER]: calls };
 }

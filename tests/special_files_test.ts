@@ -12,7 +12,7 @@ import {
   SystemError,
 } from "@mmapfile/mmapfile";
 import { isCopy } from "./backend.ts";
-import { mappedAfter } from "./map_after.ts";
+import { mappedAfter } from "./mapped_after.ts";
 import { isEmulated, type Reason, unless } from "./reason.ts";
 import { decode, encode, TempDir } from "./temp.ts";
 

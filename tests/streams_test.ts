@@ -377,7 +377,7 @@ testReadables(
     for (const end of [10, CHUNK * 2 + 5]) {
       for (const calls of [0, Infinity]) {
         Deno.writeFileSync(path, pattern(CHUNK * 8));
-        using file = openSync(path, mappedAfter(calls));
+        using file = openSync(path, mappedAfter(calls, { read: true }));
         if (!file.guarded) return;
         const reader = streamOf(file).getReader();
         const first = await reader.read();

@@ -4,7 +4,7 @@
  */
 
 import { type MmapFile, openSync } from "../../mod.ts";
-import { mappedAfter } from "../map_after.ts";
+import { mappedAfter } from "../mapped_after.ts";
 import { bytesOf, change } from "./change.ts";
 
 const [directory, lower] = Deno.args;

@@ -27,7 +27,7 @@ const PAGE = libc().getpagesize();
 const MB = 1 << 20;
 const WRITE: MmapOpenOptions = { read: true, write: true };
 /** Memory is used from the first call on. */
-const MAPPED_READ = mappedAfter(0);
+const MAPPED_READ = mappedAfter(0, { read: true });
 const MAPPED_WRITE = mappedAfter(0, WRITE);
 
 /** A process that does what others do to files. */
