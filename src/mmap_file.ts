@@ -1253,7 +1253,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     length: number = this.size - offset,
   ): Uint8Array<Buffer> {
     this.#checkRange("view", offset, length);
-    this.#checkPages("view");
+    this.#checkPages();
     const { buffer, start } = this.#expose(offset, length);
     return new Uint8Array(buffer, start + offset, length);
   }
@@ -1397,7 +1397,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         } of the file is not aligned to the ${width} bytes of ${type.name}; a DataView can begin anywhere`,
       );
     }
-    this.#checkPages("view");
+    this.#checkPages();
     const { buffer, start } = this.#expose(offset, byteLength);
     return new type(buffer, start + offset, elements);
   }
@@ -2137,14 +2137,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return this.#size;
   }
 
-  /** Throws if a file has bytes though the system says that it has none, and so no pages either. */
-  #checkPages(action: string): void {
+  /** Throws if the system says that a file has 0 bytes, though it has some, and maps none of them: files of /proc. */
+  #checkPages(): void {
     if (this.#size > 0 || this.#readableSize() === 0) return;
-    if (this.#mapping.fileSize() > 0) return this.#setSize(0);
-    throw new SystemError(
-      `Cannot ${action} '${this.name}': the system reports 0 bytes and maps none of them; read() and text() return what there is`,
-      { syscall: "mmap", code: "ENODEV", errno: 19 },
-    );
+    this.#mapping.map(1);
+    // It has grown, which views show after a refresh.
+    this.#setSize(0);
   }
 
   *#chunks(
@@ -2220,7 +2218,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** All the bytes there are to search, in memory. */
   #haystack(): Uint8Array {
     this.#checkReadable("search");
-    this.#checkPages("search");
+    this.#checkPages();
     this.#cover();
     return this.#bytes.subarray(this.#start, this.#start + this.#size);
   }
