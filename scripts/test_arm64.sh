@@ -47,13 +47,49 @@ npm_packages "$HOME_DIR/cache"
 
 # Without the tests in which the processor has no part: each process takes seconds to start.
 readonly ELSEWHERE='clients|examples|geoip|inspect|messages|options|package|permissions|recipes|sanitizers|serve|std_interop|types|windows'
-if (($# == 0)); then
+files=()
+options=()
+for argument; do
+  if [[ -e $argument ]]; then files+=("$argument"); else options+=("$argument"); fi
+done
+if ((${#files[@]} == 0)); then
   readarray -t files < <(printf '%s\n' tests/*_test.ts | grep -vE "/($ELSEWHERE)_test\.ts$")
-  set -- "${files[@]}"
 fi
+
 # Deno signs its pointers; standard signatures make everything three times as slow.
 # A child process needs the runner too: the tests put it before the command.
 runner="$(command -v qemu-aarch64-static) -cpu max,pauth-impdef=on -L $ROOT"
-# shellcheck disable=SC2086
-counted env NO_COLOR=1 MMAPFILE_OFFLINE=1 MMAPFILE_TEST_RUNNER="$runner" DENO_DIR="$HOME_DIR/cache" \
-  $runner "$DENO" "${TEST_ARGS[@]}" --parallel "$@"
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+# Runs one file of tests in a process of its own. fork(2) of a process with threads may hang in QEMU 7.2: a
+# file that takes too long is run once more.
+run_file() {
+  local file=$1 log=$logs/${1//\//-} status
+  for _ in 1 2; do
+    status=0
+    # shellcheck disable=SC2086
+    timeout --kill-after=10 900 env NO_COLOR=1 MMAPFILE_OFFLINE=1 MMAPFILE_TEST_RUNNER="$runner" \
+      DENO_DIR="$HOME_DIR/cache" $runner "$DENO" "${TEST_ARGS[@]}" "${options[@]}" "$file" \
+      </dev/null >"$log" 2>&1 9>&- || status=$?
+    if ((status != 124 && status != 137)); then break; fi
+    printf '\n%s took too long\n' "$file"
+  done
+  cat "$log"
+  printf '%d\n' "$status" >"$log.status"
+}
+
+# As many files at a time as there are processors.
+for file in "${files[@]}"; do
+  while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n || true; done
+  run_file "$file" &
+done
+wait || true
+
+say 'skipped, and why:'
+cat "$logs"/*.ts | sed -nE 's/.* \(skipped: (.*)\) \.\.\. ignored.*/\1/p' | sort | uniq -c | sort -rn
+cat "$logs"/*.ts |
+  sed -nE 's/^(ok|FAILED) \| ([0-9]+) passed[^|]*\| ([0-9]+) failed( \| ([0-9]+) ignored)?.*/\2 \3 \5/p' |
+  awk '{ passed += $1; failed += $2; skipped += $3 }
+    END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }'
+if grep -qvx 0 "$logs"/*.status; then exit 1; fi

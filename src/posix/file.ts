@@ -254,9 +254,14 @@ export class PosixFile implements FileOps {
   tryLockSync(exclusive = false): boolean {
     this.#mayHoldLock = true;
     const operation = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
-    if (libc().flock(this.fd, operation) === 0) return true;
-    if (errno() === E.EWOULDBLOCK) return false;
-    throw lastError("lock", this.#name, "flock");
+    for (let attempt = 1;; attempt++) {
+      if (libc().flock(this.fd, operation) === 0) return true;
+      const number = errno();
+      if (number === E.EWOULDBLOCK) return false;
+      // With Deno 2.8 errno was once that of another call by then: the same call sets it again.
+      if (attempt === 1) continue;
+      throw systemError(number, "lock", this.#name, "flock");
+    }
   }
 
   async tryLock(exclusive = false): Promise<boolean> {
