@@ -16,7 +16,7 @@ import {
 } from "@mmapfile/mmapfile";
 import { isCopy } from "./backend.ts";
 import { deno } from "./child.ts";
-import { isWindows, type Reason, WINE_LOCKS } from "./reason.ts";
+import { isEmulated, isWindows, type Reason, WINE_LOCKS } from "./reason.ts";
 import {
   encode,
   equal,
@@ -131,7 +131,8 @@ test("a source closed during write() and readFrom() is written whole, or the err
   }
 });
 
-const NO_STRACE: Reason = !canTrace() && "there is no strace here";
+const NO_STRACE: Reason = isEmulated && "strace(1) is not emulated" ||
+  !canTrace() && "there is no strace here";
 
 function canTrace(): boolean {
   try {
