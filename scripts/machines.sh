@@ -66,14 +66,23 @@ npm_packages() {
     fail "the npm packages that the tests import are out of reach"
 }
 
-# Runs tests, shows what they print and why some are skipped, and counts them in a last line. Returns
-# their exit code.
+# Prints why tests were skipped, and counts all tests in a last line, from what each run of tests has printed.
+summarize() {
+  local log
+  say 'skipped, and why:'
+  sed -nE 's/.* \(skipped: (.*)\) \.\.\. ignored.*/\1/p' "$@" | sort | uniq -c | sort -rn
+  # A test that runs tests prints earlier summaries.
+  for log; do
+    sed -nE 's/^(ok|FAILED) \| ([0-9]+) passed.* \| ([0-9]+) failed( \| ([0-9]+) ignored)?.*/\2 \3 \5/p' "$log" |
+      tail -n 1
+  done | awk '{ passed += $1; failed += $2; skipped += $3 }
+    END { if (NR > 0) printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }'
+}
+
+# Runs tests, shows what they print, and summarizes it. Returns their exit code.
 counted() {
   local status=0
   "$@" </dev/null 2>&1 | tee "$LOG" || status=$?
-  say 'skipped, and why:'
-  sed -nE 's/.* \(skipped: (.*)\) \.\.\. ignored.*/\1/p' "$LOG" | sort | uniq -c | sort -rn
-  sed -nE 's/^(ok|FAILED) \| ([0-9]+) passed.* \| ([0-9]+) failed( \| ([0-9]+) ignored)?.*/\2 passed, \3 failed, \5 skipped/p' \
-    "$LOG" | tail -n 1 | sed 's/,  skipped/, 0 skipped/'
+  summarize "$LOG"
   return "$status"
 }

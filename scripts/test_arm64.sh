@@ -86,10 +86,5 @@ for file in "${files[@]}"; do
 done
 wait || true
 
-say 'skipped, and why:'
-cat "$logs"/*.ts | sed -nE 's/.* \(skipped: (.*)\) \.\.\. ignored.*/\1/p' | sort | uniq -c | sort -rn
-cat "$logs"/*.ts |
-  sed -nE 's/^(ok|FAILED) \| ([0-9]+) passed[^|]*\| ([0-9]+) failed( \| ([0-9]+) ignored)?.*/\2 \3 \5/p' |
-  awk '{ passed += $1; failed += $2; skipped += $3 }
-    END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }'
+summarize "$logs"/*.ts
 if grep -qvx 0 "$logs"/*.status; then exit 1; fi
