@@ -2110,14 +2110,24 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Memory has shown zeros: repairs it, or uses the descriptor from now on. */
   #leaveMemory(): void {
-    if (!this.#isShorter() && this.#mapping.restore?.()) this.#adopt();
-    else this.#followTruncation();
+    const size = this.#mapping.fileSize();
+    if (size >= this.#size && this.#mapping.restore?.()) this.#adopt();
+    else this.#followTruncation(size);
   }
 
   /** Takes over the size after a truncation by others. Until `refresh` memory is not used. */
-  #followTruncation(): void {
+  #followTruncation(size: number): void {
     this.#truncated = true;
-    this.#setSize(Math.min(this.#size, this.#mapping.fileSize()));
+    this.#setSize(Math.min(this.#size, size));
+  }
+
+  /** Asks the system for the size, and takes it over if another process has truncated the file; says whether one has. */
+  #findTruncation(): boolean {
+    if (this.#size === 0) return false;
+    const size = this.#mapping.fileSize();
+    if (size >= this.#size) return false;
+    this.#followTruncation(size);
+    return true;
   }
 
   /** The size, learnt by reading if the system does not tell: files of /proc have 0 bytes, and of /sys a page. */
@@ -2275,9 +2285,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (wanted <= 0) return null;
     const read = this.#mapping.read(p, wanted, offset);
     const readTo = offset + read;
-    if (read < wanted && readTo < this.#size && this.#isShorter()) {
-      this.#followTruncation();
-    }
+    if (read < wanted && readTo < this.#size) this.#findTruncation();
     if (readTo > this.#size && read > 0) this.#setSize(readTo);
     return read || null;
   }
@@ -2285,7 +2293,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Learns how long the file is now. */
   #followGrowth(): void {
     const size = this.#mapping.fileSize();
-    if (size < this.#size) this.#followTruncation();
+    if (size < this.#size) this.#followTruncation(size);
     else if (size > this.#size) this.#setSize(size);
   }
 
@@ -2393,9 +2401,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       );
     }
     const { length } = bytes;
-    const fits = grow
-      ? length
-      : Math.max(0, Math.min(length, this.#size - position));
+    const fits = grow ? length : this.#fitting(position, length);
     // The kernel does not look out for bytes that are copied onto themselves.
     if (this.#mapping.holds(bufferOf(bytes))) bytes = copyOf(bytes);
     if (!this.#closed && !grow) this.#checkEnd(position + length);
@@ -2501,9 +2507,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       return this.#writeOver(p, position);
     }
     const { length } = p;
-    const fits = this.#access.grow
-      ? length
-      : Math.max(0, Math.min(length, this.#size - position));
+    const { grow } = this.#access;
+    const fits = grow ? length : this.#fitting(position, length);
     this.#mapping.write(p.subarray(0, fits), position);
     if (fits < length) throw this.#overEnd(fits);
     return length;
@@ -2533,10 +2538,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkWriteAccess("write");
     const bytes = encoder.encode(s);
     const { grow } = this.#access;
-    const room = grow ? Infinity : Math.max(0, this.#size - this.#position);
-    if (bytes.length <= room) return this.#writeFurther(bytes);
+    const { length } = bytes;
+    const fits = grow ? length : this.#fitting(this.#position, length);
+    if (fits === length) return this.#writeFurther(bytes);
     // The characters that fit, and none of them in part.
-    const { written } = encoder.encodeInto(s, bytes.subarray(0, room));
+    const { written } = encoder.encodeInto(s, bytes.subarray(0, fits));
     this.#writeFurther(bytes.subarray(0, written));
     throw this.#truncated
       ? this.#markTruncated("write")
@@ -2661,7 +2667,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       return length;
     }
     if (!copyOnWrite) this.#checkEnd(end);
-    const fits = Math.max(0, Math.min(length, this.#size - position));
+    const fits = this.#fitting(position, length);
     if (fits > 0) this.#writeOver(p.subarray(0, fits), position);
     throw this.#overEnd(fits);
   }
@@ -2698,6 +2704,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
   }
 
+  /** How many bytes of a write are within the file. */
+  #fitting(position: number, length: number): number {
+    return Math.max(0, Math.min(length, this.#size - position));
+  }
+
   /** Throws if a write ends where a number no longer tells one byte from the next. */
   #checkReach(position: number, length: number): void {
     if (position + length <= Number.MAX_SAFE_INTEGER) return;
@@ -2710,7 +2721,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Throws if a file of fixed size no longer reaches as far: a write there would fill the gap with zeros. */
   #checkEnd(end: number): void {
-    if (!this.#truncated && this.#isShorter()) this.#followTruncation();
+    if (!this.#truncated) this.#findTruncation();
     if (this.#truncated && end > this.#size) throw this.#markTruncated("write");
   }
 
@@ -3104,7 +3115,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Notes that the file has become shorter, if what the system knows of it says so. */
   #learnSize(info: Deno.FileInfo): void {
     const end = this.#access.offset + this.#size;
-    if (info.size < end && this.#isShorter()) this.#followTruncation();
+    if (info.size < end) this.#findTruncation();
   }
 
   /** Throws if another process has truncated the file. */
@@ -3119,7 +3130,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Throws if views faulted though the file was not truncated: what was written to them may not be in it. */
   #checkStored(action: string): void {
     const { write, copyOnWrite } = this.#access;
-    if (this.#isShorter()) return this.#followTruncation();
+    if (this.#findTruncation()) return;
     const isLost = write && !copyOnWrite && !this.#truncated &&
       this.#mapping.isHandedOut && this.#mapping.hasFaulted;
     if (!isLost) return;

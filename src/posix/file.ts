@@ -307,10 +307,8 @@ export class PosixFile implements FileOps {
 
   /** Refuses what cannot fit: fallocate(2) would fill the disk, to everyone's harm, before it fails. */
   #checkRoom(size: number): void {
-    const { fstatfs } = libc();
-    // struct statfs of 64-bit Linux: f_bsize at 8, f_blocks at 16, f_bfree at 24.
-    const fields = new DataView(new ArrayBuffer(120));
-    if (fstatfs === null || fstatfs(this.fd, fields) !== 0) return;
+    const fields = statfsOf(this.fd);
+    if (fields === null) return;
     const blocks = fields.getBigUint64(16, true);
     const room = fields.getBigInt64(8, true) * fields.getBigInt64(24, true);
     // A filesystem that counts no blocks has nothing to say.
@@ -426,6 +424,16 @@ function statxOf(
     throw lastError("stat", name, "statx");
   }
   return STATX;
+}
+
+/**
+ * What is known of a file's filesystem: struct statfs of 64-bit Linux, with f_type at 0, f_bsize at 8, f_blocks at
+ * 16, f_bfree at 24. `null` where the system does not tell.
+ */
+export function statfsOf(fd: number): DataView | null {
+  const { fstatfs } = libc();
+  const fields = new DataView(new ArrayBuffer(120));
+  return fstatfs !== null && fstatfs(fd, fields) === 0 ? fields : null;
 }
 
 /** When a file was made, to the nanosecond; where the filesystem does not keep that, when it last changed. */

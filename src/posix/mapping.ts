@@ -310,9 +310,9 @@ class PosixMapping implements Mapping {
         "read",
         target,
         (rest, done) =>
-          preadAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+          preadAsync(this.#fd, rest, bigLength(rest.length), BigInt(at + done)),
         (rest, done) =>
-          pread(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+          pread(this.#fd, rest, bigLength(rest.length), BigInt(at + done)),
       );
     if (this.residency === undefined || target.length > LONGEST_TRIED) {
       return await inThread();
@@ -330,8 +330,9 @@ class PosixMapping implements Mapping {
       "write",
       source,
       (rest, done) =>
-        pwriteAsync(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
-      (rest, done) => pwrite(this.#fd, rest, lengthOf(rest), BigInt(at + done)),
+        pwriteAsync(this.#fd, rest, bigLength(rest.length), BigInt(at + done)),
+      (rest, done) =>
+        pwrite(this.#fd, rest, bigLength(rest.length), BigInt(at + done)),
     );
   }
 
@@ -341,8 +342,8 @@ class PosixMapping implements Mapping {
     return this.#transfer(
       "write",
       source,
-      (rest) => writeAsync(this.#fd, rest, lengthOf(rest)),
-      (rest) => write(this.#fd, rest, lengthOf(rest)),
+      (rest) => writeAsync(this.#fd, rest, bigLength(rest.length)),
+      (rest) => write(this.#fd, rest, bigLength(rest.length)),
     );
   }
 
@@ -731,8 +732,4 @@ function bigLength(length: number): bigint {
     lastBigLength = BigInt(length);
   }
   return lastBigLength;
-}
-
-function lengthOf(array: Uint8Array): bigint {
-  return BigInt(array.length);
 }

@@ -7,7 +7,7 @@
  */
 
 import { lastError, libc } from "./libc.ts";
-import { bornAt } from "./file.ts";
+import { bornAt, statfsOf } from "./file.ts";
 
 /** A file on overlayfs that is open for reading. It refers to its descriptors alone. */
 export class OverlayFile {
@@ -20,13 +20,8 @@ export class OverlayFile {
 
   /** `null` if the file of this descriptor is not on overlayfs. */
   static of(fd: number, name: string): OverlayFile | null {
-    const { fstatfs } = libc();
-    // struct statfs of 64-bit Linux: f_type at 0.
-    const fields = new DataView(new ArrayBuffer(120));
-    if (fstatfs === null || fstatfs(fd, fields) !== 0) return null;
-    return fields.getUint32(0, true) === OVERLAYFS_SUPER_MAGIC
-      ? new OverlayFile(fd, name)
-      : null;
+    const type = statfsOf(fd)?.getUint32(0, true);
+    return type === OVERLAYFS_SUPER_MAGIC ? new OverlayFile(fd, name) : null;
   }
 
   private constructor(fd: number, name: string) {

@@ -559,7 +559,7 @@ function endRangeIf(
 ): void {
   const state = (HEADER + slot * SLOT + STATE) / 4;
   const isLive = (Atomics.add(words, state, 1) & LIVE) !== 0;
-  // Whoever takes LIVE away frees the slot.
+  // The isolate that takes LIVE away frees the slot.
   const isOurs = isLive && isOver() &&
     (Atomics.and(words, state, ~LIVE) & LIVE) !== 0;
   Atomics.sub(words, state, 1);

@@ -83,7 +83,7 @@ const CUTS = { nothing: 0, page: PAGE + 904, file: 2 * MB };
 const CUTS_EACH = isEmulated ? 1 : 3;
 const WARM_UP = isEmulated ? 1 : 3;
 const NOTICED_WITHIN_MS = isEmulated ? 60_000 : 5000;
-/** The cut is made in this time. A write beyond the new end need not notice it. */
+/** The file is truncated in this time. A write beyond the new end need not notice it. */
 const WRITTEN_FOR_MS = isEmulated ? 1000 : 100;
 const contents = new Uint8Array(SIZE).fill(0x61);
 for (let at = LINE - 1; at < SIZE; at += LINE) contents[at] = 10;
@@ -93,7 +93,7 @@ const digest = Buffer.from(await crypto.subtle.digest("SHA-256", contents));
 /** A stream came to its end before the end that the file had. */
 const SHORT = Symbol("short");
 
-/** One access after the other: called until the cut is noticed. `cut` is where the file will end. */
+/** One access after the other: called until the truncation is noticed. `cut` is where the file will end. */
 type Access = (file: MmapFile, cut: number) => unknown;
 
 /** The file was opened after the cut. */
@@ -128,7 +128,7 @@ function assertOwn(bytes: Uint8Array, offset: number, cut: number): void {
 /** Throws unless what a view did not have is told. */
 function assertNoticed(file: MmapFile, isWhole: boolean): void {
   if (!isWhole && !file.truncated) {
-    throw new Error("a view was cut and the file did not notice");
+    throw new Error("a view was truncated and the file did not notice");
   }
 }
 
