@@ -69,7 +69,7 @@ run_file() {
   for _ in 1 2; do
     status=0
     # shellcheck disable=SC2086
-    timeout --kill-after=10 900 env NO_COLOR=1 MMAPFILE_OFFLINE=1 MMAPFILE_TEST_RUNNER="$runner" \
+    timeout --kill-after=10 1200 env NO_COLOR=1 MMAPFILE_OFFLINE=1 MMAPFILE_TEST_RUNNER="$runner" \
       DENO_DIR="$HOME_DIR/cache" $runner "$DENO" "${TEST_ARGS[@]}" "${options[@]}" "$file" \
       </dev/null >"$log" 2>&1 9>&- || status=$?
     if ((status != 124 && status != 137)); then break; fi
@@ -79,6 +79,20 @@ run_file() {
   printf '%d\n' "$status" >"$log.status"
 }
 
+# Says which files failed, with what they printed last.
+report_failures() {
+  local file log status bad=0
+  for file in "${files[@]}"; do
+    log=$logs/${file//\//-}
+    status=$(cat "$log.status" 2>/dev/null || echo 'not run')
+    if [[ $status == 0 ]]; then continue; fi
+    printf '\n%s failed, exit code %s:\n' "$file" "$status"
+    tail -n 15 "$log"
+    bad=1
+  done
+  return "$bad"
+}
+
 # As many files at a time as there are processors.
 for file in "${files[@]}"; do
   while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n || true; done
@@ -86,5 +100,7 @@ for file in "${files[@]}"; do
 done
 wait || true
 
+status=0
+report_failures || status=1
 summarize "$logs"/*.ts
-if grep -qvx 0 "$logs"/*.status; then exit 1; fi
+exit "$status"
