@@ -19,6 +19,7 @@ import { CURVE } from "./studies/curve.ts";
 import { EVENT_LOOP } from "./studies/event_loop.ts";
 import { COLD, DURABLE, WARM } from "./studies/latency.ts";
 import { LIMITED, MEMORY } from "./studies/memory.ts";
+import { SERVE } from "./studies/serve.ts";
 import { START } from "./studies/start.ts";
 import {
   isLosing,
@@ -47,6 +48,7 @@ const STUDIES: readonly Study[] = [
   CURVE,
   COLD,
   EVENT_LOOP,
+  SERVE,
   WARM,
   DURABLE,
   START,

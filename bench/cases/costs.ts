@@ -34,7 +34,7 @@ export const COMPARISONS: readonly Comparison[] = [
   ),
   guardCase("openSync and close", 1000, (options) => {
     const path = sharedFile(FILE_SIZE);
-    return repeated(() => openSync(path, options).close());
+    return repeated(() => openSync(path, { read: true, ...options }).close());
   }),
   fallbackCase("1 MiB read in pieces of 4 KiB", {
     "Deno.FsFile": () => readThrough(Deno.openSync(sharedFile(MB))),
