@@ -96,7 +96,7 @@ async function time(work: Measured, count: number): Promise<number> {
   return (performance.now() - start) * 1e6 / count;
 }
 
-/** The value below which a part of them lies: 0.5 gives the median. */
+/** The value below which a part of them lies: 0.5 is the median. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.round((sorted.length - 1) * part)];

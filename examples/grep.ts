@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { type MmapFile, open } from "../mod.ts";
+import { type MmapFile, open } from "@mmapfile/mmapfile";
 import { main, print, Progress } from "./cli.ts";
 
 const USAGE = `Usage: grep.ts [-n] [-c] STRING FILE...

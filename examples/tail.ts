@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { type MmapFile, open, TruncatedError } from "../mod.ts";
+import { type MmapFile, open, TruncatedError } from "@mmapfile/mmapfile";
 import { main, print, wholeNumber } from "./cli.ts";
 
 const USAGE = `Usage: tail.ts [-n LINES] [-f] FILE
