@@ -20,6 +20,7 @@ const [KB, MB] = [1 << 10, 1 << 20];
 const MAX_BYTES = 256 * MB;
 /** How often the two alternate, for how long, and how many calls are made per look at the clock. */
 const [ROUNDS, ROUND_MS, BATCH] = [5, 40, 64];
+const median = (ns: number[]) => ns.toSorted((a, b) => a - b)[ROUNDS >> 1]!;
 
 type Row = [name: string, length: number, isRandom: boolean, isAsync: boolean];
 const ROWS: Row[] = [
@@ -85,10 +86,6 @@ async function measure(row: Row, file: Deno.FsFile, size: number) {
     const ms = performance.now() - start;
     if (ms > ROUND_MS) return ms * 1e6 / calls;
   }
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 async function compareOnNewFile(): Promise<void> {
