@@ -89,7 +89,13 @@ const folder = makeFolder();
 const plain = `${folder}/plain.ts`;
 Deno.writeTextFileSync(plain, PLAIN);
 const example = fileURLToPath(new URL("../examples/serve.ts", import.meta.url));
-const rows: string[][] = [["", "", "requests", "CPU", "memory"]];
+const rows: [head: string[], ...string[][]] = [[
+  "",
+  "",
+  "requests",
+  "CPU",
+  "memory",
+]];
 for (const [name, size] of SIZES) {
   const path = makeFile(folder, size);
   const file = path.slice(folder.length + 1);
