@@ -12,8 +12,9 @@ import { main, Progress } from "./cli.ts";
 
 const USAGE = `Usage: demo.ts [FILE]
 
-Reads a file through Deno.FsFile and through MmapFile, by the same code, and draws the time
-of a call as a bar chart. Without FILE it creates one of 256 MiB, and deletes it at the end.`;
+Reads a file through Deno.FsFile and through MmapFile, and
+draws the time of a call as bars. Without FILE it creates
+one of 256 MiB, and deletes it at the end.`;
 
 const [KB, MB] = [1 << 10, 1 << 20];
 /** Bytes read of a larger file. */

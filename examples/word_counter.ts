@@ -19,23 +19,21 @@ export interface Counted {
 
 const LF = 10;
 
-const SPACE = 32;
-
-/** Whether a byte ends a word: space, or one of \t, \n, \v, \f, \r. Before the first byte, a word may begin too. */
-function endsWord(byte = SPACE): boolean {
-  return byte === SPACE || (byte >= 9 && byte <= 13);
-}
+/** A 1 for each byte that ends a word: space, \t, \n, \v, \f, \r. */
+const IS_SPACE = new Uint8Array(256);
+for (const byte of [32, 9, LF, 11, 12, 13]) IS_SPACE[byte] = 1;
 
 function count({ bytes, start, end }: Part): Counted {
   let lines = 0;
   let words = 0;
   // A word counts where it begins, also if it ends in the next part.
-  let wasSpace = endsWord(bytes[start - 1]);
-  for (const byte of bytes.subarray(start, end)) {
-    const isSpace = endsWord(byte);
-    if (wasSpace && !isSpace) words++;
-    if (byte === LF) lines++;
+  let wasSpace = start === 0 ? 1 : IS_SPACE[bytes[start - 1]!]!;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!;
+    const isSpace = IS_SPACE[byte]!;
+    words += wasSpace & (isSpace ^ 1);
     wasSpace = isSpace;
+    if (byte === LF) lines++;
   }
   return { lines, words };
 }
