@@ -12,9 +12,8 @@ import { main, Progress } from "./cli.ts";
 
 const USAGE = `Usage: demo.ts [FILE]
 
-Reads a file through Deno.FsFile and through MmapFile, and
-draws the time of a call as bars. Without FILE it creates
-one of 256 MiB, and deletes it at the end.`;
+Draws the times of Deno.FsFile and of MmapFile as bars, for
+FILE or a new file of 256 MiB that it deletes at the end.`;
 
 const [KB, MB] = [1 << 10, 1 << 20];
 /** Bytes read of a larger file. */
