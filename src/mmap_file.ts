@@ -1562,7 +1562,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * `for await` lets other tasks run between pieces of the file, and brings pages in off the event loop.
    *
    * With lines of 60 bytes, a third of the time goes to making the views and a quarter to finding the LFs. For
-   * strings, {@linkcode textLines} is faster.
+   * strings, {@linkcode MmapFile.prototype.textLines | textLines} is faster.
    *
    * @param options The range, by default the whole file, and the direction.
    * @returns The views, one after the other.
