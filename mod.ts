@@ -35,8 +35,8 @@
  * 1. A view ends with its file: `close()` and `truncate()` to a shorter length make it empty.
  *    {@linkcode MmapFile.prototype.copy | copy} returns bytes to keep.
  * 2. Decode text with {@linkcode MmapFile.prototype.text | text} or
- *    {@linkcode MmapFile.prototype.textLines | textLines}, not from a view that another process may change
- *    at the same time.
+ *    {@linkcode MmapFile.prototype.textLines | textLines}. If another process changes a view during a
+ *    `TextDecoder` call, your process may die.
  * 3. The memory of a view cannot be transferred. Native operations on it go on with the file's bytes
  *    after `close()`, except on Windows and above 16 GiB.
  *

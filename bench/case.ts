@@ -16,13 +16,13 @@ export interface Facts {
   /** How many times as fast as the first way the second has to be; 0 where nothing is promised. */
   readonly target: number;
   /** Whether the table of the Go original has it. */
-  readonly original?: boolean;
+  readonly original?: boolean | undefined;
   /** Whether `deno task bench` leaves it out. */
-  readonly long?: boolean;
+  readonly long?: boolean | undefined;
   /** How often one iteration of `deno bench` does it; and one run, where the work has a `before`. */
   readonly count: number;
   /** Why it is slower, where it is: one sentence for the report. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
 }
 
 /** A case of reads and writes alone, which ordinary arrays and node:fs can do too. */
@@ -83,7 +83,7 @@ export function factsOfSizes(
   return SIZES.map(([name, size], i) => ({
     group,
     name: `${group} ${name}`,
-    target: targets[i],
+    target: targets[i]!,
     original: true,
     // One small, one middling and one larger size are enough for a first look.
     long: ![KB, 100 * KB, 10 * MB].includes(size),

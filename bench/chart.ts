@@ -206,8 +206,8 @@ function drawBars(drawing: Drawing, work: readonly Ratio[]): void {
     const { name, ratio } = one;
     const [x1, x2] = [axis.at(1), axis.at(ratio)].toSorted((a, b) => a - b);
     drawing.add(
-      `<rect x="${x1.toFixed(1)}" y="${drawing.y + 4}" width="${
-        Math.max(1, x2 - x1).toFixed(1)
+      `<rect x="${x1!.toFixed(1)}" y="${drawing.y + 4}" width="${
+        Math.max(1, x2! - x1!).toFixed(1)
       }" height="12" class="${side(one)}"/>`,
     );
     drawing.label(

@@ -35,14 +35,14 @@ const ARRAY_CASES = await casesFor(ARRAYS.name);
 
 function waysOf(i: number): Comparison["ways"] {
   const ways: Record<string, (folder: string) => Work | Promise<Work>> = {
-    [FS_FILE.name]: (folder) => FS_FILE_CASES[i].prepare(FS_FILE, folder),
-    [MMAP_FILE.name]: (folder) => MMAP_CASES[i].prepare(MMAP_FILE, folder),
+    [FS_FILE.name]: (folder) => FS_FILE_CASES[i]!.prepare(FS_FILE, folder),
+    [MMAP_FILE.name]: (folder) => MMAP_CASES[i]!.prepare(MMAP_FILE, folder),
   };
-  const node = NODE_CASES[i];
+  const node = NODE_CASES[i]!;
   if ("also" in node && node.also.includes("node:fs")) {
     ways[NODE_FS.name] = (folder) => node.prepare(NODE_FS, folder);
   }
-  const arrays = ARRAY_CASES[i];
+  const arrays = ARRAY_CASES[i]!;
   if ("also" in arrays && arrays.also.includes("memory")) {
     ways[ARRAYS.name] = (folder) => arrays.prepare(ARRAYS, folder);
   }

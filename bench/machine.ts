@@ -40,7 +40,7 @@ export function describeCommit(): string {
 function processor(): string {
   try {
     const info = fs.readFileSync("/proc/cpuinfo", "utf8");
-    return /^model name\s*: (.*)$/m.exec(info)![1];
+    return /^model name\s*: (.*)$/m.exec(info)![1]!;
   } catch {
     return "processor unknown";
   }
@@ -73,8 +73,8 @@ function filesystem(folder: string): string {
       .filter(([, point]) =>
         `${path}/`.startsWith(`${point}/`.replace("//", "/"))
       )
-      .toSorted(([, a], [, b]) => b.length - a.length);
-    return mounts[0][2];
+      .toSorted(([, a], [, b]) => b!.length - a!.length);
+    return mounts[0]![2]!;
   } catch {
     return "filesystem unknown";
   }

@@ -62,7 +62,7 @@ export async function timeRounds(
   ) {
     const times: number[] = [];
     // Neither is always the one that runs after the other.
-    for (const i of order) times[i] = await time(works[i], counts[i]);
+    for (const i of order) times[i] = await time(works[i]!, counts[i]!);
     order.reverse();
     rounds.push(times);
   }
@@ -96,10 +96,10 @@ async function time(work: Measured, count: number): Promise<number> {
   return (performance.now() - start) * 1e6 / count;
 }
 
-/** The value below which a part of them lies: 0.5 gives the median. */
+/** The value below which a part of them lies: 0.5 is the median. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.round((sorted.length - 1) * part)];
+  return sorted[Math.round((sorted.length - 1) * part)]!;
 }
 
 /** How far apart quartiles are, as a part of the ratio. */
@@ -134,14 +134,16 @@ export function byteSize(bytes: number): string {
 }
 
 /** A table in Markdown that can be read as it is. */
-export function table([head, ...rows]: string[][]): string {
+export function table(
+  [head, ...rows]: [head: string[], ...rows: string[][]],
+): string {
   const widths = head.map((_, i) =>
-    Math.max(...[head, ...rows].map((cells) => cells[i].length))
+    Math.max(...[head, ...rows].map((cells) => cells[i]!.length))
   );
   const line = (cells: string[]) =>
     `| ${
       cells.map((cell, i) =>
-        i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])
+        i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)
       ).join(" | ")
     } |`;
   const rule = widths.map((width, i) =>

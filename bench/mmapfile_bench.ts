@@ -43,8 +43,8 @@ async function run(
     current = { comparison, prepared: await prepare(comparison) };
   }
   const work = current.prepared.works[way];
-  work.before?.();
+  work!.before?.();
   b.start();
-  await work.run(comparison.count);
+  await work!.run(comparison.count);
   b.end();
 }

@@ -38,14 +38,14 @@ export async function measure(
   using prepared = await prepare(comparison);
   const rounds = await timeRounds(prepared.works, limits, comparison.count);
   const times = prepared.names.map((name, i) =>
-    [name, quantile(rounds.map((times) => times[i]), 0.5)] as const
+    [name, quantile(rounds.map((times) => times[i]!), 0.5)] as const
   );
-  const quotients = rounds.map(([first, second]) => first / second);
+  const quotients = rounds.map(([first, second]) => first! / second!);
   const { group, name, target, original, long, count, reason } = comparison;
   return {
     ...{ group, name, target, original, long, count, reason },
     times: Object.fromEntries(times),
-    ratio: times[0][1] / times[1][1],
+    ratio: times[0]![1] / times[1]![1],
     low: quantile(quotients, 0.25),
     high: quantile(quotients, 0.75),
     rounds: rounds.length,
@@ -64,7 +64,10 @@ export function isMissed({ target, ratio }: Measurement): boolean {
 
 /** The table of a group, or of whatever cases have the same two ways. */
 export function resultTable(measurements: readonly Measurement[]): string {
-  const [first, second] = Object.keys(measurements[0].times);
+  const [first, second] = Object.keys(measurements[0]!.times) as [
+    string,
+    string,
+  ];
   const others = new Set(
     measurements.flatMap(({ times }) => Object.keys(times).slice(2)),
   );
@@ -80,7 +83,7 @@ export function resultTable(measurements: readonly Measurement[]): string {
     ],
     ...measurements.map((measurement) => {
       const { name, times, ratio, low, high } = measurement;
-      const time = (way: string) => way in times ? duration(times[way]) : "";
+      const time = (way: string) => way in times ? duration(times[way]!) : "";
       return [
         name,
         ...[time(first), time(second)],
@@ -101,7 +104,7 @@ export function resultTables(measurements: readonly Measurement[]): string {
     ({ group, times }) => [group, ...Object.keys(times).slice(0, 2)].join(": "),
   );
   return [...groups.values()]
-    .map((rows) => `### ${rows[0].group}\n\n${resultTable(rows)}`)
+    .map((rows) => `### ${rows[0]!.group}\n\n${resultTable(rows)}`)
     .join("\n\n");
 }
 
@@ -114,7 +117,7 @@ function target(measurement: Measurement): string {
 /** The share of memory's own speed. */
 function reached({ times }: Measurement, second: string): string {
   if (times.memory === undefined) return "";
-  return `${Math.round(100 * times.memory / times[second])} %`;
+  return `${Math.round(100 * times.memory / times[second]!)} %`;
 }
 
 const USAGE =

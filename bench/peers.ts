@@ -113,7 +113,7 @@ function has(program: string): boolean {
 }
 
 function run([program, ...args]: readonly string[]): (number | null)[] {
-  const { success, stdout, stderr } = new Deno.Command(program, {
+  const { success, stdout, stderr } = new Deno.Command(program!, {
     args: [...args, ...files],
   }).outputSync();
   const decoder = new TextDecoder();

@@ -105,7 +105,7 @@ const STEPS: readonly Step[] = [
       // With the warm-ups, and the files that are made.
       seconds: comparison.long ? 8 : 5,
       isMeasured: ({ cases }) => name in cases,
-      isNoisy: ({ cases }) => name in cases && isNoisy(cases[name]),
+      isNoisy: ({ cases }) => name in cases && isNoisy(cases[name]!),
       async run({ cases }, ms) {
         const measurement = await measure(comparison, { rounds: ROUNDS, ms });
         // The quieter one of two.
@@ -120,7 +120,7 @@ const STEPS: readonly Step[] = [
       seconds: job.seconds,
       isMeasured: ({ lines }) => job.id in lines,
       isNoisy: ({ lines }) =>
-        job.id in lines && job.isNoisy?.(lines[job.id]) === true,
+        job.id in lines && job.isNoisy?.(lines[job.id]!) === true,
       run: async ({ lines }) => void (lines[job.id] = await job.run()),
     }))
   ),
@@ -356,7 +356,7 @@ function readmeWith(
     const found = measurements.find((measurement) => measurement.name === name);
     if (found === undefined) throw new Error(`There is no case '${name}'`);
     const [first, second] = Object.values(found.times);
-    return [name, duration(first), duration(second), digits(found.ratio)];
+    return [name, duration(first!), duration(second!), digits(found.ratio)];
   });
   const short = table([
     ["", "Deno.FsFile", "MmapFile", "times as fast"],

@@ -43,7 +43,7 @@ export interface Ratio {
   readonly name: string;
   readonly ratio: number;
   /** Why it is slower, where it is: one sentence. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
 }
 
 /** Whether it is slower, and not by noise. */
@@ -66,7 +66,7 @@ export function ratiosBySide(
       ? times.get(name.replace(/MmapFile(, advice: "random")?/, "Deno.FsFile"))
       : undefined;
     if (other === undefined || !(column in values)) return [];
-    const ratio = other / values[column];
+    const ratio = other / values[column]!;
     return [{ group, name: `${group}, ${name}`, ratio, reason }];
   });
 }
@@ -82,7 +82,7 @@ export function studyText(
   const rows = lines.map(({ name, values, note }) => [
     note === undefined ? name : `${name}: ${note}`,
     ...names.map((column) =>
-      column in values ? columns[column](values[column]) : ""
+      column in values ? columns[column]!(values[column]!) : ""
     ),
   ]);
   return `### ${title}\n\n${about}\n\n${table([["", ...names], ...rows])}`;

@@ -41,7 +41,7 @@ class Slot {
   async receive(wait: (seen: number) => unknown): Promise<number> {
     while (Atomics.load(this.count, 0) === this.#seen) await wait(this.#seen);
     this.#seen++;
-    return this.#value[0];
+    return this.#value[0]!;
   }
 }
 
@@ -93,7 +93,7 @@ function stream(
     async receive() {
       const bytes: number[] = [];
       while (bytes.length < 8) bytes.push(...(await reader.read()).value!);
-      return new Float64Array(Uint8Array.from(bytes).buffer)[0];
+      return new Float64Array(Uint8Array.from(bytes).buffer)[0]!;
     },
     close: () => void writer.close(),
   };
@@ -181,7 +181,7 @@ async function measure(
 function quantiles(times: number[]): string {
   times.sort((a, b) => a - b);
   return [0.5, 0.99].map((q) =>
-    (1000 * times[Math.floor(q * times.length)]).toFixed(0).padStart(7)
+    (1000 * times[Math.floor(q * times.length)]!).toFixed(0).padStart(7)
   ).join(" | ");
 }
 
@@ -209,7 +209,7 @@ async function ringRate(script: string, path: string): Promise<string> {
   await run("send", path, String(MESSAGES)).output();
   for (let part; (part = (await output.read()).value);) text += part;
   await receiver.status;
-  return /messages, ([\d,]+) a second/.exec(text)![1];
+  return /messages, ([\d,]+) a second/.exec(text)![1]!;
 }
 
 /** The ring with pauses of a millisecond where it waits. */
@@ -323,7 +323,7 @@ async function main(busy: number, idle: number): Promise<void> {
   console.log();
   for (let round = 0; round < 3; round++) {
     for (const [name, script] of rings) {
-      const rate = await ringRate(script, `${directory}/ring`);
+      const rate = await ringRate(script!, `${directory}/ring`);
       console.log(`${name}: ${rate} messages a second`);
     }
   }
@@ -343,7 +343,7 @@ if ("WorkerGlobalScope" in globalThis) {
   };
 } else if (Deno.args[0] === "answer") {
   const [, way, path, rounds] = Deno.args;
-  await answer(await OTHER_END[way](path), Number(rounds));
+  await answer(await OTHER_END[way!]!(path!), Number(rounds));
 } else {
   const busy = Number(Deno.args[0] ?? 20_000);
   await main(busy, busy / 20);

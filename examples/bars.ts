@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Columns if there is not a terminal, and the widest chart. */
+/** Columns if a terminal does not report them, and the maximum. */
 const [DEFAULT_COLUMNS, MAX_COLUMNS] = [80, 100];
 
 /** Columns reserved for the number after a bar. */
@@ -15,7 +15,7 @@ export function drawBars(title: string, times: Record<string, number>): void {
   const names = Object.keys(times);
   const indent = Math.max(...names.map(({ length }) => length)) + 3;
   const columns = Deno.stdout.isTerminal()
-    ? Math.min(Deno.consoleSize().columns, MAX_COLUMNS)
+    ? Math.min(Deno.consoleSize().columns || DEFAULT_COLUMNS, MAX_COLUMNS)
     : DEFAULT_COLUMNS;
   const width = Math.max(1, columns - indent - NUMBER_COLUMNS);
   const longest = Math.max(...Object.values(times));

@@ -4,19 +4,19 @@
  * @module
  */
 
-import type { MmapFile } from "../mod.ts";
+import type { MmapFile } from "@mmapfile/mmapfile";
 import { chunksOf, type Range, responseOf } from "./file_body.ts";
 
 /** The most ranges that are sent for one request. */
-const MOST_RANGES = 20;
+const MAX_RANGES = 20;
 
 /** Returns the ranges that a header requests: `null` for everything, an empty list if none can be satisfied. */
 export function parseRanges(
   header: string | null,
   size: number,
 ): Range[] | null {
-  const specs = /^bytes=(.+)$/i.exec(header ?? "")?.[1].split(",");
-  if (specs === undefined || specs.length > MOST_RANGES) return null;
+  const specs = /^bytes=(.+)$/i.exec(header ?? "")?.[1]?.split(",");
+  if (specs === undefined || specs.length > MAX_RANGES) return null;
   const ranges: Range[] = [];
   for (const spec of specs) {
     const [, first = "", last = ""] = /^\s*(\d*)-(\d*)\s*$/.exec(spec) ?? [];
@@ -46,34 +46,36 @@ export function partialContent(
 ): Response {
   const contentRange = ([from, to]: Range) =>
     `bytes ${from}-${to - 1}/${file.size}`;
-  if (ranges.length === 1) {
-    const [[from, to]] = ranges;
-    headers.set("content-range", contentRange(ranges[0]));
+  const [first, ...others] = ranges;
+  if (first !== undefined && others.length === 0) {
+    const [from, to] = first;
+    headers.set("content-range", contentRange(first));
     headers.set("content-length", `${to - from}`);
-    return responseOf(file, ranges[0], was, { status: 206, headers });
+    return responseOf(file, first, was, { status: 206, headers });
   }
   const encoder = new TextEncoder();
   const boundary = crypto.randomUUID();
-  const heads = ranges.map((range) =>
-    encoder.encode(
+  const parts = ranges.map((range) => ({
+    range,
+    head: encoder.encode(
       `\r\n--${boundary}\r\nContent-Type: ${headers.get("content-type")}\r\n` +
         `Content-Range: ${contentRange(range)}\r\n\r\n`,
-    )
-  );
+    ),
+  }));
   const end = encoder.encode(`\r\n--${boundary}--\r\n`);
-  const length = ranges.reduce(
-    (sum, [from, to], k) => sum + heads[k].length + to - from,
+  const length = parts.reduce(
+    (sum, { head, range: [from, to] }) => sum + head.length + to - from,
     end.length,
   );
-  function* parts() {
-    for (const [k, range] of ranges.entries()) {
-      yield heads[k];
+  function* chunks() {
+    for (const { head, range } of parts) {
+      yield head;
       yield* chunksOf(file, range, was);
     }
     yield end;
   }
   headers.set("content-type", `multipart/byteranges; boundary=${boundary}`);
   headers.set("content-length", `${length}`);
-  const body = ReadableStream.from(parts());
+  const body = ReadableStream.from(chunks());
   return new Response(body, { status: 206, headers });
 }

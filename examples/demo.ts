@@ -6,20 +6,21 @@
  */
 
 import { Buffer } from "node:buffer";
-import { openSync } from "../mod.ts";
+import { openSync } from "@mmapfile/mmapfile";
 import { drawBars } from "./bars.ts";
 import { main, Progress } from "./cli.ts";
 
 const USAGE = `Usage: demo.ts [FILE]
 
-Reads a file through Deno.FsFile and through MmapFile, by the same code, and draws the time
-of a call as a bar chart. Without FILE it makes one of 256 MiB, and deletes it afterwards.`;
+Draws the times of Deno.FsFile and of MmapFile as bars, for
+FILE or a new file of 256 MiB that it deletes at the end.`;
 
 const [KB, MB] = [1 << 10, 1 << 20];
 /** Bytes read of a larger file. */
 const MAX_BYTES = 256 * MB;
-/** How often the two take turns, for how long, and how many calls are made per look at the clock. */
+/** How often the two alternate, for how long, and how many calls are made per look at the clock. */
 const [ROUNDS, ROUND_MS, BATCH] = [5, 40, 64];
+const median = (ns: number[]) => ns.toSorted((a, b) => a - b)[ROUNDS >> 1]!;
 
 type Row = [name: string, length: number, isRandom: boolean, isAsync: boolean];
 const ROWS: Row[] = [
@@ -38,17 +39,15 @@ async function compare(path: string): Promise<void> {
   checkSame(fsFile, mmapFile, size);
   const ratios: number[] = [];
   for (const row of ROWS) {
-    const times: number[][] = [[], []];
+    const [fsTimes, mmapTimes]: [number[], number[]] = [[], []];
     const progress = new Progress(row[0], ROUNDS);
     for (let round = 0; round < ROUNDS; round++) {
       progress.at(round);
-      times[0].push(await measure(row, fsFile, size));
-      times[1].push(await measure(row, mmapFile, size));
+      fsTimes.push(await measure(row, fsFile, size));
+      mmapTimes.push(await measure(row, mmapFile, size));
     }
     progress[Symbol.dispose]();
-    const [fsTime, mmapTime] = times.map((ns) =>
-      ns.toSorted((a, b) => a - b)[ROUNDS >> 1]
-    );
+    const [fsTime, mmapTime] = [median(fsTimes), median(mmapTimes)];
     drawBars(row[0], { "Deno.FsFile": fsTime, "MmapFile": mmapTime });
     ratios.push(fsTime / mmapTime);
   }
@@ -95,20 +94,26 @@ async function compareOnNewFile(): Promise<void> {
   const remove = () => Deno.removeSync(folder, { recursive: true });
   Deno.addSignalListener("SIGINT", () => (remove(), Deno.exit(130)));
   try {
-    const piece = new Uint8Array(MB).map((_, i) => i * i);
-    for (let at = 0; at < MAX_BYTES; at += MB) {
-      Deno.writeFileSync(path, piece, { append: true });
-    }
+    makeFile(path);
     await compare(path);
   } finally {
     remove();
   }
 }
 
+function makeFile(path: string): void {
+  using progress = new Progress("making a file", MAX_BYTES);
+  const piece = new Uint8Array(MB).map((_, i) => i * i);
+  for (let at = 0; at < MAX_BYTES; at += MB) {
+    Deno.writeFileSync(path, piece, { append: true });
+    progress.at(at);
+  }
+}
+
 await main(USAGE, async () => {
   const [path, ...others] = Deno.args;
   if (others.length > 0 || path?.startsWith("-")) {
-    throw new Error("Cannot compare: give one file or none; see --help");
+    throw new Error("Cannot compare: pass one file or none; see --help");
   }
   await (path === undefined ? compareOnNewFile() : compare(path));
 });

@@ -1,19 +1,19 @@
 /**
  * The body of a response from a mapped file, with as few copies as are safe.
  *
- * Deno sends views of a file's memory without a copy. Before each, the file is looked at: once it has changed,
- * the connection is closed. The end of a body is a copy, made when all views have been sent. So a client that
- * has all of a body has bytes of one state of the file.
+ * Deno sends views of a file's memory without a copy. Before each, the file is checked: if it has changed, the
+ * connection is closed. The end of a body is a copy, made when all views have been sent. So a client that
+ * receives a whole body has the bytes of one state of the file.
  *
- * One case remains: the file is truncated just within the bytes that Deno has taken and not sent yet. The
- * client never gets the rest, and the connection is closed only when the client gives up.
+ * One case remains: the file is truncated within the bytes that Deno has taken and not sent yet. The client
+ * does not receive the rest, and the connection stays open until the client closes it.
  *
  * @module
  */
 
-import type { MmapFile } from "../mod.ts";
+import type { MmapFile } from "@mmapfile/mmapfile";
 
-/** A first byte, and the one behind the last. */
+/** The first byte, and the one after the last. */
 export type Range = [from: number, to: number];
 
 /** Bytes handed to Deno at a time. It takes two such chunks, and a few KiB, ahead of what it sends (measured). */
@@ -27,7 +27,7 @@ export function etagOf({ ino, size, mtime }: Deno.FileInfo): string {
   return `"${ino}-${size}-${mtime?.getTime()}"`;
 }
 
-/** A response with a range of a file. It fails if the file is no longer as it was. */
+/** Returns a response with a range of a file. It fails if the file has changed since `was`. */
 export function responseOf(
   file: MmapFile,
   range: Range,
@@ -44,7 +44,7 @@ export function responseOf(
   return response;
 }
 
-/** The bytes of a range in parts, the last of which are copies. */
+/** Yields the bytes of a range in chunks, the last of which are copies. */
 export function* chunksOf(
   file: MmapFile,
   [from, to]: Range,

@@ -37,18 +37,18 @@ function respond(table: Table, url: string): Response {
 }
 
 await main(USAGE, async () => {
-  const { values, positionals: [command, ...paths] } = parseArgs({
+  const { values, positionals: [command, one, two, ...more] } = parseArgs({
     args: Deno.args,
     allowPositionals: true,
     options: { port: { type: "string", short: "p", default: "0" } },
   });
-  if (command === "build" && paths.length === 2) {
-    return build(paths[0], paths[1]);
+  if (command === "build" && one && two && more.length === 0) {
+    return build(one, two);
   }
-  if (command !== "serve" || paths.length !== 1) {
+  if (command !== "serve" || one === undefined || two !== undefined) {
     throw new Error("Cannot run: a command is needed; see --help");
   }
-  const table = new Table(paths[0]);
+  const table = new Table(one);
   const server = Deno.serve({
     port: wholeNumber("-p", values.port),
     hostname: "127.0.0.1",

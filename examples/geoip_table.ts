@@ -1,13 +1,13 @@
 /**
  * A sorted table of IPv4 ranges and their countries, searched in place. Another process may replace it at any
  * time, by a rename or in place. Each record has a checksum that includes the number of its table, so that a
- * search that met two tables is detected.
+ * search that reads two tables is detected.
  *
  * @module
  */
 
 import { crc32 } from "node:zlib";
-import { createSync, type MmapFile, openSync } from "../mod.ts";
+import { createSync, type MmapFile, openSync } from "@mmapfile/mmapfile";
 
 const MAGIC = 0x47454f31;
 /** Bytes of a record: first and last address, country, checksum. Of the header: magic, table's number, count, checksum. */
@@ -23,7 +23,7 @@ export function parseAddress(text: string): number {
 
 /** Builds a table from a sorted list, and replaces an older one. */
 export function build(csv: string, path: string): void {
-  const [number] = crypto.getRandomValues(new Uint32Array(1));
+  const number = Math.floor(Math.random() * 2 ** 32);
   const records: Uint8Array[] = [];
   const add = (fields: number[], seed: number) => {
     const view = new DataView(new ArrayBuffer(RECORD));
@@ -33,7 +33,7 @@ export function build(csv: string, path: string): void {
   };
   using source = openSync(csv);
   for (const line of source.textLines()) {
-    const [first, last, country] = line.split(",");
+    const [first = "", last = "", country = ""] = line.split(",");
     const code = (country.charCodeAt(0) << 8) | country.charCodeAt(1);
     add([parseAddress(first), parseAddress(last), code], number);
   }
@@ -78,7 +78,8 @@ export class Table {
   /** Returns the country of an address, if the table has one. */
   find(address: number): string | undefined {
     if (!this.#file.isCurrent()) this.load();
-    let [from, to, found] = [0, this.#count, [0, -1, 0]];
+    let [from, to] = [0, this.#count];
+    let found: [first: number, last: number, code: number] = [0, -1, 0];
     while (from < to) {
       const middle = (from + to) >> 1;
       const record = this.#read(middle + 1, this.#number);

@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { type MmapFile, open } from "../mod.ts";
+import { type MmapFile, open } from "@mmapfile/mmapfile";
 import { main, print, Progress } from "./cli.ts";
 
 const USAGE = `Usage: grep.ts [-n] [-c] STRING FILE...
@@ -18,7 +18,7 @@ Prints the lines that hold the string. Ends with code 1 if there is none.
   -c  print only the count`;
 
 const LF = 10;
-/** Bytes of output that are buffered before they are written. */
+/** Characters of output that are buffered before they are written. */
 const BATCH = 1 << 16;
 
 /** Yields the first byte of each line that contains the needle, and the end of the line, without its LF. */
@@ -43,24 +43,19 @@ function countLines(bytes: Uint8Array): number {
   return lines;
 }
 
+/** Output that is written in batches. */
 class Output implements Disposable {
-  readonly #batch = new Uint8Array(BATCH);
-  #length = 0;
+  #batch = "";
 
-  add(part: Uint8Array | string): void {
-    const bytes = typeof part === "string"
-      ? new TextEncoder().encode(part)
-      : part;
-    if (this.#length + bytes.length > BATCH) this.flush();
-    if (bytes.length > BATCH) return print(bytes);
-    this.#batch.set(bytes, this.#length);
-    this.#length += bytes.length;
+  add(text: string): void {
+    this.#batch += text;
+    if (this.#batch.length > BATCH) this.flush();
   }
 
   flush(): void {
-    const batch = this.#batch.subarray(0, this.#length);
+    const batch = this.#batch;
     // Cleared first: if the write fails, it must not be repeated.
-    this.#length = 0;
+    this.#batch = "";
     print(batch);
   }
 
@@ -105,9 +100,8 @@ await main(USAGE, async () => {
       }
       counted = start;
       if (values.count) continue;
-      output.add(values.number ? `${prefix}${number}:` : prefix);
-      output.add(file.bytes(start, end - start));
-      output.add("\n");
+      const line = file.text(start, end - start);
+      output.add(`${prefix}${values.number ? `${number}:` : ""}${line}\n`);
     }
     if (values.count) output.add(`${prefix}${found}\n`);
   }

@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { open } from "../mod.ts";
+import { open } from "@mmapfile/mmapfile";
 import { main, print, Progress, wholeNumber } from "./cli.ts";
 
 const USAGE = `Usage: hexdump.ts [-s OFFSET] [-l LENGTH] FILE

@@ -13,7 +13,7 @@ const USAGE = `Usage: kv.ts FILE get KEY
        kv.ts FILE delete KEY
        kv.ts FILE list | load
 
-Keeps keys and values in a file, which set and load make if it is not there. list prints
+Keeps keys and values in a file, which set and load create if it does not exist. list prints
 all of them as KEY<tab>VALUE. load sets the lines of its input, KEY<tab>VALUE, and prints
 each key once its value is on the disk. get and delete end with code 1 if the key does not exist.`;
 
@@ -50,7 +50,7 @@ async function load(store: Store): Promise<void> {
 }
 
 await main(USAGE, async () => {
-  const [path, command, key, value] = Deno.args;
+  const [path = "", command = "", key = "", value = ""] = Deno.args;
   if (ARGUMENTS[command] !== Deno.args.length - 2) {
     throw new Error("Cannot run: a file and a command are needed; see --help");
   }

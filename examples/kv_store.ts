@@ -10,7 +10,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { type MmapFile, open } from "../mod.ts";
+import { type MmapFile, open } from "@mmapfile/mmapfile";
 
 const MAGIC = 0x6d6d_6170_6b76_3032n; // "mmapkv02"
 const LINKS = 1 << 17;
@@ -97,21 +97,23 @@ export class Store implements Disposable {
   }
 
   #record(at: number): { key: Uint8Array; value: () => string } {
-    const [key, value] = this.#file.view(Uint32Array, at + 8, 2);
+    const lengths = this.#file.view(DataView, at + 8, 8);
+    const key = lengths.getUint32(0, true);
+    const value = lengths.getUint32(4, true);
     return {
       key: this.#file.bytes(at + 16, key),
-      value: () => decoder.decode(this.#file.bytes(at + 16 + key, value)),
+      value: () => this.#file.text(at + 16 + key, value),
     };
   }
 
   /** Writes a record at the end, at a multiple of 8. Returns its position. */
-  #append(next: number, ...parts: string[]): number {
-    const [key, value] = parts.map((part) => encoder.encode(part));
+  #append(next: number, key: string, value: string): number {
+    const parts = [encoder.encode(key), encoder.encode(value)];
     const head = new Uint8Array(16);
     new BigUint64Array(head.buffer)[0] = BigInt(next);
-    new Uint32Array(head.buffer, 8).set([key.length, value.length]);
-    const place = 8 * Math.ceil(this.#file.size / 8);
-    this.#file.writeAtSync(Buffer.concat([head, key, value]), place);
-    return place;
+    new Uint32Array(head.buffer, 8).set(parts.map(({ length }) => length));
+    const position = 8 * Math.ceil(this.#file.size / 8);
+    this.#file.writeAtSync(Buffer.concat([head, ...parts]), position);
+    return position;
   }
 }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type MmapFile, openSync } from "../mod.ts";
+import { type MmapFile, openSync } from "@mmapfile/mmapfile";
 import { main, print } from "./cli.ts";
 
 const USAGE = `Usage: latest.ts read FILE

@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { Reader, type Response } from "mmdb-lib";
-import { open } from "../mod.ts";
+import { open } from "@mmapfile/mmapfile";
 import { main } from "./cli.ts";
 
 const USAGE = `Usage: mmdb.ts DATABASE ADDRESS...

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type MmapFile, open } from "../mod.ts";
+import { type MmapFile, open } from "@mmapfile/mmapfile";
 import { main, wholeNumber } from "./cli.ts";
 
 const USAGE = `Usage: ring.ts receive FILE

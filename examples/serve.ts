@@ -1,14 +1,14 @@
 #!/usr/bin/env -S deno run --allow-read --allow-net --allow-ffi
 /**
  * Serves a directory over HTTP from mapped files, with ranges and conditions as RFC 9110 has them. Large
- * bodies are sent without a copy. If the file is truncated or changed meanwhile, the connection is closed.
+ * bodies are sent without a copy. If the file changes while it is sent, the connection is closed.
  *
  * @module
  */
 
 import { sep } from "node:path";
 import { parseArgs } from "node:util";
-import { type MmapFile, openSync } from "../mod.ts";
+import { type MmapFile, openSync } from "@mmapfile/mmapfile";
 import { parseRanges, partialContent } from "./byte_ranges.ts";
 import { main, wholeNumber } from "./cli.ts";
 import { etagOf, responseOf } from "./file_body.ts";
@@ -26,7 +26,7 @@ const TYPES: Record<string, string> = {
   png: "image/png",
 };
 
-const MOST_FILES = 100;
+const MAX_FILES = 100;
 
 /** Files kept open, by their paths. */
 const files = new Map<string, MmapFile>();
@@ -39,7 +39,7 @@ function fileAt(path: string): MmapFile {
   const file = openSync(path, { advice: "sequential" });
   files.delete(path);
   files.set(path, file);
-  if (files.size > MOST_FILES) files.delete(files.keys().next().value!);
+  if (files.size > MAX_FILES) files.delete(files.keys().next().value!);
   return file;
 }
 

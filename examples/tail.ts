@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { type MmapFile, open, TruncatedError } from "../mod.ts";
+import { type MmapFile, open, TruncatedError } from "@mmapfile/mmapfile";
 import { main, print, wholeNumber } from "./cli.ts";
 
 const USAGE = `Usage: tail.ts [-n LINES] [-f] FILE
@@ -17,21 +17,18 @@ Prints the last lines of a file, by default 10.
   -n LINES  how many lines
   -f        follow the file, until Ctrl-C`;
 
-const LF = 10;
 const LOOK_EVERY_MS = 100;
 const PIECE = 1 << 16;
 
-/** Where the last lines begin. */
-function lastLines(file: MmapFile, lines: number): number {
-  // A line does not start after the LF at the end of the file.
-  let start = file.size;
-  for (let left = lines; left > 0 && start > 0; left--) {
-    start = start < 2 ? 0 : file.lastIndexOf(LF, start - 2) + 1;
-  }
-  return start;
+/** Prints the last lines of a file, and reads no others. */
+function printLast(file: MmapFile, count: number): void {
+  const lines = Iterator.from(file.textLines({ reverse: true }))
+    .take(count).toArray().reverse();
+  const endsWithLF = file.includes("\n", -1);
+  if (lines.length > 0) print(lines.join("\n") + (endsWithLF ? "\n" : ""));
 }
 
-/** Prints the file from a position on. Returns the end of what was printed. */
+/** Prints what was added, which need not be whole lines. Returns the end of what was printed. */
 function printFrom(file: MmapFile, start: number): number {
   // A copy, not a view: bytes that are truncated during the write must not be printed as zeros.
   const buffer = new Uint8Array(PIECE);
@@ -89,7 +86,6 @@ await main(USAGE, async () => {
     throw new Error("Cannot show: one file is needed; see --help");
   }
   using file = await open(path);
-  const lines = wholeNumber("-n", values.lines);
-  const end = printFrom(file, lastLines(file, lines));
-  if (values.follow) await follow(path, file, end);
+  printLast(file, wholeNumber("-n", values.lines));
+  if (values.follow) await follow(path, file, file.size);
 });

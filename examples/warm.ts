@@ -5,7 +5,7 @@
  * @module
  */
 
-import { open } from "../mod.ts";
+import { open } from "@mmapfile/mmapfile";
 import { main, Progress } from "./cli.ts";
 
 const USAGE = `Usage: warm.ts FILE...

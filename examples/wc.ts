@@ -5,7 +5,7 @@
  * @module
  */
 
-import { open } from "../mod.ts";
+import { open } from "@mmapfile/mmapfile";
 import { main, Progress } from "./cli.ts";
 
 const USAGE = `Usage: wc.ts FILE...
@@ -35,8 +35,8 @@ async function count(path: string): Promise<Counts> {
   let wasSpace = 1;
   for (const chunk of file.chunks(PIECE)) {
     for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i];
-      const isSpace = IS_SPACE[byte];
+      const byte = chunk[i]!;
+      const isSpace = IS_SPACE[byte]!;
       // A word begins where a space ends.
       words += wasSpace & (isSpace ^ 1);
       wasSpace = isSpace;

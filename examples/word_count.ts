@@ -5,7 +5,7 @@
  * @module
  */
 
-import { open } from "../mod.ts";
+import { open } from "@mmapfile/mmapfile";
 import { main, wholeNumber } from "./cli.ts";
 import type { Counted, Part } from "./word_counter.ts";
 

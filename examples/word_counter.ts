@@ -27,12 +27,13 @@ function count({ bytes, start, end }: Part): Counted {
   let lines = 0;
   let words = 0;
   // A word counts where it begins, also if it ends in the next part.
-  let wasSpace = start === 0 ? 1 : IS_SPACE[bytes[start - 1]];
+  let wasSpace = start === 0 ? 1 : IS_SPACE[bytes[start - 1]!]!;
   for (let i = start; i < end; i++) {
-    const isSpace = IS_SPACE[bytes[i]];
+    const byte = bytes[i]!;
+    const isSpace = IS_SPACE[byte]!;
     words += wasSpace & (isSpace ^ 1);
     wasSpace = isSpace;
-    if (bytes[i] === LF) lines++;
+    if (byte === LF) lines++;
   }
   return { lines, words };
 }

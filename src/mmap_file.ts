@@ -36,7 +36,13 @@ import {
 import { isAdvice } from "./options.ts";
 import { mayBePastEnd } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
-import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
+import {
+  indexOf,
+  lastIndexOf,
+  lines,
+  linesBack,
+  type LinesOptions,
+} from "./search.ts";
 import { readableOf, writableOf } from "./streams.ts";
 import { longText, shortText } from "./text.ts";
 import { textLinesOf, type TextLinesOptions } from "./text_lines.ts";
@@ -1556,7 +1562,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * `for await` lets other tasks run between pieces of the file, and brings pages in off the event loop.
    *
    * With lines of 60 bytes, a third of the time goes to making the views and a quarter to finding the LFs. For
-   * strings, {@linkcode textLines} is faster.
+   * strings, {@linkcode MmapFile.prototype.textLines | textLines} is faster.
    *
    * @param options The range, by default the whole file, and the direction.
    * @returns The views, one after the other.
@@ -1580,13 +1586,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     & Generator<Uint8Array<Buffer>, void, undefined>
     & AsyncIterable<Uint8Array<Buffer>, void, undefined> {
     this.#checkReadable("read");
-    const bytes = this.bytes();
-    const end = this.#size;
+    const end = this.size;
     // Shared memory is not emptied when the file is truncated.
     const check = () => this.#checkEndIs(end);
     const walk = new Walk();
+    const { name } = this;
+    const view = (offset: number, length: number) => this.bytes(offset, length);
     return bothWays(
-      lines(bytes, options, check, undefined, this.name, walk),
+      options?.reverse
+        ? linesBack(view, end, options, check, undefined, name, walk)
+        : lines(this.bytes(), options, check, undefined, name, walk),
       walk,
       (from, to) => this.#bringIn(from, to),
     );

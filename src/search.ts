@@ -40,6 +40,12 @@ const WINDOW = 2 ** 30;
 /** Bytes in which a single byte is sought before memmem is called: the call costs as much as these. */
 const NEAR = 1024;
 
+/** Bytes in which the last lines of a large file are looked for first. */
+const END = 64 << 10;
+
+/** Bytes of a file that is large: memory of all of it takes longer than memory of its end (measured). */
+const LARGE = 256 << 20;
+
 /** Bounds the skips of long needles, so that they fit an Int32Array and cost little to prepare. */
 const LONGEST_SKIP = 2 ** 16;
 
@@ -168,12 +174,47 @@ export function lines<Buffer extends ArrayBufferLike>(
   way: Walk = new Walk(),
 ): Generator<Uint8Array<Buffer>, void, undefined> {
   // Not a generator itself, which would not look at its arguments before the first `next()`.
-  const { part, offset } = partOf("read lines of", haystack, options, name);
-  const stop = offset + part.length;
-  const steps = options.reverse
-    ? walkBack(haystack, offset, stop, check, way)
-    : walk(haystack, offset, stop, check, window, way);
+  if (options.reverse) {
+    const view = (offset: number, length: number) =>
+      haystack.subarray(offset, offset + length);
+    return linesBack(view, haystack.length, options, check, window, name, way);
+  }
+  const { offset, length } = rangeOf(
+    "read lines of",
+    haystack.length,
+    options,
+    name,
+  );
+  const steps = walk(haystack, offset, offset + length, check, window, way);
   // They pause only if `way` says so.
+  return steps as Generator<Uint8Array<Buffer>, void, undefined>;
+}
+
+/**
+ * As `lines` with `reverse`, over `size` bytes that `view` returns in parts: the last lines need no view but
+ * one of the last `end` bytes, of which there is at least 1.
+ */
+export function linesBack<Buffer extends ArrayBufferLike>(
+  view: (offset: number, length: number) => Uint8Array<Buffer>,
+  size: number,
+  range: ByteRange = {},
+  check?: () => void,
+  end = size < LARGE ? size : END,
+  name = NAME,
+  way: Walk = new Walk(),
+): Generator<Uint8Array<Buffer>, void, undefined> {
+  const { offset, length } = rangeOf("read lines of", size, range, name);
+  const stop = offset + length;
+  const start = Math.max(offset, stop - end);
+  const steps = walkBack(
+    view(start, stop - start),
+    start,
+    () => view(offset, length),
+    offset,
+    stop,
+    check,
+    way,
+  );
   return steps as Generator<Uint8Array<Buffer>, void, undefined>;
 }
 
@@ -184,16 +225,26 @@ function partOf(
   range: ByteRange,
   name = NAME,
 ): { part: Uint8Array; offset: number } {
-  const { offset = 0, length = haystack.length - offset } = range;
+  const { offset, length } = rangeOf(action, haystack.length, range, name);
+  return { part: haystack.subarray(offset, offset + length), offset };
+}
+
+function rangeOf(
+  action: string,
+  size: number,
+  range: ByteRange,
+  name = NAME,
+): Required<ByteRange> {
+  const { offset = 0, length = size - offset } = range;
   if (
     !Number.isSafeInteger(offset) || !Number.isSafeInteger(length) ||
-    offset < 0 || length < 0 || offset + length > haystack.length
+    offset < 0 || length < 0 || offset + length > size
   ) {
     throw new RangeError(
-      `Cannot ${action} '${name}': offset ${offset} and length ${length} are not a range of its ${haystack.length} bytes`,
+      `Cannot ${action} '${name}': offset ${offset} and length ${length} are not a range of its ${size} bytes`,
     );
   }
-  return { part: haystack.subarray(offset, offset + length), offset };
+  return { offset, length };
 }
 
 /** `from` as an index, below 0 if it counts from the end and past the beginning. */
@@ -420,36 +471,50 @@ function* walk<Buffer extends ArrayBufferLike>(
   }
 }
 
-/** As `walk`, from the last line to the first. */
+/**
+ * As `walk`, from the last line to the first. Begins with a haystack that is the end of the range, from
+ * `start` on, and asks for the whole range when it needs more.
+ */
 function* walkBack<Buffer extends ArrayBufferLike>(
   haystack: Uint8Array<Buffer>,
+  start: number,
+  whole: () => Uint8Array<Buffer>,
   offset: number,
   stop: number,
   check: (() => void) | undefined,
   way: Walk,
 ): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
   if (offset === stop) return;
-  /** The end of the line, without its LF. */
-  let end = haystack[stop - 1] === LF ? stop - 1 : stop;
-  let hasLF = end < stop;
+  /** The end of the line in the haystack, without its LF. */
+  let end = stop - start;
+  let hasLF = haystack[end - 1] === LF;
+  if (hasLF) end--;
   /** Down to here the memory has been paused for. */
   let entered = Infinity;
   for (;;) {
     if (haystack.length === 0) released(check);
-    if (way.pauses && end < entered) {
-      entered = Math.max(offset, end - PART);
+    if (way.pauses && start + end < entered) {
+      entered = Math.max(start, start + end - PART);
       way.from = entered;
-      way.to = end;
+      way.to = start + end;
       yield PAUSE;
       if (haystack.length === 0) released(check);
     }
-    const before = end > offset ? haystack.lastIndexOf(LF, end - 1) : -1;
-    const line = Math.max(before + 1, offset);
+    const before = end > 0 ? haystack.lastIndexOf(LF, end - 1) : -1;
+    if (before === -1 && start > offset) {
+      check?.();
+      haystack = whole();
+      end += start - offset;
+      start = offset;
+      entered = Infinity;
+      continue;
+    }
+    const line = before + 1;
     const isCRLF = hasLF && end > line && haystack[end - 1] === CR;
     check?.();
     yield haystack.subarray(line, end - (isCRLF ? 1 : 0));
-    if (line === offset) return;
-    end = line - 1;
+    if (line === 0) return;
+    end = before;
     hasLF = true;
   }
 }

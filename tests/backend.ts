@@ -43,10 +43,18 @@ const CREATE = { read: true, write: true, create: true, truncate: true };
 /** Open files that are to be written back before a test looks at the disk. */
 const copies = new Set<MmapFile>();
 
+export function open(
+  path: string | URL,
+  given: MmapOpenOptions & { shared: true },
+): Promise<MmapFile<SharedArrayBuffer>>;
+export function open(
+  path: string | URL,
+  given?: MmapOpenOptions | null,
+): Promise<MmapFile>;
 export async function open(
   path: string | URL,
   given?: MmapOpenOptions | null,
-): Promise<MmapFile> {
+): Promise<MmapFile<ArrayBufferLike>> {
   return noted(await library.open(path, withBackend(given)));
 }
 

@@ -1722,3 +1722,27 @@ test("An MmapFile is a Deno.FsFile to the type checker, and to a function that t
   assertEquals(lengthOf(file), 5);
   assertEquals(lengthOf(denos), 5);
 });
+
+test(
+  "lines() backwards of a large file has its last lines from memory of its end alone",
+  async (dir) => {
+    const path = dir.sparseFile(300 * MIB);
+    const added = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
+    Deno.writeTextFileSync(path, added.join("\r\n"), { append: true });
+    for (const isAsync of [false, true]) {
+      using file = openSync(path);
+      const found = file.lines({ reverse: true });
+      const last = found.next().value!;
+      assertEquals(decode(last), "line 19999");
+      if (!isWindows) assert(last.buffer.byteLength < MIB);
+      const offset = file.size - added.join("\r\n").length;
+      const rest = file.lines({ offset, reverse: true });
+      const lines = isAsync
+        ? await Array.fromAsync(rest, decode)
+        : Array.from(rest, decode);
+      assertEquals(lines.reverse(), added);
+      assertEquals(decode(last), "line 19999");
+    }
+  },
+  isCopy && "a copy is of the whole file",
+);

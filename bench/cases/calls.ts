@@ -89,7 +89,7 @@ export const CASES: readonly FileCase[] = [
             if (i % 256 === 0) file.seekSync(0, Deno.SeekMode.Start);
             sum += await file.read(buffer) ?? 0;
           }
-          return sum + buffer[0];
+          return sum + buffer[0]!;
         },
         close: () => file.close(),
       };

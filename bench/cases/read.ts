@@ -47,7 +47,7 @@ function readFile(size: number): PlainCase["prepare"] {
           file.seekSync(0, Deno.SeekMode.Start);
           for (let n; (n = file.readSync(buffer)) !== null;) sum += n;
         }
-        return sum + buffer[1];
+        return sum + buffer[1]!;
       },
       close: () => file.close(),
     };
@@ -66,7 +66,7 @@ function readFileAt(size: number): PlainCase["prepare"] {
             sum += subject.readAtSync(file, buffer, at)!;
           }
         }
-        return sum + buffer[1];
+        return sum + buffer[1]!;
       },
       close: () => file.close(),
     };
@@ -94,7 +94,7 @@ function firstTouchCase(name: string, size: number): PlainCase {
         run() {
           let sum = 0;
           for (let n; (n = file.readSync(buffer)) !== null;) sum += n;
-          return sum + buffer[1];
+          return sum + buffer[1]!;
         },
         close: () => file.close(),
       };
@@ -123,7 +123,7 @@ function randomCase(name: string, size: number, target: number): PlainCase {
           let sum = 0;
           for (let i = 0; i < count; i++) {
             const offset = offsets[next++ % offsets.length];
-            sum += subject.readAtSync(file, buffer, offset)! + buffer[0];
+            sum += subject.readAtSync(file, buffer, offset!)! + buffer[0]!;
           }
           return sum;
         },

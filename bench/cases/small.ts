@@ -33,7 +33,7 @@ export const CASES: readonly PlainCase[] = [
             let sum = 0;
             for (let i = 0; i < count; i++) {
               const bytes = Deno.readFileSync(path);
-              sum += bytes.length + bytes[bytes.length - 1];
+              sum += bytes.length + bytes[bytes.length - 1]!;
             }
             return sum;
           },
@@ -127,7 +127,7 @@ function readAll<File extends PlainFile>(
   const buffer = new Uint8Array(size);
   const read = file.readSync(buffer)!;
   file.close();
-  return read + buffer[read - 1];
+  return read + buffer[read - 1]!;
 }
 
 /** Files of 100 bytes to 40 KB in 50 folders. */

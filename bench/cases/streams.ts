@@ -115,7 +115,7 @@ export const CASES: readonly FileCase[] = [
               parts.map((part) => part.bytes()),
             );
             close();
-            return blob.size + first[1] + last[1];
+            return blob.size + first![1]! + last![1]!;
           },
           close() {},
         };

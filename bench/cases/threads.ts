@@ -134,10 +134,10 @@ function echoByMessage(): Work {
   const [worker] = startWorkers(1, () => ({ echo: undefined }));
   return {
     async run(count) {
-      for (let i = 0; i < count; i++) await ask(worker, i);
+      for (let i = 0; i < count; i++) await ask(worker!, i);
       return count;
     },
-    close: () => worker.terminate(),
+    close: () => worker!.terminate(),
   };
 }
 
@@ -168,7 +168,7 @@ function echoByAtomics(folder: string): Work {
       // The worker waits for a call.
       Atomics.store(words, CALL, -1);
       Atomics.notify(words, CALL);
-      worker.terminate();
+      worker!.terminate();
       file.close();
     },
   };
@@ -186,7 +186,7 @@ function readerOf(job: Exclude<Job, { echo: unknown }>) {
       for (let i = 0; i < count; i++) {
         const offset = offsetAt();
         buffer.set(bytes.subarray(offset, offset + PIECE));
-        sum += PIECE + buffer[0];
+        sum += PIECE + buffer[0]!;
       }
       return sum;
     };
@@ -206,7 +206,7 @@ function readerFrom<File extends PlainFile>(
   return (count: number) => {
     let sum = 0;
     for (let i = 0; i < count; i++) {
-      sum += subject.readAtSync(file, buffer, offsetAt())! + buffer[0];
+      sum += subject.readAtSync(file, buffer, offsetAt())! + buffer[0]!;
     }
     return sum;
   };
@@ -221,7 +221,7 @@ function offsetsOf(pattern: Pattern, seed: number): () => number {
   }
   const offsets = randomOffsets(LARGE - PIECE);
   let next = seed * (offsets.length / 4);
-  return () => offsets[next++ % offsets.length];
+  return () => offsets[next++ % offsets.length]!;
 }
 
 /** Answers each call until it is -1. */

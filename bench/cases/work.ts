@@ -423,7 +423,7 @@ const ADDRESSES = randomOffsets(2 ** 32);
 function useLookup(open: () => Lookup, count: number): number {
   using lookup = open();
   let sum = 0;
-  for (let i = 0; i < count; i++) sum += lookup.find(ADDRESSES[i]);
+  for (let i = 0; i < count; i++) sum += lookup.find(ADDRESSES[i]!);
   return sum;
 }
 
@@ -433,7 +433,7 @@ function lookups(lookup: Lookup): Work {
     run(count) {
       let sum = 0;
       for (let i = 0; i < count; i++) {
-        sum += lookup.find(ADDRESSES[next++ % ADDRESSES.length]);
+        sum += lookup.find(ADDRESSES[next++ % ADDRESSES.length]!);
       }
       return sum;
     },
@@ -596,7 +596,7 @@ class FsFileStore implements KeyValue {
     const changes = new Map<number, number>();
     for (const [key, value] of entries) {
       const parts = [key, value].map((part) => this.#encoder.encode(part));
-      const { link, to } = this.#find(parts[0], changes);
+      const { link, to } = this.#find(parts[0]!, changes);
       const head = new Uint8Array(16);
       const next = to === 0 ? 0 : this.#follow(to, changes);
       new BigUint64Array(head.buffer)[0] = BigInt(next);
@@ -627,7 +627,7 @@ class FsFileStore implements KeyValue {
       if (to === 0) return { link, to };
       this.#read(new Uint8Array(this.#head.buffer), to);
       const [, , keyLength, valueLength] = this.#head;
-      const record = new Uint8Array(keyLength + valueLength);
+      const record = new Uint8Array(keyLength! + valueLength!);
       this.#read(record, to + 16);
       if (Buffer.compare(record.subarray(0, keyLength), key) === 0) {
         const value = this.#decoder.decode(record.subarray(keyLength));
@@ -756,8 +756,10 @@ function topTen(
     const vectors = new Float32Array(buffer, byteOffset, byteLength / 4);
     for (let at = 0; at < vectors.length; at += DIMENSIONS, index++) {
       let score = 0;
-      for (let i = 0; i < DIMENSIONS; i++) score += vectors[at + i] * query[i];
-      if (best.length === 10 && score <= best[9].score) continue;
+      for (let i = 0; i < DIMENSIONS; i++) {
+        score += vectors[at + i]! * query[i]!;
+      }
+      if (best.length === 10 && score <= best[9]!.score) continue;
       best.push({ index, score });
       best.sort((a, b) => b.score - a.score);
       best.length = Math.min(best.length, 10);

@@ -82,16 +82,16 @@ export const CURVE: Study = {
     lines.map(({ name, values }) => ({
       group: CURVE.title,
       name: `${name} calls`,
-      ratio: values["times as fast"],
+      ratio: values["times as fast"]!,
       reason: "Few calls do not pay for what opening asks the system.",
     })),
 };
 
 function isNoisy({ values }: Line): boolean {
   return spread({
-    low: values["lower quartile"],
-    high: values["upper quartile"],
-    ratio: values["times as fast"],
+    low: values["lower quartile"]!,
+    high: values["upper quartile"]!,
+    ratio: values["times as fast"]!,
   }) > QUIET;
 }
 
@@ -106,10 +106,10 @@ async function measureCurve(pattern: Pattern, size: Size): Promise<Line[]> {
       [program(FS_FILE, ...args), program(MMAP_FILE, ...args)],
       LIMITS,
     );
-    const [fsFile, mmapFile] = [0, 1].map((i) =>
-      quantile(times.map((round) => round[i]), 0.5)
-    );
-    const quotients = times.map(([fsFile, mmapFile]) => fsFile / mmapFile);
+    const median = (i: number) =>
+      quantile(times.map((round) => round[i]!), 0.5);
+    const [fsFile, mmapFile] = [median(0), median(1)];
+    const quotients = times.map(([fsFile, mmapFile]) => fsFile! / mmapFile!);
     lines.push({
       name: pointName(pattern, size, count),
       values: {
@@ -160,7 +160,7 @@ function program<File extends PlainFile>(
     "Random readAt"() {
       const file = subject.openSync(path);
       for (let i = 0; i < calls; i++) {
-        const offset = OFFSETS[i % OFFSETS.length] % (size - PIECE);
+        const offset = OFFSETS[i % OFFSETS.length]! % (size - PIECE);
         subject.readAtSync(file, buffer, offset);
       }
       file.close();

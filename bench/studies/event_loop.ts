@@ -102,7 +102,7 @@ export const EVENT_LOOP: Study = {
     lines.map(({ name, values }) => ({
       group: "Delay of timers",
       name: `Delay of timers, ${name}`,
-      ratio: values["Deno.FsFile, worst"] / values["MmapFile, worst"],
+      ratio: values["Deno.FsFile, worst"]! / values["MmapFile, worst"]!,
     })).slice(1),
 };
 
@@ -114,15 +114,15 @@ async function measureTask(name: string): Promise<Line> {
   };
   for (let run = 0; run < RUNS; run++) {
     for (const [side, key] of SIDES) {
-      const task = TASKS[name][key];
+      const task = TASKS[name]![key];
       task.before?.(path);
-      runs[side].push(await delaysDuring(() => task.run(path)));
+      runs[side]!.push(await delaysDuring(() => task.run(path)));
     }
   }
   const values = SIDES.flatMap(([side]) =>
     Object.entries(PARTS).map(([label, part]) => [
       `${side}, ${label}`,
-      medianDelay(runs[side], part),
+      medianDelay(runs[side]!, part),
     ])
   );
   return { name, values: Object.fromEntries(values) };

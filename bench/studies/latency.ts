@@ -171,7 +171,7 @@ async function readCold(
     while (next < offsets.length) {
       const offset = offsets[next++];
       const start = performance.now();
-      await read(p, offset);
+      await read(p, offset!);
       times.push((performance.now() - start) * 1e6);
     }
   };
@@ -199,7 +199,8 @@ export const DURABLE: Study = {
 
 async function measureDurable(): Promise<Line[]> {
   const folder = targetFolder();
-  const [one, other] = [0, 1].map(() => makeTarget(folder, DURABLE_SIZE, true));
+  const one = makeTarget(folder, DURABLE_SIZE, true);
+  const other = makeTarget(folder, DURABLE_SIZE, true);
   const data = bytes(PIECE);
   const offsets = randomOffsets(DURABLE_SIZE / PIECE);
   const options = { read: true, write: true };
@@ -227,7 +228,7 @@ async function measureDurable(): Promise<Line[]> {
     for (let i = 0; i < DURABLE_WRITES; i++) {
       for (const [name, way] of Object.entries(ways)) {
         const start = performance.now();
-        await way(offsets[i] * PIECE);
+        await way(offsets[i]! * PIECE);
         times.get(name)!.push((performance.now() - start) * 1e6);
       }
     }
@@ -286,7 +287,7 @@ function timeCalls(
   for (let i = 0; i < WARM_READS; i++) {
     const offset = offsets[i % offsets.length];
     const start = performance.now();
-    read(p, offset);
+    read(p, offset!);
     times[i] = (performance.now() - start) * 1e6;
   }
   return times;

@@ -104,7 +104,7 @@ function makeGroup(limit: number): string | undefined {
     ]
   ) {
     try {
-      const group = `${root}${own(name)}/mmapfile-bench-${Deno.pid}`;
+      const group = `${root}${own(name!)}/mmapfile-bench-${Deno.pid}`;
       Deno.mkdirSync(group);
       try {
         // Does not exist where the group's parent does not share its memory out.
@@ -141,7 +141,7 @@ function memory(path: string, side: string): Line[] {
   if (side === "Deno.readFile") {
     const start = memoryLine(`${side}: started`);
     const bytes = Deno.readFileSync(path);
-    bytes[0]++;
+    bytes[0]!++;
     return [start, memoryLine(`${side}: read`)];
   }
   return side === MMAP_FILE.name
@@ -182,7 +182,7 @@ function readRandomly<File extends PlainFile>(
   for (let i = 1;; i++) {
     // There are more places than offsets.
     const lap = Math.floor(i / offsets.length);
-    const offset = (offsets[i % offsets.length] + lap * 64 * MB) %
+    const offset = (offsets[i % offsets.length]! + lap * 64 * MB) %
       (SIZE - PIECE);
     subject.readAtSync(file, p, offset);
     const ms = i % 64 === 0 ? performance.now() - start : 0;
@@ -228,7 +228,7 @@ async function inProcess(
     side,
   ];
   const command = group === undefined
-    ? new Deno.Command(args[0], { args: args.slice(1), stderr: "piped" })
+    ? new Deno.Command(args[0]!, { args: args.slice(1), stderr: "piped" })
     : new Deno.Command("sh", {
       args: ["-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', group, ...args],
     });
@@ -242,6 +242,8 @@ async function inProcess(
 
 if (import.meta.main) {
   const [task, path, side] = Deno.args;
-  const lines = task === "memory" ? memory(path, side) : limited(path, side);
+  const lines = task === "memory"
+    ? memory(path!, side!)
+    : limited(path!, side!);
   console.log(JSON.stringify(lines));
 }

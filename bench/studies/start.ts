@@ -25,7 +25,7 @@ async function measureStart(): Promise<Line[]> {
   const times = new Map<string, number[]>();
   // The first one compiles.
   for (let run = 0; run <= STARTS; run++) {
-    const { values } = (await startProcess(path))[0];
+    const { values } = (await startProcess(path))[0]!;
     if (run === 0) continue;
     for (const [name, value] of Object.entries(values)) {
       times.set(name, [...times.get(name) ?? [], value]);
@@ -70,4 +70,4 @@ async function start(path: string): Promise<Line[]> {
   return [{ name: "start", values }];
 }
 
-if (import.meta.main) console.log(JSON.stringify(await start(Deno.args[0])));
+if (import.meta.main) console.log(JSON.stringify(await start(Deno.args[0]!)));

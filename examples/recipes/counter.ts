@@ -1,7 +1,7 @@
 // Counts across processes: deno run --allow-read --allow-write --allow-ffi counter.ts FILE [TIMES]
 import { openSync } from "@mmapfile/mmapfile";
 
-const [path, times = "1"] = Deno.args;
+const [path = "", times = "1"] = Deno.args;
 // A new or empty file gets this size. An existing file keeps its own.
 using file = openSync(path, { read: true, write: true, create: true, size: 8 });
 const counter = file.view(BigInt64Array, 0, 1);

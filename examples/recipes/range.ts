@@ -1,7 +1,8 @@
 // Serves a file, or a range of it: deno run --allow-read --allow-net --allow-ffi range.ts FILE
 import { openSync } from "@mmapfile/mmapfile";
 
-const file = openSync(Deno.args[0]);
+const [path = ""] = Deno.args;
+const file = openSync(path);
 Deno.serve({ port: 0 }, ({ headers }) => {
   const blob = file.blob({ type: "application/octet-stream" });
   const range = /^bytes=(\d+)-(\d*)$/.exec(headers.get("range") ?? "");

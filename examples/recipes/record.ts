@@ -2,6 +2,6 @@
 import { openSync } from "@mmapfile/mmapfile";
 
 const BYTES = 32;
-const [path, number] = Deno.args;
+const [path = "", number = "0"] = Deno.args;
 using file = openSync(path);
 console.log(file.text(Number(number) * BYTES, BYTES).trimEnd());

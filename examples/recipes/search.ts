@@ -1,7 +1,7 @@
 // Prints the lines of a log that contain a text: deno run --allow-read --allow-ffi search.ts FILE TEXT
 import { openSync } from "@mmapfile/mmapfile";
 
-const [path, text] = Deno.args;
+const [path = "", text = "error"] = Deno.args;
 using file = openSync(path);
 let at = file.indexOf(text);
 while (at !== -1) {

@@ -1,7 +1,7 @@
 // Waits for the next text, or writes it: deno run --allow-read --allow-write --allow-ffi version.ts FILE [TEXT]
 import { openSync } from "@mmapfile/mmapfile";
 
-const [path, text] = Deno.args;
+const [path = "", text] = Deno.args;
 const options = { read: true, write: true, create: true, size: 64 };
 using file = openSync(path, options);
 const version = file.view(Int32Array, 0, 1);
