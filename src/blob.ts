@@ -41,7 +41,7 @@ export function blobOf(
 ): Blob {
   const { type, offset = 0, length = file.size - offset } = options;
   checkRange("read", file, offset, length);
-  return new FileBlob(file, offset, length, type, checkSize);
+  return new FileBlob(file, offset, length, checkSize, type);
 }
 
 /**
@@ -58,8 +58,8 @@ class FileBlob extends Blob {
     file: Source,
     offset: number,
     size: number,
-    type: string | undefined,
     checkSize: CheckSize,
+    type = "",
   ) {
     super([], { type });
     this.#file = file;
@@ -80,8 +80,8 @@ class FileBlob extends Blob {
       this.#file,
       this.#offset + from,
       to - from,
-      type,
       this.#checkSize,
+      type,
     );
   }
 

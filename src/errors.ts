@@ -158,7 +158,9 @@ export class SystemError extends Error implements SystemErrorFacts {
     this.syscall = facts.syscall;
     this.code = facts.code;
     this.errno = facts.errno;
-    this.bytesWritten = facts.bytesWritten;
+    if (facts.bytesWritten !== undefined) {
+      this.bytesWritten = facts.bytesWritten;
+    }
   }
 }
 

@@ -270,7 +270,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#mapping = mapping;
     this.#access = access;
     this.#faults = mapping.faults;
-    this.#residency = mapping.residency ?? IN_MEMORY;
+    this.#residency = mapping.residency;
     this.#setSize(size);
     if (mapping.mapsAtOpen) this.#cover();
   }

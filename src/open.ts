@@ -177,7 +177,7 @@ export async function create(
   path: string | URL,
   size?: number,
 ): Promise<MmapFile> {
-  return await open(path, { ...CREATE, size });
+  return await open(path, createOptions(size));
 }
 
 /**
@@ -197,10 +197,13 @@ export async function create(
  * ```
  */
 export function createSync(path: string | URL, size?: number): MmapFile {
-  return openSync(path, { ...CREATE, size });
+  return openSync(path, createOptions(size));
 }
 
-const CREATE = { read: true, write: true, create: true, truncate: true };
+function createOptions(size: number | undefined): MmapOpenOptions {
+  const options = { read: true, write: true, create: true, truncate: true };
+  return size === undefined ? options : { ...options, size };
+}
 
 const SUPPORTED = isSupported(Deno.version.deno);
 
@@ -250,7 +253,7 @@ function mayCallLibrary(): boolean {
 
 /** Before 2.8 the descriptors of node:fs are not the system's, and a large buffer ends the process. */
 function isSupported(version: string): boolean {
-  const [major, minor] = version.split(".").map(Number);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
   return major > 2 || (major === 2 && minor >= 8);
 }
 

@@ -71,7 +71,7 @@ export function toNeedle(
   }
   if (typeof needle === "string") {
     const bytes = encoder.encode(needle);
-    return bytes.length === 1 ? bytes[0] : bytes;
+    return bytes.length === 1 ? bytes[0]! : bytes;
   }
   if (!isUint8Array(needle)) {
     throw new TypeError(
@@ -79,7 +79,7 @@ export function toNeedle(
     );
   }
   const bytes = plainView(needle);
-  return bytes.length === 1 ? bytes[0] : bytes;
+  return bytes.length === 1 ? bytes[0]! : bytes;
 }
 
 /**
@@ -265,7 +265,7 @@ function twoWay(haystack: Uint8Array, needle: Uint8Array, step: Step): number {
   const span = Math.min(size, LONGEST_SKIP);
   skips.fill(step * span);
   for (let j = size - span; j < size; j++) {
-    skips[needle[first + step * j]] = step * (size - 1 - j);
+    skips[needle[first + step * j]!] = step * (size - 1 - j);
   }
 
   /** Bytes at the window's beginning that are known to match, after a move by one period. */
@@ -274,7 +274,7 @@ function twoWay(haystack: Uint8Array, needle: Uint8Array, step: Step): number {
   let last = step === 1 ? size - 1 : length - size;
   while (last >= 0 && last < length) {
     if (known === 0) {
-      const skip = skips[haystack[last]];
+      const skip = skips[haystack[last]!]!;
       if (skip !== 0) {
         last += skip;
         continue;
@@ -344,8 +344,8 @@ function maximalSuffix(
   let same = 0;
   while (rival + same < needle.length) {
     const difference = order *
-      (needle[first + step * (rival + same)] -
-        needle[first + step * (start + same)]);
+      (needle[first + step * (rival + same)]! -
+        needle[first + step * (start + same)]!);
     if (difference > 0) {
       start = rival;
       rival++;
@@ -465,12 +465,12 @@ function newlineIn(words: Int32Array, from: number): number {
   const { length } = words;
   let k = from >> 2;
   if (k >= length) return -1;
-  let marks = newlineMarks(words[k] ^ NEWLINES) & (-1 << ((from & 3) * 8));
+  let marks = newlineMarks(words[k]! ^ NEWLINES) & (-1 << ((from & 3) * 8));
   while (marks === 0) {
     let word: number;
     do {
       if (++k === length) return -1;
-      word = words[k] ^ NEWLINES;
+      word = words[k]! ^ NEWLINES;
       // Not 0 if a byte of `word` is: Mycroft's test, the shortest.
     } while (((word - 0x01010101) & ~word & 0x80808080) === 0);
     marks = newlineMarks(word);

@@ -105,8 +105,8 @@ export interface Mapping {
   readonly mapsAtOpen: boolean;
   /** Whether this mapping is guarded. */
   readonly guarded: boolean;
-  /** Which parts of the file are in memory, where the system tells. */
-  readonly residency?: Residency;
+  /** Which parts of the file are in memory: `IN_MEMORY` where the system does not tell. */
+  readonly residency: Residency;
   /** The system's own search, where it has one. */
   readonly memmem?: Memmem;
   /** Does what `target.set(source)` does, faster for many megabytes; the two must not overlap. */

@@ -353,10 +353,13 @@ class Waits {
     const isInterrupted = !this.#isAsleep;
     this.#isAsleep = false;
     const word = words[notified];
-    for (const wait of word?.waits ?? []) {
-      if (wait.isAsleep) this.#resolve(word, wait, "ok");
+    if (word !== undefined) {
+      for (const wait of word.waits) {
+        if (wait.isAsleep) this.#resolve(word, wait, "ok");
+      }
+      return false;
     }
-    if (word !== undefined || isInterrupted) return false;
+    if (isInterrupted) return false;
     // The kernel may refuse to sleep: a word has changed, or it has none of the memory that it needs.
     const isRefused = performance.now() - start < ms;
     return isRefused || this.#mayExit();
@@ -476,21 +479,21 @@ function linux(): Kernel | null {
 
   function prepare(words: readonly Sleeper[], ms: number): void {
     const flags = BigInt(FUTEX2_SIZE_U32 | FUTEX2_PRIVATE);
-    waiters.set([BigInt(own[0] >>> 0), ownAddress, flags]);
+    waiters.set([BigInt(own[0]! >>> 0), ownAddress, flags]);
     words.forEach(({ address, expected }, i) => {
       const value = BigInt(expected >>> 0);
       waiters.set([value, address, BigInt(FUTEX2_SIZE_U32)], 3 * (1 + i));
     });
     clock_gettime!(CLOCK_MONOTONIC, timespec);
-    const end = timespec[1] + BigInt(Math.ceil(1e6 * ms));
-    timespec[0] += end / 1_000_000_000n;
+    const end = timespec[1]! + BigInt(Math.ceil(1e6 * ms));
+    timespec[0]! += end / 1_000_000_000n;
     timespec[1] = end % 1_000_000_000n;
   }
 
   // Before Linux 5.16 there is not the call, and a sandbox may refuse it. Where it works it refuses a word
   // that is not as expected.
   prepare([], 0);
-  waiters[0]++;
+  waiters[0]!++;
   const args = [0, timespec, CLOCK_MONOTONIC] as const;
   if (
     futex_waitv!(SYS_futex_waitv, waiters, 1, ...args) !== -1 ||
@@ -511,7 +514,7 @@ function linux(): Kernel | null {
       ) - 1;
     },
     interrupt() {
-      own[0]++;
+      own[0]!++;
       futex!(SYS_futex, ownAddress, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
     },
     wake: (address) => void futex!(SYS_futex, address, FUTEX_WAKE, ALL),
@@ -530,7 +533,9 @@ function darwin(): Kernel | null {
   return {
     maxWords: 1,
     pages: new Pages(2),
-    async sleep([{ address, expected }], ms) {
+    async sleep([word], ms) {
+      if (word === undefined) return -1;
+      const { address, expected } = word;
       asleep = address;
       const value = BigInt(expected >>> 0);
       // A timeout of 0 would be none.

@@ -11,9 +11,9 @@ import type { MappingOptions } from "../storage.ts";
 /** What is known of a part of the file, beside its memory. */
 interface Block {
   /** A 1 for each byte that is to be written back. */
-  changed?: Uint8Array<ArrayBuffer>;
+  changed: Uint8Array<ArrayBuffer> | undefined;
   /** The bytes as the file has them. Kept of all that users have a view of, and can change unseen. */
-  inFile?: Uint8Array<ArrayBuffer>;
+  inFile: Uint8Array<ArrayBuffer> | undefined;
 }
 
 export const UNMAPPED = new ArrayBuffer(0);
@@ -181,7 +181,8 @@ export class Changes {
   #block(k: number): Block {
     let block = this.#blocks.get(k);
     if (block === undefined) {
-      this.#blocks.set(k, block = {});
+      block = { changed: undefined, inFile: undefined };
+      this.#blocks.set(k, block);
       keepToTheEnd(this);
     }
     return block;

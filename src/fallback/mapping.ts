@@ -12,7 +12,14 @@ import { openHandles, openHandlesSync } from "../deno_file.ts";
 import { closeWhenDropped } from "./dropped.ts";
 import { SystemError, TruncatedError } from "../errors.ts";
 import { nextTurn } from "../event_loop.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import {
+  type Backend,
+  type Exposed,
+  IN_MEMORY,
+  type Mapping,
+  type MappingOptions,
+  type Residency,
+} from "../storage.ts";
 import { plainView } from "../intrinsics.ts";
 
 /** Files read into memory. */
@@ -33,6 +40,7 @@ class FileCopy implements Mapping {
   readonly faults: Int32Array = new Int32Array(1);
   readonly guarded = false;
   readonly mapsAtOpen = true;
+  readonly residency: Residency = IN_MEMORY;
   readonly notesWrites = true;
 
   readonly #file: CopiedFile;
@@ -268,7 +276,7 @@ class FileCopy implements Mapping {
     const read = this.#file.readAt(memory, offset + from);
     if (read < end - from) {
       if (this.fileSize() >= end) throw this.#unreadable(offset + from + read);
-      this.faults[0]++;
+      this.faults[0]!++;
       return false;
     }
     this.#filled = end;

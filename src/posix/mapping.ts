@@ -24,7 +24,14 @@ import {
 } from "./libc.ts";
 import { ColdReads, LONGEST_TRIED } from "./cold_reads.ts";
 import { copyLarge } from "./large_copy.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import {
+  type Backend,
+  type Exposed,
+  IN_MEMORY,
+  type Mapping,
+  type MappingOptions,
+  type Residency,
+} from "../storage.ts";
 import {
   MAX_OWNED,
   NO_FAULTS,
@@ -59,11 +66,13 @@ class PosixMapping implements Mapping {
   readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
-  readonly residency?: CachedPages;
+  readonly residency: Residency;
 
   readonly #file: PosixFile;
   readonly #fd: number;
   readonly #options: MappingOptions;
+  /** What is in memory, where the system tells. */
+  readonly #cachedPages: CachedPages | undefined;
   /** What is copied from and to; null while nothing is mapped. */
   #pages: Pages | null = null;
   /** Other pages of which users may have views. */
@@ -90,7 +99,8 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
-    this.residency = CachedPages.of(file.fd, options.offset);
+    this.#cachedPages = CachedPages.of(file.fd, options.offset);
+    this.residency = this.#cachedPages ?? IN_MEMORY;
     this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
   }
 
@@ -245,7 +255,7 @@ class PosixMapping implements Mapping {
   }
 
   read(target: Uint8Array, length: number, position: number): number {
-    const taken = this.residency?.take(target, length, position) ?? -1;
+    const taken = this.#cachedPages?.take(target, length, position) ?? -1;
     if (taken >= 0) return taken;
     const { pread, read } = libc();
     const at = this.#options.offset + position;
@@ -314,10 +324,10 @@ class PosixMapping implements Mapping {
         (rest, done) =>
           pread(this.#fd, rest, bigLength(rest.length), BigInt(at + done)),
       );
-    if (this.residency === undefined || target.length > LONGEST_TRIED) {
+    if (this.#cachedPages === undefined || target.length > LONGEST_TRIED) {
       return await inThread();
     }
-    const reads = this.#coldReads ??= new ColdReads(this.residency);
+    const reads = this.#coldReads ??= new ColdReads(this.#cachedPages);
     return await this.#file.whileOpen(() =>
       reads.read(target, position, inThread)
     );
@@ -420,9 +430,8 @@ class PosixMapping implements Mapping {
     length: number,
   ): void {
     const { madvise } = libc();
-    const [first, end] = [position, position + length].map((at) =>
-      at + this.#options.offset
-    );
+    const first = this.#options.offset + position;
+    const end = first + length;
     for (const pages of [...this.#handedOut, this.#pages]) {
       if (pages === null) continue;
       const from = Math.max(0, first - pages.offset);

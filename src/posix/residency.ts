@@ -227,7 +227,7 @@ export class CachedPages implements Residency {
     const first = from - from % page;
     RANGE.set([first >>> 0, Math.floor(first / 2 ** 32), to - first, 0]);
     if (cachestat(number, this.#fd, RANGE, COUNTS, 0) !== 0) return undefined;
-    return COUNTS[0] >= Math.ceil((to - first) / page);
+    return COUNTS[0]! >= Math.ceil((to - first) / page);
   }
 
   /** Whether a range can be read without a wait; true if the system does not tell. */

@@ -474,7 +474,7 @@ export function isInstalled(): boolean {
   if (!table || listing === undefined) return false;
   const current = new BigUint64Array(ACTION_SIZE / 8);
   libc().sigaction!(SIGBUS, null, current);
-  return isGuard(current[0], machineCode(listing));
+  return isGuard(current[0]!, machineCode(listing));
 }
 
 class Slot implements GuardedRange {
@@ -505,7 +505,7 @@ class Slot implements GuardedRange {
       this.#awaitHandlers();
       // Of a fault that comes between this and the mapping, `zeros` lies too low: the pages above it
       // fault, each for itself.
-      this.#longs[(at + ZEROS) / 8] = this.#longs[(at + END) / 8];
+      this.#longs[(at + ZEROS) / 8] = this.#longs[(at + END) / 8]!;
       if (!map()) return false;
       // A handler in another thread may have begun before, and map its zeros over the file's pages only now.
       this.#awaitHandlers();
@@ -526,8 +526,8 @@ class Slot implements GuardedRange {
   extend(length: number): void {
     if (this.#slot === -1) return;
     const at = HEADER + this.#slot * SLOT;
-    const before = this.#longs[(at + END) / 8];
-    const end = this.#longs[(at + START) / 8] +
+    const before = this.#longs[(at + END) / 8]!;
+    const end = this.#longs[(at + START) / 8]! +
       BigInt(Math.ceil(length / pageSize) * pageSize);
     if (end <= before) return;
     endOverlapped(this.#words, this.#start, Number(end), this.#slot);
@@ -596,13 +596,13 @@ function endOthers(
   const [endHigh, endLow] = [Math.floor(end / HIGH), end % HIGH];
   // There may be thousands of ranges: comparing 32 bits at a time takes less than half as long as numbers.
   for (let slot = 0, k = HEADER / 4; slot < used; slot++, k += SLOT / 4) {
-    if ((words[k + STATE / 4] & LIVE) === 0) continue;
-    const high = words[k + START / 4 + 1];
+    if ((words[k + STATE / 4]! & LIVE) === 0) continue;
+    const high = words[k + START / 4 + 1]!;
     if (high > endHigh) continue;
-    if (high === endHigh && words[k + START / 4] >>> 0 >= endLow) continue;
-    const endOfHigh = words[k + END / 4 + 1];
+    if (high === endHigh && words[k + START / 4]! >>> 0 >= endLow) continue;
+    const endOfHigh = words[k + END / 4 + 1]!;
     if (endOfHigh < startHigh) continue;
-    if (endOfHigh === startHigh && words[k + END / 4] >>> 0 <= startLow) {
+    if (endOfHigh === startHigh && words[k + END / 4]! >>> 0 <= startLow) {
       continue;
     }
     if (slot === own) continue;
@@ -625,7 +625,7 @@ function sweep(words: Int32Array): number {
   const used = Atomics.load(words, USED / 4);
   for (let slot = 0; slot < used; slot++) {
     const at = HEADER + slot * SLOT;
-    if ((words[(at + STATE) / 4] & LIVE) === 0) continue;
+    if ((words[(at + STATE) / 4]! & LIVE) === 0) continue;
     endRangeIf(words, slot, () => {
       const start = BigInt(addressAt(words, at + START));
       // mincore(2): ENOMEM if the address is not mapped. It fails for no other reason here.
@@ -639,7 +639,7 @@ function sweep(words: Int32Array): number {
 
 /** An address of the table as a number: user space has 47 or 48 bits. */
 function addressAt(words: Int32Array, at: number): number {
-  return words[at / 4 + 1] * HIGH + (words[at / 4] >>> 0);
+  return words[at / 4 + 1]! * HIGH + (words[at / 4]! >>> 0);
 }
 
 /** Takes a free slot; -1 when there is none. */
@@ -685,9 +685,10 @@ function install(): Table | null {
   const code = machineCode(listing);
   pageSize = getpagesize();
 
-  const standing = new BigUint64Array(ACTION_SIZE / 8);
-  sigaction(SIGBUS, null, standing);
-  if (isGuard(standing[0], code)) return oldest(standing[0], code);
+  const current = new BigUint64Array(ACTION_SIZE / 8);
+  sigaction(SIGBUS, null, current);
+  const installed = current[0]!;
+  if (isGuard(installed, code)) return oldest(installed, code);
 
   const handler = loadCode(code, TABLE, TABLE_SIZE);
   if (handler === null) return null;
@@ -716,7 +717,7 @@ function oldest(handler: bigint, code: Uint8Array): Table {
   const table = new Table(handler);
   // Another isolate is in the call that installs this handler: nanoseconds.
   while (Atomics.load(table.words, PREVIOUS / 4) === UNKNOWN);
-  const previous = table.longs[PREVIOUS / 8];
+  const previous = table.longs[PREVIOUS / 8]!;
   return isGuard(previous, code) ? oldest(previous, code) : table;
 }
 

@@ -32,7 +32,14 @@ import {
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
 import { plainView } from "../intrinsics.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import {
+  type Backend,
+  type Exposed,
+  IN_MEMORY,
+  type Mapping,
+  type MappingOptions,
+  type Residency,
+} from "../storage.ts";
 import { inThread } from "../threads.ts";
 import { type View, Views } from "./memory.ts";
 
@@ -118,6 +125,7 @@ class WindowsMapping implements Mapping {
   readonly hasFaulted = false;
   readonly guarded = false;
   readonly mapsAtOpen = true;
+  readonly residency: Residency = IN_MEMORY;
   readonly notesWrites = false;
 
   readonly #file: WindowsFile;
