@@ -111,7 +111,7 @@ export interface Mapping {
   readonly memmem?: Memmem;
   /** Does what `target.set(source)` does, faster for many megabytes; the two must not overlap. */
   readonly copyLarge?: (target: Uint8Array, source: Uint8Array) => void;
-  /** Whether `writesMemory` has to be asked before each write to memory: what is a copy of the file takes note. */
+  /** Whether `prepareWrite` has to be asked before each write to memory: what is a copy of the file takes note. */
   readonly notesWrites: boolean;
 
   /** Maps the first `size` bytes, which the file must have, in place of what was mapped. */
@@ -140,9 +140,9 @@ export interface Mapping {
   /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
   fileSize(): number;
   /** Whether a read is to use memory, which then shows the first `size` bytes. If not, `read` is the way. */
-  readsMemory(size: number, position: number, length: number): boolean;
-  /** As `readsMemory`, for a write of `length` bytes. If not, `write` is the way. */
-  writesMemory(size: number, position: number, length: number): boolean;
+  prepareRead(size: number, position: number, length: number): boolean;
+  /** As `prepareRead`, for a write of `length` bytes. If not, `write` is the way. */
+  prepareWrite(size: number, position: number, length: number): boolean;
   /** Reads up to `length` bytes through the descriptor, as many as there are. */
   read(target: Uint8Array, length: number, position: number): number;
   /** Writes all of `source` through the descriptor, past the end too. */

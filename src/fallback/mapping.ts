@@ -132,7 +132,7 @@ class FileCopy implements Mapping {
     return this.#changes.fileSize();
   }
 
-  readsMemory(size: number): boolean {
+  prepareRead(size: number): boolean {
     if (this.#room >= size && this.buffer !== UNMAPPED) {
       return this.#readUpTo(size);
     }
@@ -142,8 +142,8 @@ class FileCopy implements Mapping {
     return true;
   }
 
-  writesMemory(size: number, position: number, length: number): boolean {
-    if (!this.readsMemory(size)) return false;
+  prepareWrite(size: number, position: number, length: number): boolean {
+    if (!this.prepareRead(size)) return false;
     if (this.#isWrittenBack) this.#changes.mark(position, position + length);
     return true;
   }

@@ -153,7 +153,7 @@ class PosixMapping implements Mapping {
     );
   }
 
-  readsMemory(size: number, position: number, length: number): boolean {
+  prepareRead(size: number, position: number, length: number): boolean {
     // A file of /proc has no size, whatever there is to read.
     if (size === 0 || this.#cannotMap) return false;
     if (this.#callsLeft > 0) {
@@ -170,8 +170,8 @@ class PosixMapping implements Mapping {
     return true;
   }
 
-  writesMemory(size: number, position: number, length: number): boolean {
-    return this.readsMemory(size, position, length) &&
+  prepareWrite(size: number, position: number, length: number): boolean {
+    return this.prepareRead(size, position, length) &&
       !this.#isFresh(position, length);
   }
 

@@ -189,7 +189,7 @@ class WindowsMapping implements Mapping {
     return Math.max(0, this.#file.size() - this.#options.offset);
   }
 
-  readsMemory(size: number): boolean {
+  prepareRead(size: number): boolean {
     if (this.length >= size) return true;
     // To map more of a file that has grown would empty the views of it.
     if (this.isHandedOut) return false;
@@ -197,8 +197,8 @@ class WindowsMapping implements Mapping {
     return true;
   }
 
-  writesMemory(size: number): boolean {
-    return this.readsMemory(size);
+  prepareWrite(size: number): boolean {
+    return this.prepareRead(size);
   }
 
   read(target: Uint8Array, length: number, position: number): number {
