@@ -29,7 +29,7 @@ import {
   PROT_READ,
 } from "./posix/libc.ts";
 import type { FileOps, Mapping } from "./storage.ts";
-import { type AddressRange, place } from "./posix/memory.ts";
+import { type AddressRange, mapFixed } from "./posix/memory.ts";
 import type { WaitOptions, WaitResult } from "./types.ts";
 
 /** Milliseconds of the longest sleep in the kernel. What happens without a notify, a truncation for one, is seen then. */
@@ -607,7 +607,7 @@ class Pages {
     let page = this.#mapped.get(key);
     if (page === undefined) {
       const at = this.#free.pop() ?? this.#evict();
-      if (!this.#place(at, MAP_SHARED, fd, number * pageSize())) {
+      if (!this.#mapAt(at, MAP_SHARED, fd, number * pageSize())) {
         this.#free.push(at);
         return undefined;
       }
@@ -637,13 +637,13 @@ class Pages {
 
   #release(page: Page): void {
     this.#mapped.delete(keyOf(page.id, page.number));
-    this.#place(page.at, MAP_PRIVATE | platform!.MAP_ANONYMOUS, -1, 0);
+    this.#mapAt(page.at, MAP_PRIVATE | platform!.MAP_ANONYMOUS, -1, 0);
     this.#free.push(page.at);
   }
 
-  #place(at: number, flags: number, fd: number, offset: number): boolean {
+  #mapAt(at: number, flags: number, fd: number, offset: number): boolean {
     // SAFETY: nothing but the kernel uses this memory, to find words in it that waits sleep on.
-    return place(this.#range, at, pageSize(), PROT_READ, flags, fd, offset);
+    return mapFixed(this.#range, at, pageSize(), PROT_READ, flags, fd, offset);
   }
 }
 

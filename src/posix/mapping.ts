@@ -22,8 +22,8 @@ import {
   SEEK_END,
   systemError,
 } from "./libc.ts";
-import { ColdReads, LONGEST_TRIED } from "./cold_reads.ts";
-import { copyLarge } from "./large_copy.ts";
+import { ColdReads, MAX_RETRIED } from "./cold_reads.ts";
+import { copyLarge } from "./non_temporal_copy.ts";
 import {
   type Backend,
   type Exposed,
@@ -42,7 +42,7 @@ import {
 } from "./memory.ts";
 import { OverlayFile } from "./overlay.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./file.ts";
-import { CachedPages, dropTried } from "./residency.ts";
+import { CachedPages, dropReadAhead } from "./residency.ts";
 import type { Memmem } from "../search.ts";
 import { inThread } from "../threads.ts";
 import type { Advice } from "../types.ts";
@@ -73,23 +73,23 @@ class PosixMapping implements Mapping {
   readonly #options: MappingOptions;
   /** What is in memory, where the system tells. */
   readonly #cachedPages: CachedPages | undefined;
-  /** What is copied from and to; null while nothing is mapped. */
+  /** The pages that reads and writes use; `null` while nothing is mapped. */
   #pages: Pages | null = null;
-  /** Other pages of which users may have views. */
+  /** Other pages that users may have views of. */
   #handedOut: Pages[] = [];
-  /** What is mapped instead of the descriptor, on overlayfs. Not known before something is mapped. */
+  /** The file that is mapped instead of the descriptor, on overlayfs. `undefined` until something is mapped. */
   #overlay: OverlayFile | null | undefined;
   /** Whether the system cannot map this file. */
   #cannotMap = false;
-  /** Made by the first async read of what is not in memory. */
+  /** Created by the first async read of bytes that are not in memory. */
   #coldReads: ColdReads | undefined;
-  /** Reads and writes that go through the descriptor before the file is mapped for them. */
+  /** Calls that use the descriptor before the file is mapped. */
   #callsLeft: number;
-  /** Where the last of those ended. */
+  /** Where the last of these calls ended. */
   #lastEnd = 0;
-  /** What was written through the descriptor since there is memory. */
-  #written: WrittenBlocks | null = null;
-  /** How all of the file is going to be used. */
+  /** The blocks written through the descriptor since the file was mapped. */
+  #writtenBlocks: WrittenBlocks | null = null;
+  /** The advice for the whole file. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
   #descriptorAt = 0;
@@ -133,7 +133,7 @@ class PosixMapping implements Mapping {
   }
 
   get isStale(): boolean {
-    // What was changed in memory would be lost: that is for a refresh.
+    // Mapping it again would lose private changes, so only a refresh does.
     return this.#options.copyOnWrite && this.#isCopiedUp;
   }
 
@@ -142,29 +142,29 @@ class PosixMapping implements Mapping {
     const end = this.#startOf(size) + size;
     if (size === 0 || pages?.extend(end)) return;
     const { copyOnWrite, shared, grow, write } = this.#options;
-    // Private changes are in one mapping alone, so that has to be the one that is handed out.
+    // Private changes are in one mapping only, so that must be the one that is handed out.
     const isForUsers = copyOnWrite || shared || pages?.isHandedOut === true;
     this.#replace(
       isForUsers
-        ? this.#forUsers(size)
-        // Addresses past the end of the file cost nothing, and are there when it grows.
-        : this.#plain(end + (grow && write ? size + GROWTH_ROOM : 0)),
+        ? this.#newViewPages(size)
+        // Addresses past the end of the file cost nothing, and are used when it grows.
+        : this.#newPlainPages(end + (grow && write ? size + SPARE_BYTES : 0)),
       size,
     );
   }
 
   prepareRead(size: number, position: number, length: number): boolean {
-    // A file of /proc has no size, whatever there is to read.
+    // Files of /proc have size 0, even if they have bytes to read.
     if (size === 0 || this.#cannotMap) return false;
     if (this.#callsLeft > 0) {
-      // A page fault maps 64 KiB at a time, which calls in order use, and calls all over a large file do not.
+      // A page fault maps 64 KiB, which sequential calls use up, and random calls in a large file do not.
       this.#callsLeft -= position === this.#lastEnd
         ? 1
         : RANDOM_REACH / (RANDOM_REACH + size);
       this.#lastEnd = position + length;
       return false;
     }
-    dropTried();
+    dropReadAhead();
     if (this.#pages === null) return this.#tryToMap(size);
     if (this.length < size) this.map(size);
     return true;
@@ -172,7 +172,7 @@ class PosixMapping implements Mapping {
 
   prepareWrite(size: number, position: number, length: number): boolean {
     return this.prepareRead(size, position, length) &&
-      !this.#isFresh(position, length);
+      !this.#isFirstWrite(position, length);
   }
 
   get isHandedOut(): boolean {
@@ -181,21 +181,21 @@ class PosixMapping implements Mapping {
 
   expose(size: number, position: number, length: number): Exposed {
     const { offset } = this.#options;
-    if (size === 0) return { buffer: this.#nothing(), start: 0 };
+    if (size === 0) return { buffer: this.#emptyBuffer(), start: 0 };
     const pages = this.#pages;
     const end = this.#startOf(size) + size;
-    if (pages?.isHandedOut && pages.extend(end)) return this.#exposed(pages);
+    if (pages?.isHandedOut && pages.extend(end)) return this.#exposedFrom(pages);
     const first = offset + position;
     for (const pages of this.#handedOut) {
       if (
         pages.offset <= first && first + length <= pages.offset + pages.length
-      ) return this.#exposed(pages);
+      ) return this.#exposedFrom(pages);
     }
-    const part = this.#part(size, first, length);
-    if (part !== undefined) return this.#exposed(part);
-    const whole = this.#forUsers(size);
+    const part = this.#newPartPages(size, first, length);
+    if (part !== undefined) return this.#exposedFrom(part);
+    const whole = this.#newViewPages(size);
     this.#replace(whole, size);
-    return this.#exposed(whole);
+    return this.#exposedFrom(whole);
   }
 
   get isAliased(): boolean {
@@ -227,7 +227,7 @@ class PosixMapping implements Mapping {
 
   restore(): boolean {
     const pages = this.#pages;
-    // What users wrote to their views is lost, which has to be told.
+    // What users wrote to their views is lost, which must be reported.
     if (!(pages instanceof PlainPages) || this.#handedOut.length > 0) {
       return false;
     }
@@ -235,7 +235,7 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
-    this.#written = null;
+    this.#writtenBlocks = null;
     this.#overlay?.close();
     if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
@@ -255,12 +255,12 @@ class PosixMapping implements Mapping {
   }
 
   read(target: Uint8Array, length: number, position: number): number {
-    const taken = this.#cachedPages?.take(target, length, position) ?? -1;
+    const taken = this.#cachedPages?.takeReadAhead(target, length, position) ?? -1;
     if (taken >= 0) return taken;
     const { pread, read } = libc();
     const at = this.#options.offset + position;
     const count = bigLength(length);
-    // One read after the other needs no offset, nor the time to make a BigInt of it.
+    // A sequential read needs no offset, and so no time to make a BigInt of it.
     const isNext = at === this.#descriptorAt;
     const result = Number(
       isNext
@@ -279,7 +279,7 @@ class PosixMapping implements Mapping {
     for (;;) {
       const { length } = rest;
       const at = first + (source.length - length);
-      // One record after the other needs no offset, nor the time to make a BigInt of it.
+      // A sequential write needs no offset, and so no time to make a BigInt of it.
       const isNext = at === this.#descriptorAt;
       const written = Number(
         isNext
@@ -288,11 +288,11 @@ class PosixMapping implements Mapping {
       );
       if (isNext && written > 0) this.#descriptorAt += written;
       if (written === length) break;
-      rest = this.#rest(source, rest, written);
+      rest = this.#remainingAfter(source, rest, written);
     }
     if (source.length < BLOCK || this.#pages === null) return;
-    this.#written ??= new WrittenBlocks();
-    this.#written.add(position, source.length);
+    this.#writtenBlocks ??= new WrittenBlocks();
+    this.#writtenBlocks.add(position, source.length);
   }
 
   append(source: Uint8Array): void {
@@ -303,12 +303,12 @@ class PosixMapping implements Mapping {
       const { length } = rest;
       const written = Number(write(this.#fd, rest, bigLength(length)));
       if (written === length) return;
-      rest = this.#rest(source, rest, written);
+      rest = this.#remainingAfter(source, rest, written);
     }
   }
 
   appendedTo(): number {
-    // O_APPEND leaves the descriptor's offset behind what was written.
+    // With O_APPEND, write(2) leaves the descriptor's offset at the end of what was written.
     return Number(libc().lseek(this.#fd, 0n, SEEK_CUR));
   }
 
@@ -316,7 +316,7 @@ class PosixMapping implements Mapping {
     const { pread, preadAsync } = libc();
     const at = this.#options.offset + position;
     const inThread = () =>
-      this.#transfer(
+      this.#callInThread(
         "read",
         target,
         (rest, done) =>
@@ -324,7 +324,7 @@ class PosixMapping implements Mapping {
         (rest, done) =>
           pread(this.#fd, rest, bigLength(rest.length), BigInt(at + done)),
       );
-    if (this.#cachedPages === undefined || target.length > LONGEST_TRIED) {
+    if (this.#cachedPages === undefined || target.length > MAX_RETRIED) {
       return await inThread();
     }
     const reads = this.#coldReads ??= new ColdReads(this.#cachedPages);
@@ -336,7 +336,7 @@ class PosixMapping implements Mapping {
   writeAsync(source: Uint8Array, position: number): Promise<number> {
     const { pwrite, pwriteAsync } = libc();
     const at = this.#options.offset + position;
-    return this.#transfer(
+    return this.#callInThread(
       "write",
       source,
       (rest, done) =>
@@ -349,7 +349,7 @@ class PosixMapping implements Mapping {
   appendAsync(source: Uint8Array): Promise<number> {
     const { write, writeAsync } = libc();
     this.#descriptorAt = -1;
-    return this.#transfer(
+    return this.#callInThread(
       "write",
       source,
       (rest) => writeAsync(this.#fd, rest, bigLength(rest.length)),
@@ -361,7 +361,7 @@ class PosixMapping implements Mapping {
     const { futimens } = libc();
     const { UTIME_NOW, UTIME_OMIT } = platform!;
     const now = [0n, UTIME_NOW];
-    // To set one of the two takes the file's owner (EPERM), to set both the right to write it.
+    // futimens(2): only the file's owner may set one of the two (EPERM). Who may write the file may set both.
     if (futimens(this.#fd, BigInt64Array.of(0n, UTIME_OMIT, ...now)) === 0) {
       return;
     }
@@ -396,7 +396,7 @@ class PosixMapping implements Mapping {
 
   async flush(position: number, length: number): Promise<void> {
     if (!this.#options.write) return;
-    // A close while all threads are in use leaves the descriptor, but no memory.
+    // A close while all threads are busy leaves the descriptor open, but unmaps the memory.
     await this.#file.whileOpen(async () => {
       const isMapped = await inThread(() => this.#msync(position, length));
       if (isMapped && platform!.fsyncWritesMemory) return;
@@ -438,7 +438,7 @@ class PosixMapping implements Mapping {
       const to = Math.min(pages.length, end - pages.offset);
       const lead = from % pageSize();
       if (to <= from) continue;
-      // Memory that takes the place of this is to have it too.
+      // Memory that replaces this gets the same advice.
       if (advice !== "dontneed" && from === 0 && to === pages.length) {
         this.#advice = advice;
       }
@@ -452,7 +452,7 @@ class PosixMapping implements Mapping {
   }
 
   loadInt32(position: number): number | undefined {
-    // Not from memory, which faults when others truncate the file.
+    // Not from memory, which faults if another process truncates the file.
     const at = BigInt(this.#options.offset + position);
     const read = libc().pread(this.#fd, WORD, 4n, at);
     if (read === 4n) return WORD[0];
@@ -463,7 +463,7 @@ class PosixMapping implements Mapping {
    * Reads or writes by as few nonblocking calls as the system needs: one, most of the time. Returns the
    * number of bytes; fewer at the end of the file, or if the array's buffer was resized in between.
    */
-  async #transfer(
+  async #callInThread(
     action: "read" | "write",
     array: Uint8Array,
     call: (rest: Uint8Array, done: number) => Promise<bigint>,
@@ -477,7 +477,7 @@ class PosixMapping implements Mapping {
           await inThread(() => call(array.subarray(done, length), done)),
         );
         if (count < 0 && done < array.length) {
-          // A nonblocking call cannot report errno: the same call, made again, can.
+          // A nonblocking call cannot report errno. The same call, made again, can.
           count = Number(again(array.subarray(done, length), done));
           const number = count < 0 ? errno() : 0;
           if (number === E.EINTR) continue;
@@ -493,7 +493,7 @@ class PosixMapping implements Mapping {
     });
   }
 
-  /** Has a range of memory written to the disk, in another thread; false if none is mapped. */
+  /** Flushes a range of memory to the disk, in another thread. Returns `false` if it is not mapped. */
   async #msync(position: number, length: number): Promise<boolean> {
     const range = this.#pagesOf(position, length);
     if (range === undefined) return false;
@@ -522,7 +522,7 @@ class PosixMapping implements Mapping {
     });
   }
 
-  /** Whether memory shows what is written through a descriptor, and the other way round. */
+  /** Whether memory shows what is written through a descriptor, and the reverse. */
   get #isCoherent(): boolean {
     return !this.#options.copyOnWrite && platform!.unifiedCache;
   }
@@ -541,10 +541,10 @@ class PosixMapping implements Mapping {
     }
   }
 
-  /** Whether a large write is the first to a place, once there is memory. */
-  #isFresh(position: number, length: number): boolean {
+  /** Whether a large write is the first to one of its blocks since the file was mapped. */
+  #isFirstWrite(position: number, length: number): boolean {
     if (length < BLOCK || !this.#isCoherent) return false;
-    return this.#written?.includes(position, length) !== true;
+    return this.#writtenBlocks?.includes(position, length) !== true;
   }
 
   #source(): PageSource {
@@ -565,7 +565,7 @@ class PosixMapping implements Mapping {
   #findOverlay(): OverlayFile | null {
     if (this.#overlay === undefined) {
       const { name, write } = this.#options;
-      // To open a file for writing has it copied up.
+      // To open a file for writing copies it up.
       this.#overlay = write || !this.#file.mayBeOverlay
         ? null
         : OverlayFile.of(this.#fd, name);
@@ -578,7 +578,7 @@ class PosixMapping implements Mapping {
     return this.#overlay?.isCopiedUp === true;
   }
 
-  /** Has all memory show what the descriptor shows: as elsewhere, views show what others write. */
+  /** Maps the copy, so that memory shows what the descriptor reads, and views show what others write. */
   #followCopyUp(): void {
     this.#overlay!.close();
     for (const pages of [...this.#handedOut, this.#pages]) {
@@ -587,26 +587,26 @@ class PosixMapping implements Mapping {
     }
   }
 
-  #exposed(pages: Pages): Exposed {
+  #exposedFrom(pages: Pages): Exposed {
     return {
       buffer: pages.buffer,
       start: this.#options.offset - pages.offset,
     };
   }
 
-  /** Memory that only this module uses. */
-  #plain(length: number): PlainPages {
+  /** Maps memory that only this module uses. */
+  #newPlainPages(length: number): PlainPages {
     const pages = new PlainPages(this.#source(), this.#firstPage(), length);
     this.#file.unusedPages = pages;
     return pages;
   }
 
-  /** Memory that users get, of the whole file. */
-  #forUsers(size: number): Pages {
+  /** Maps the whole file for views. */
+  #newViewPages(size: number): Pages {
     const { name, grow, shared } = this.#options;
     const length = this.#startOf(size) + size;
     const hasGrown = grow && this.#pages?.isHandedOut === true;
-    const capacity = hasGrown ? length + size + GROWTH_ROOM : length;
+    const capacity = hasGrown ? length + size + SPARE_BYTES : length;
     const first = this.#firstPage();
     const owned = OwnedPages.map(
       this.#source(),
@@ -617,30 +617,30 @@ class PosixMapping implements Mapping {
     );
     if (owned !== undefined) return owned;
     if (shared) throw noSharedMemory(name, length);
-    // Exactly as long as the file: who clones the buffer must not run past its end.
+    // Exactly as long as the file: code that clones the buffer must not run past its end.
     const pages = new PlainPages(this.#source(), first, length);
     pages.handOut();
     return pages;
   }
 
   /**
-   * Memory of a small part of a large file, so that a program that wants no more of it does not pay
-   * for all: V8 counts every buffer as memory, and collects garbage when there seems to be much.
+   * Maps a small part of a large file for views. V8 counts a buffer of the whole file as memory, and collects
+   * garbage if there seems to be much of it.
    */
-  #part(size: number, first: number, length: number): Pages | undefined {
+  #newPartPages(size: number, first: number, length: number): Pages | undefined {
     const { copyOnWrite, shared } = this.#options;
     if (copyOnWrite || shared || this.isHandedOut) return undefined;
-    if (size < SMALLEST_DIVIDED || length > size / SMALL_PART) return undefined;
-    // Whole pages of the engine's, where the file has them: what is left of one is a mapping more.
-    const start = first - first % ENGINE_PAGE;
-    const end = Math.ceil((first + length) / ENGINE_PAGE) * ENGINE_PAGE;
+    if (size < MIN_DIVIDED || length > size / PART_DIVISOR) return undefined;
+    // Whole pages of WebAssembly, if the file has them: the rest of one would be one mapping more.
+    const start = first - first % WASM_PAGE;
+    const end = Math.ceil((first + length) / WASM_PAGE) * WASM_PAGE;
     const bytes = Math.min(end, this.#options.offset + size) - start;
     const part = OwnedPages.map(this.#source(), start, bytes, bytes, false);
     if (part !== undefined) this.#handedOut.push(part);
     return part;
   }
 
-  /** Copies use other pages from now on. */
+  /** Makes reads and writes use other pages. */
   #replace(pages: Pages, size: number): void {
     const before = this.#pages;
     this.#pages = pages;
@@ -652,7 +652,7 @@ class PosixMapping implements Mapping {
     if (this.#advice !== "normal") this.advise(this.#advice, 0, size);
   }
 
-  /** mmap(2) wants an offset in whole pages: the window begins somewhere in the first. */
+  /** Where position 0 lies: mmap(2) requires an offset in whole pages, and the window begins within the first. */
   #startOf(size: number): number {
     const { offset } = this.#options;
     return offset === 0 || size === 0 ? 0 : offset % pageSize();
@@ -663,8 +663,8 @@ class PosixMapping implements Mapping {
     return offset === 0 ? 0 : offset - offset % pageSize();
   }
 
-  /** A buffer for the views of an empty file, which has no pages. */
-  #nothing(): ArrayBufferLike {
+  /** A buffer for the views of an empty file, which does not have pages. */
+  #emptyBuffer(): ArrayBufferLike {
     return this.#options.shared ? new SharedArrayBuffer(0) : UNMAPPED;
   }
 
@@ -683,8 +683,8 @@ class PosixMapping implements Mapping {
     return [pages, first - lead, length + lead];
   }
 
-  /** What is still to be written after a call that wrote less than it was given. */
-  #rest(source: Uint8Array, rest: Uint8Array, written: number): Uint8Array {
+  /** The bytes that remain after a call that wrote only a part. Throws if it failed. */
+  #remainingAfter(source: Uint8Array, rest: Uint8Array, written: number): Uint8Array {
     if (written > 0) return rest.subarray(written);
     const number = written === 0 ? E.ENOSPC : errno();
     if (number === E.EINTR) return rest;
@@ -702,18 +702,18 @@ const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
 const WORD = new Int32Array(1);
 
-/** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
-const GROWTH_ROOM = 1 << 20;
+/** Spare bytes of addresses after a file that may grow, in addition to its size again. */
+const SPARE_BYTES = 1 << 20;
 
-/** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
-const SMALLEST_DIVIDED = 1 << 20;
-const SMALL_PART = 4;
+/** Bytes of the smallest file of which a part is mapped alone, and how many times smaller that part must be. */
+const MIN_DIVIDED = 1 << 20;
+const PART_DIVISOR = 4;
 
-/** Bytes of a file so large that a call anywhere in it counts half as much as one that follows the last. */
+/** Bytes of a file in which a random call counts half as much as a sequential one. */
 const RANDOM_REACH = 10 << 20;
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
-const ENGINE_PAGE = 64 << 10;
+const WASM_PAGE = 64 << 10;
 
 const ADVICE: Record<Advice | "dontneed", number> = {
   normal: MADV_NORMAL,
@@ -722,7 +722,7 @@ const ADVICE: Record<Advice | "dontneed", number> = {
   dontneed: MADV_DONTNEED,
 };
 
-/** The error for shared memory that cannot be had: views of any other cannot be posted to workers. */
+/** The error for shared memory that V8 does not provide. */
 function noSharedMemory(name: string, length: number): Error {
   return new Deno.errors.NotSupported(
     `Cannot map '${name}': option 'shared' needs a WebAssembly.Memory of ${length} bytes, ` +
@@ -730,11 +730,11 @@ function noSharedMemory(name: string, length: number): Error {
   );
 }
 
-/** The last length that FFI was given. */
+/** The last length that was passed to FFI. */
 let lastLength = 0;
 let lastBigLength = 0n;
 
-/** A length as FFI wants it: calls are often of one length, and a BigInt takes time to make. */
+/** A length for FFI. Consecutive calls often have the same length, and a BigInt takes time to make. */
 function bigLength(length: number): bigint {
   if (length !== lastLength) {
     lastLength = length;
