@@ -4,11 +4,11 @@
  * @module
  */
 
-import { fairly, turnAfter } from "./event_loop.ts";
+import { runAndYield, yieldIfDue } from "./event_loop.ts";
 
 /**
  * Async operations in the order of the calls: as with `Deno.FsFile`, each waits for the earlier ones. Reads that
- * were called one after the other run beside each other.
+ * were called one after the other run concurrently.
  */
 export class AsyncQueue {
   /** The end of the last operation; `null` if the queue is empty. */
@@ -29,7 +29,7 @@ export class AsyncQueue {
 
   /** Runs the work at once if the queue is empty, otherwise after the operations in progress. */
   async run<T>(work: () => T | Promise<T>): Promise<T> {
-    return await (this.#last === null ? fairly(work) : this.enqueue(work));
+    return await (this.#last === null ? runAndYield(work) : this.enqueue(work));
   }
 
   /** Runs the work after the operations that were called before it. Those that are called later wait for it. */
@@ -44,11 +44,11 @@ export class AsyncQueue {
     } finally {
       if (this.#last === promise) this.#last = null;
       resolve();
-      await turnAfter();
+      await yieldIfDue();
     }
   }
 
-  /** As `enqueue`, but beside the reads that were called just before it. */
+  /** As `enqueue`, but concurrently with the reads that were called just before it. */
   async enqueueRead<T>(work: () => Promise<T>): Promise<T> {
     let group = this.#group;
     if (group === null || group.end.promise !== this.#last) {
@@ -76,7 +76,7 @@ export class AsyncQueue {
         if (this.#reads === promise) this.#reads = null;
         resolve();
       }
-      await turnAfter();
+      await yieldIfDue();
     }
   }
 
@@ -86,7 +86,7 @@ export class AsyncQueue {
   }
 }
 
-/** Reads that run beside each other. */
+/** Reads that run concurrently. */
 class ReadGroup {
   /** How many have not ended. */
   pending = 0;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { turnAfter } from "./event_loop.ts";
+import { yieldIfDue } from "./event_loop.ts";
 import { bytesUnder } from "./intrinsics.ts";
 
 /** A file as streams know it. */
@@ -20,7 +20,7 @@ export interface ByteSource {
   left(): number;
   /** Brings the next `size` bytes into memory, off the event loop; `undefined` if there is nothing to wait for. */
   bringIn(size: number): Promise<void> | undefined;
-  /** A copy of the next `size` bytes, which are known to be left; `undefined` if they have to be read. */
+  /** A copy of the next `size` bytes, which are known to be left; `undefined` if they must be read. */
   copy(size: number): Uint8Array<ArrayBuffer> | undefined;
   /** Fills `p`. Returns the number of bytes read, or `null` at the end. */
   read(p: Uint8Array): number | null | Promise<number | null>;
@@ -58,7 +58,7 @@ export function byteStream(
     type: "bytes",
     async pull(controller) {
       try {
-        await turnAfter();
+        await yieldIfDue();
         checkOpen("read", file);
         const coming = source.bringIn(Math.min(chunkSize, MAX_SYNC_READ));
         if (coming !== undefined) {
@@ -107,7 +107,7 @@ export function viewStream<Buffer extends ArrayBufferLike>(
   let first: Uint8Array | undefined;
   return new ReadableStream<Uint8Array<ArrayBuffer | Buffer>>({
     async pull(controller) {
-      await turnAfter();
+      await yieldIfDue();
       checkOpen("read", file);
       const coming = source.bringIn(chunkSize);
       if (coming !== undefined) {
@@ -121,7 +121,7 @@ export function viewStream<Buffer extends ArrayBufferLike>(
       if (source.isView) first ??= view;
       controller.enqueue(view);
     },
-    // Reads nothing before it is asked to, like a byte stream.
+    // Reads nothing in advance, like a byte stream.
   }, { highWaterMark: 0 });
 }
 
@@ -134,7 +134,7 @@ export function sinkStream(
   return new WritableStream({
     async write(chunk) {
       try {
-        await turnAfter();
+        await yieldIfDue();
         checkOpen("write", file);
         await write(bytesOf(chunk));
       } catch (error) {

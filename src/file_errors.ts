@@ -25,8 +25,8 @@ export function truncatedError(action: string, name: string): Error {
   );
 }
 
-/** The error for a file that was truncated by one of its own methods while another used it. */
-export function truncatedMeanwhileError(
+/** The error for a file that its own `truncate` has made shorter during another operation. */
+export function shortenedError(
   name: string,
   from: number,
   to: number,

@@ -41,7 +41,7 @@ export function toLength(
 /**
  * The position that a seek leads to.
  *
- * @param end Returns the end of the file, asked for only if `whence` is `Deno.SeekMode.End`.
+ * @param end Returns the end of the file, called only if `whence` is `Deno.SeekMode.End`.
  * @throws {TypeError} If the position is negative or too large, or `whence` is not a `Deno.SeekMode`.
  */
 export function toPosition(

@@ -1,5 +1,5 @@
 /**
- * MmapFile: the cursor, positional I/O and the surface of `Deno.FsFile`, over any mapping.
+ * MmapFile: the cursor, positional I/O, and the methods of `Deno.FsFile`, over any mapping.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { AsyncQueue } from "./async_queue.ts";
 import { blobOf, type BlobOptions } from "./blob.ts";
 import {
-  byteStream,
   type ByteSource,
+  byteStream,
   CHUNK_SIZE as STREAM_CHUNK_SIZE,
   MAX_SYNC_READ,
   sinkStream,
@@ -19,7 +19,7 @@ import {
   bytesWritten,
   TruncatedError,
 } from "./errors.ts";
-import { fairly, nextTurn, turnAfter } from "./event_loop.ts";
+import { runAndYield, yieldIfDue, yieldToEventLoop } from "./event_loop.ts";
 import {
   changesLostError,
   closedError,
@@ -30,9 +30,9 @@ import {
   notStringError,
   outOfBoundsError,
   readOnlyError,
+  shortenedError,
   tooLargeError,
   truncatedError,
-  truncatedMeanwhileError,
   unmappedError,
 } from "./file_errors.ts";
 import { toLength, toPosition, toTimes } from "./fsfile_arguments.ts";
@@ -45,7 +45,13 @@ import {
   plainView,
   set as importedSet,
 } from "./intrinsics.ts";
-import { bothWays, PART, PAUSE, type Step, Walk } from "./iteration.ts";
+import {
+  PART_SIZE,
+  PAUSE,
+  Pauses,
+  type Step,
+  syncAndAsync,
+} from "./iteration.ts";
 import {
   type Access,
   type FileOps,
@@ -60,12 +66,12 @@ import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { longText, shortText } from "./text.ts";
 import { textLinesOf, type TextLinesOptions } from "./text_lines.ts";
 import {
-  moveFrom,
-  moveFromSync,
-  moveTo,
-  moveToSync,
-  type Outgoing,
-} from "./transfer.ts";
+  copyFrom,
+  copyFromSync,
+  type CopySource,
+  copyTo,
+  copyToSync,
+} from "./copy.ts";
 import { hasThread } from "./threads.ts";
 import type {
   Advice,
@@ -81,9 +87,9 @@ import type {
   WriterSync,
 } from "./types.ts";
 import { chunksOf, writeASCII as importedWriteASCII } from "./utf8.ts";
-import { FileWaits, lookAtWaits } from "./wait.ts";
+import { checkWaits, FileWaits } from "./wait.ts";
 
-const NOTHING = new Uint8Array(new ArrayBuffer(0));
+const EMPTY_BYTES = new Uint8Array(new ArrayBuffer(0));
 
 // V8 inlines calls of a module's own constants, and not of those that it imports (measured).
 const byteLength = importedByteLength;
@@ -92,28 +98,28 @@ const writeASCII = importedWriteASCII;
 
 const encoder = new TextEncoder();
 
-/** Characters that are written sooner than `encodeInto`, 190 ns a call, has begun (measured). */
-const SHORT = 24;
+/** Characters of a string that JavaScript writes faster than `encodeInto`, which takes 190 ns per call (measured). */
+const MAX_INLINE_ASCII = 24;
 
-/** Bytes of a write from which on it may go through the descriptor, though there is memory. */
-const DIRECT = 64 << 10;
+/** Bytes of a write that may use the descriptor even if the file is mapped. */
+const PWRITE_THRESHOLD = 64 << 10;
 
-/** Bytes that a processor's caches may hold: copies of more go past them. */
-const CACHES = 32 << 20;
+/** Bytes of a copy that bypasses the processor's caches, because it does not fit in them. */
+const NON_TEMPORAL_THRESHOLD = 32 << 20;
 
-/** Bytes of a page, which is what the system says of every file of /sys. */
-const PAGE = 4096;
+/** Bytes of a page: the size that the system reports for files of /sys. */
+const PAGE_SIZE = 4096;
 
-/** Bytes of an async read or write from which on it leaves time to the event loop. */
-const LARGE = 1 << 20;
+/** Bytes up to which an async read or write is done at once. A longer one lets the event loop run. */
+const YIELD_THRESHOLD = 1 << 20;
 
-/** Bytes of such a one copied in one go: a millisecond's work, beside which the turns in between are cheap. */
-const PIECE = 8 << 20;
+/** Bytes of a longer one copied in one go: a millisecond's work, compared with which a turn is cheap. */
+const CHUNK_SIZE = 8 << 20;
 
-/** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
-const PREFETCH_PIECE = 16 << 20;
+/** Bytes that one call brings into memory: a fraction of a second on a slow disk. */
+const PREFETCH_CHUNK_SIZE = 16 << 20;
 
-/** What `streams.ts` uses of a file beside its public methods. */
+/** What `streams.ts` uses of a file, in addition to its public methods. */
 export interface Internals {
   /** Whether `bytes` returns views that stay when the file grows. A copy in memory moves, and empties its views. */
   readonly isView: boolean;
@@ -125,6 +131,7 @@ export interface Internals {
   checkWritable(offset: number): void;
 }
 
+/** Returns what `streams.ts` uses of a file. */
 export let internalsOf: (file: MmapFile<ArrayBufferLike>) => Internals;
 
 /**
@@ -176,40 +183,40 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   readonly #mapping: Mapping;
   readonly #access: Access;
 
-  // The hot path's own copies of what the mapping knows.
-  #bytes: Uint8Array = NOTHING;
-  #buffer: ArrayBufferLike = NOTHING.buffer;
+  // The hot path's copies of the mapping's properties.
+  #bytes: Uint8Array = EMPTY_BYTES;
+  #buffer: ArrayBufferLike = EMPTY_BYTES.buffer;
   #start = 0;
   /** Bytes of the memory that show the file. */
-  #mapped = 0;
+  #mappedLength = 0;
   #faults: Int32Array;
-  /** What of the file is in memory, and may so be touched on the event loop. */
+  /** Which parts of the file are in memory, and may be touched on the event loop. */
   #residency: Residency;
-  /** Whether users may have other memory of the file. */
+  /** Whether users may have views of the file at other addresses. */
   #isAliased = false;
 
   #size = 0;
   #position = 0;
-  /** The end of what may be read without a further look; -1 when every read wants one. */
+  /** The end of what can be read from memory without a check; -1 if every read needs one. */
   #readLimit = -1;
-  /** The end of what may be written without a further look; -1 when every write wants one. */
+  /** The end of what can be written to memory without a check; -1 if every write needs one. */
   #writeLimit = -1;
 
-  /** Whether memory was written to since the modification time last moved. */
+  /** Whether memory was written since the modification time last changed. */
   #isDirty = false;
-  /** Whether the times are those that `utime` has set. */
+  /** Whether `utime` has set the times. */
   #hasSetTimes = false;
-  /** Bytes appended since the size of the file was last learnt. */
-  #appended = 0;
+  /** Bytes appended since the size of the file was last queried. */
+  #pendingAppend = 0;
   #closed = false;
   #truncated = false;
-  /** Writes under way in other threads: until they are over others go through the descriptor too, after them. */
+  /** Writes in progress in other threads. Until they end, other writes use the descriptor too, after them. */
   #pendingWrites = 0;
-  /** Which file it is, once that was asked for. */
-  #info: Deno.FileInfo | null = null;
+  /** The file's device and inode, once they were queried. */
+  #identity: Deno.FileInfo | null = null;
   readonly #queue = new AsyncQueue();
 
-  /** Made by the first wait or notify. */
+  /** Created by the first wait or notify. */
   #waits: FileWaits | undefined;
 
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
@@ -248,7 +255,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#faults = mapping.faults;
     this.#residency = mapping.residency;
     this.#setSize(size);
-    if (mapping.mapsAtOpen) this.#cover();
+    if (mapping.mapsAtOpen) this.#ensureMapped();
   }
 
   /**
@@ -265,7 +272,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   get size(): number {
-    if (this.#appended > 0) this.#settle();
+    if (this.#pendingAppend > 0) this.#resolveAppend();
     return this.#size;
   }
 
@@ -300,7 +307,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   get guarded(): boolean {
-    if (!this.#closed && !this.#truncated) this.#cover();
+    if (!this.#closed && !this.#truncated) this.#ensureMapped();
     return this.#mapping.guarded;
   }
 
@@ -347,10 +354,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   readSync(p: Uint8Array): number | null {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("read");
     const position = this.#position;
     const length = byteLength.call(p);
-    if (position + length > this.#readLimit) return this.#readFurther(p);
+    if (position + length > this.#readLimit) return this.#readSlow(p);
     const read = this.#copyTo(p, position, length);
     this.#position = position + (read ?? 0);
     return read;
@@ -378,20 +385,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async read(p: Uint8Array): Promise<number | null> {
     const length = lengthOf(p);
     if (
-      this.#queue.admitsReads && length <= LARGE &&
+      this.#queue.admitsReads && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canRead(p, this.#position, length))
     ) {
       try {
         return this.readSync(p);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
-    this.#opened("read");
-    const bytes = this.#bytesOf("read", p);
-    const read = await this.#queue.enqueueRead(() => this.#readNext(bytes));
-    const lost = lostOf(bytes, read);
+    this.#checkOpen("read");
+    const bytes = this.#toBytes("read", p);
+    const read = await this.#queue.enqueueRead(() =>
+      this.#readLargeAtCursor(bytes)
+    );
+    const lost = missingFrom(bytes, read);
     this.#position -= lost;
     return read === null ? null : read - lost;
   }
@@ -419,12 +428,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   readAtSync(p: Uint8Array, offset: number): number | null {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("read");
     const length = byteLength.call(p);
     if (
       !Number.isSafeInteger(offset) || offset < 0 ||
       offset + length > this.#readLimit
-    ) return this.#readAtFurther(p, offset);
+    ) return this.#readAtSlow(p, offset);
     return this.#copyTo(p, offset, length);
   }
 
@@ -441,32 +450,36 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async readAt(p: Uint8Array, offset: number): Promise<number | null> {
     const length = lengthOf(p);
     if (
-      this.#queue.admitsReads && length <= LARGE &&
+      this.#queue.admitsReads && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canRead(p, offset, length))
     ) {
       try {
         return this.readAtSync(p, offset);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
     this.#checkOffset("read", offset);
-    this.#opened("read");
-    const bytes = this.#bytesOf("read", p);
-    const read = await this.#queue.enqueueRead(() => this.#readLarge(bytes, offset));
-    return read === null ? null : read - lostOf(bytes, read);
+    this.#checkOpen("read");
+    const bytes = this.#toBytes("read", p);
+    const read = await this.#queue.enqueueRead(() =>
+      this.#readLarge(bytes, offset)
+    );
+    return read === null ? null : read - missingFrom(bytes, read);
   }
 
   /** Returns the number of bytes read: fewer, or `null`, if another process has truncated the file. */
   #copyTo(p: Uint8Array, position: number, length: number): number | null {
-    if (length >= CACHES) return this.#copyLargeTo(p, position, length);
+    if (length >= NON_TEMPORAL_THRESHOLD) {
+      return this.#copyLargeTo(p, position, length);
+    }
     try {
       const at = this.#start + position;
       const source = new Uint8Array(this.#buffer, at, length);
-      set.call(p, this.#isAliased ? this.#unaliased(source, p) : source);
+      set.call(p, this.#isAliased ? this.#copyIfAliased(source, p) : source);
     } catch (error) {
-      throw this.#explain("read", error);
+      throw this.#copyError("read", error);
     }
     return this.#faults[0] === 0
       ? length
@@ -482,35 +495,35 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       const at = this.#start + position;
       this.#copyLarge(p, new Uint8Array(this.#buffer, at, length));
     } catch (error) {
-      throw this.#explain("read", error);
+      throw this.#copyError("read", error);
     }
     return this.#faults[0] === 0
       ? length
       : this.#readFaulted(p, position, length);
   }
 
-  /** A read at the cursor that is not simply within the memory. */
-  #readFurther(p: Uint8Array): number | null {
+  /** A read at the cursor that needs checks. */
+  #readSlow(p: Uint8Array): number | null {
     // Resolves an append, which moves the cursor.
-    if (this.#appended > 0) this.#settle();
+    if (this.#pendingAppend > 0) this.#resolveAppend();
     const position = this.#position;
-    const read = this.#readAtFurther(p, position);
+    const read = this.#readAtSlow(p, position);
     this.#position = position + (read ?? 0);
     return read;
   }
 
-  #readAtFurther(p: Uint8Array, offset: number): number | null {
+  #readAtSlow(p: Uint8Array, offset: number): number | null {
     this.#checkOffset("read", offset);
     const length = byteLength.call(p);
     if (length === 0) {
-      this.#opened("read");
+      this.#checkOpen("read");
       return 0;
     }
     this.#checkReadAccess("read");
     return this.#readRange(p, offset, length);
   }
 
-  /** Reads what there is of a range, from memory or through the descriptor. */
+  /** Reads as much of a range as the file has, from memory or through the descriptor. */
   #readRange(p: Uint8Array, offset: number, length: number): number | null {
     if (!this.#prepareRead(offset, length)) {
       return this.#readThrough(p, offset, length);
@@ -518,7 +531,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#access.grow && offset + length > this.#size) this.#followGrowth();
     const rest = Math.min(length, this.#size - offset);
     if (rest <= 0) return null;
-    // Longer or shorter since, as the system has just said.
+    // The file has changed its length, as the system has just reported.
     return offset + rest <= this.#readLimit
       ? this.#copyTo(p, offset, rest)
       : this.#readThrough(p, offset, rest);
@@ -526,15 +539,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Decides whether a read uses memory, which then reaches to the end of the file. */
   #prepareRead(offset: number, length: number): boolean {
-    if (this.#access.copyOnWrite) this.#checkWhole("read");
+    if (this.#access.copyOnWrite) this.#checkIntact("read");
     if (this.#truncated) return false;
     if (!this.#mapping.prepareRead(this.#size, offset, length)) return false;
-    this.#take();
-    if (this.#mapping.moved) throw detachedError("read", this.name);
+    this.#adoptIfChanged();
+    if (this.#mapping.isDetached) throw detachedError("read", this.name);
     return !this.#mapping.hasFaulted;
   }
 
-  /** Reads through the descriptor: files of /proc have no size, and any may have grown or been truncated. */
+  /** Reads through the descriptor, and follows a change of the size. Files of /proc have size 0. */
   #readThrough(p: Uint8Array, offset: number, length: number): number | null {
     const end = this.#access.grow ? this.#access.length : this.#size;
     const wanted = Math.min(length, end - offset);
@@ -546,11 +559,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return read || null;
   }
 
-  /** As `#isInMemory`, of a read that is done next if so. */
+  /** As `#isInMemory`, for a read that follows at once. It may make that read itself. */
   #canRead(p: Uint8Array, position: number, length: number): boolean {
     const { read, append, copyOnWrite } = this.#access;
-    // Nothing comes between the question and `mapping.read`.
-    const isDirect = this.#mapped === 0 && read && !append && !copyOnWrite &&
+    // The next call is `mapping.read`.
+    const isDirect = this.#mappedLength === 0 && read && !append &&
+      !copyOnWrite &&
       length > 0 && Number.isSafeInteger(position) && position >= 0 &&
       position < this.#size;
     return isDirect
@@ -558,8 +572,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : this.#isInMemory(position, length);
   }
 
-  /** A large read at the cursor, which moves at once, so that other calls go on behind it. */
-  async #readNext(p: Uint8Array): Promise<number | null> {
+  /** A large read at the cursor, which moves at once, so that later calls continue after it. */
+  async #readLargeAtCursor(p: Uint8Array): Promise<number | null> {
     if (this.#closed) return await this.#readLarge(p, this.#position);
     if (this.#access.grow) this.#followGrowth();
     const position = this.#position;
@@ -574,18 +588,20 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
   }
 
-  /** A large read that leaves time to the event loop, and goes on when the file is closed. */
+  /** A large read that lets the event loop run, and continues if the file is closed. */
   async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
     const { readAsync } = this.#mapping;
-    // Into the file's own memory: the kernel would overwrite bytes that it has yet to read.
-    const isOwn = this.#mapping.holds(bufferOf(p));
-    if (isOwn && p.length > LARGE) return this.readAtSync(p, position);
+    // To the file's own memory, the kernel would overwrite bytes before it reads them.
+    const isOwn = this.#mapping.owns(bufferOf(p));
+    if (isOwn && p.length > YIELD_THRESHOLD) {
+      return this.readAtSync(p, position);
+    }
     const isResizable = isOfAnyLength(p);
     if (
       readAsync === undefined || this.#access.copyOnWrite ||
-      isResizable && p.length > LARGE
+      isResizable && p.length > YIELD_THRESHOLD
     ) {
-      return await this.#readInPieces(p, position);
+      return await this.#readInChunks(p, position);
     }
     if (!this.#closed) this.#checkReadAccess("read");
     const end = this.#access.grow ? this.#access.length : this.#size;
@@ -602,25 +618,25 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return read || null;
   }
 
-  async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
+  async #readInChunks(p: Uint8Array, position: number): Promise<number | null> {
     this.#checkReadAccess("read");
     if (this.#access.grow) this.#followGrowth();
     const left = Math.max(0, this.#size - position);
     const length = Math.min(left, p.length);
     if (length === 0) return p.length === 0 ? 0 : null;
     let done = 0;
-    // The array may be resized in between: what is read has to be there at the end.
+    // The array may be resized in between, and must have the bytes at the end.
     while (done < Math.min(length, p.length)) {
-      if (done > 0) await nextTurn();
-      const piece = p.subarray(done, Math.min(done + PIECE, length));
-      if (piece.length === 0) break;
-      await this.#mapping.prefetch(position + done, piece.length);
+      if (done > 0) await yieldToEventLoop();
+      const chunk = p.subarray(done, Math.min(done + CHUNK_SIZE, length));
+      if (chunk.length === 0) break;
+      await this.#mapping.prefetch(position + done, chunk.length);
       // Resized in between.
-      if (piece.length === 0) break;
+      if (chunk.length === 0) break;
       // Truncated by this file's own `truncate` since: the rest is past the end.
-      const read = this.readAtSync(piece, position + done);
+      const read = this.readAtSync(chunk, position + done);
       done += read ?? 0;
-      if (read !== piece.length) break;
+      if (read !== chunk.length) break;
     }
     return Math.min(done, p.length);
   }
@@ -649,12 +665,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeSync(p: Uint8Array): number {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("write");
     const position = this.#position;
     const length = byteLength.call(p);
     const end = position + length;
-    if (length >= DIRECT || end > this.#writeLimit || length === 0) {
-      return this.#writeFurther(p);
+    if (length >= PWRITE_THRESHOLD || end > this.#writeLimit || length === 0) {
+      return this.#writeSlow(p);
     }
     this.#copyFrom(p, position);
     this.#position = end;
@@ -682,18 +698,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async write(p: Uint8Array): Promise<number> {
     const length = lengthOf(p);
     if (
-      this.#queue.isEmpty && length <= LARGE &&
+      this.#queue.isEmpty && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canWrite(this.#position, length))
     ) {
       try {
         return this.writeSync(p);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
-    const bytes = this.#bytesToWrite(p);
-    return await this.#queue.enqueue(() => this.#writeNext(bytes));
+    const bytes = this.#toBytesToWrite(p);
+    return await this.#queue.enqueue(() => this.#writeLargeAtCursor(bytes));
   }
 
   /**
@@ -723,14 +739,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeAtSync(p: Uint8Array, offset: number): number {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("write");
     const length = byteLength.call(p);
     if (
-      length >= DIRECT || !Number.isSafeInteger(offset) || offset < 0 ||
+      length >= PWRITE_THRESHOLD || !Number.isSafeInteger(offset) ||
+      offset < 0 ||
       offset + length > this.#writeLimit || length === 0
     ) {
       this.#checkOffset("write", offset);
-      return this.#writeOver(this.#bytesOf("write", p), offset);
+      return this.#writeRange(this.#toBytes("write", p), offset);
     }
     this.#copyFrom(p, offset);
     return length;
@@ -748,27 +765,27 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async writeAt(p: Uint8Array, offset: number): Promise<number> {
     const length = lengthOf(p);
     if (
-      this.#queue.isEmpty && length <= LARGE &&
+      this.#queue.isEmpty && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canWrite(offset, length))
     ) {
       try {
         return this.writeAtSync(p, offset);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
     this.#checkOffset("write", offset);
-    const bytes = this.#bytesToWrite(p);
+    const bytes = this.#toBytesToWrite(p);
     return await this.#queue.enqueue(() => this.#writeLarge(bytes, offset));
   }
 
   #copyFrom(p: Uint8Array, position: number): void {
     try {
-      const source = this.#isAliased ? this.#unaliased(p, this.#bytes) : p;
+      const source = this.#isAliased ? this.#copyIfAliased(p, this.#bytes) : p;
       set.call(this.#bytes, source, this.#start + position);
     } catch (error) {
-      throw this.#explain("write", error);
+      throw this.#copyError("write", error);
     }
     this.#isDirty = true;
     if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
@@ -778,7 +795,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     try {
       this.#copyLarge(this.#bytes.subarray(this.#start + position), p);
     } catch (error) {
-      throw this.#explain("write", error);
+      throw this.#copyError("write", error);
     }
     this.#isDirty = true;
     if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
@@ -786,35 +803,34 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #copyLarge(target: Uint8Array, source: Uint8Array): void {
     const mapping = this.#mapping;
-    const mayOverlap = mapping.holds(bufferOf(target)) &&
-      mapping.holds(bufferOf(source));
-    if (mayOverlap) set.call(target, this.#unaliased(source, target));
+    const mayOverlap = mapping.owns(bufferOf(target)) &&
+      mapping.owns(bufferOf(source));
+    if (mayOverlap) set.call(target, this.#copyIfAliased(source, target));
     else if (mapping.copyLarge === undefined) set.call(target, source);
     else mapping.copyLarge(target, source);
   }
 
   /**
-   * The source of a copy, or a copy of it. Two mappings of one page have different addresses, by which
-   * `set` does not find out that they overlap.
+   * The source, or a copy if it may overlap the target at another address, which `set` does not notice.
    */
-  #unaliased(source: Uint8Array, target: Uint8Array): Uint8Array {
+  #copyIfAliased(source: Uint8Array, target: Uint8Array): Uint8Array {
     const [from, to] = [bufferOf(source), bufferOf(target)];
     const mapping = this.#mapping;
-    return from !== to && mapping.holds(from) && mapping.holds(to)
+    return from !== to && mapping.owns(from) && mapping.owns(to)
       ? copyOf(source)
       : source;
   }
 
-  /** A write at the cursor that is not simply within the memory. */
-  #writeFurther(p: Uint8Array): number {
-    const bytes = this.#bytesOf("write", p);
+  /** A write at the cursor that needs checks. */
+  #writeSlow(p: Uint8Array): number {
+    const bytes = this.#toBytes("write", p);
     const { length } = bytes;
     if (this.#access.append) this.#append(bytes);
     else {
       // Resolves an append, which moves the cursor.
-      this.#opened("write");
+      this.#checkOpen("write");
       try {
-        this.#writeOver(bytes, this.#position);
+        this.#writeRange(bytes, this.#position);
       } catch (error) {
         this.#position += bytesWritten(error);
         throw error;
@@ -824,18 +840,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return length;
   }
 
-  /** A write at a position that is not simply within the memory. */
-  #writeOver(p: Uint8Array, position: number): number {
+  /** A write at a position that needs checks. */
+  #writeRange(p: Uint8Array, position: number): number {
     this.#checkWriteAccess("write");
     const { length } = p;
-    this.#checkReach(position, length);
+    this.#checkMaxPosition(position, length);
     if (length === 0) return 0;
     const { copyOnWrite, grow } = this.#access;
     const end = position + length;
     const way = this.#wayToWrite(position, length);
     switch (way) {
       case "memory":
-        if (length < CACHES) this.#copyFrom(p, position);
+        if (length < NON_TEMPORAL_THRESHOLD) this.#copyFrom(p, position);
         else this.#copyLargeFrom(p, position);
         return length;
       case "descriptor":
@@ -844,9 +860,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         return length;
       case "what fits": {
         if (!copyOnWrite) this.#checkEnd(end);
-        const fits = this.#fitting(position, length);
-        if (fits > 0) this.#writeOver(p.subarray(0, fits), position);
-        throw this.#overEnd(fits);
+        const fits = this.#lengthThatFits(position, length);
+        if (fits > 0) this.#writeRange(p.subarray(0, fits), position);
+        throw this.#outOfBoundsError(fits);
       }
     }
   }
@@ -862,13 +878,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (position + length > this.#size) {
       return grow && !needsMemory ? "descriptor" : "what fits";
     }
-    if (needsMemory) this.#checkWhole("write");
+    if (needsMemory) this.#checkIntact("write");
     else if (this.#truncated || this.#mapping.hasFaulted) return "descriptor";
     // After the writes in progress in other threads, which use the descriptor.
     else if (this.#pendingWrites > 0) return "descriptor";
     const isPrepared = this.#mapping.prepareWrite(this.#size, position, length);
     if (needsMemory && !isPrepared) this.#map();
-    else this.#take();
+    else this.#adoptIfChanged();
     return needsMemory || isPrepared ? "memory" : "descriptor";
   }
 
@@ -876,9 +892,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #writeThrough(p: Uint8Array, position: number): void {
     let written = p.length;
     try {
-      // The kernel does not look out for bytes that are copied onto themselves.
+      // The kernel does not handle a source that overlaps its target.
       this.#mapping.write(
-        this.#mapping.holds(bufferOf(p)) ? copyOf(p) : p,
+        this.#mapping.owns(bufferOf(p)) ? copyOf(p) : p,
         position,
       );
     } catch (error) {
@@ -890,81 +906,81 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
   }
 
-  /** How many bytes of a write are within the file. */
-  #fitting(position: number, length: number): number {
+  /** How many bytes of a write are in the file. */
+  #lengthThatFits(position: number, length: number): number {
     return Math.max(0, Math.min(length, this.#size - position));
   }
 
-  #overEnd(bytesWritten: number): Error {
+  #outOfBoundsError(bytesWritten: number): Error {
     const { append } = this.#access;
     return outOfBoundsError(this.name, this.#size, append, bytesWritten);
   }
 
-  /** Throws if a write ends where a number no longer tells one byte from the next. */
-  #checkReach(position: number, length: number): void {
+  /** Throws if a write ends at a position that is not a safe integer. */
+  #checkMaxPosition(position: number, length: number): void {
     if (position + length <= Number.MAX_SAFE_INTEGER) return;
     if (!this.#access.grow) return;
     const bytes = `${length} bytes at ${position}`;
     throw tooLargeError("write", this.name, bytes, "write");
   }
 
-  /** Throws if a file of fixed size no longer reaches as far: a write there would fill the gap with zeros. */
+  /** Throws if a fixed-size file was truncated before `end`: a write there would extend it with zeros. */
   #checkEnd(end: number): void {
     if (!this.#truncated) this.#findTruncation();
     if (this.#truncated && end > this.#size) throw this.#markTruncated("write");
   }
 
   #append(p: Uint8Array): void {
-    if (this.#appended === 0) this.#checkWriteAccess("write");
+    if (this.#pendingAppend === 0) this.#checkWriteAccess("write");
     if (p.length === 0) return;
-    // Where the end is now, others may decide too: it is asked for when it is needed.
+    // Others may append too, so the end is queried when it is needed.
     this.#readLimit = -1;
     try {
       this.#mapping.append(p);
-      this.#appended += p.length;
+      this.#pendingAppend += p.length;
     } catch (error) {
-      this.#appended += bytesWritten(error);
+      this.#pendingAppend += bytesWritten(error);
       throw error;
     }
   }
 
-  /** Learns where the last append has left the end of the file, and the cursor. */
-  #settle(): void {
-    const least = this.#size + this.#appended;
-    this.#appended = 0;
-    const end = this.#mapping.appendedTo();
+  /** Queries the end of the last append, which is the end of the file, and the cursor. */
+  #resolveAppend(): void {
+    const least = this.#size + this.#pendingAppend;
+    this.#pendingAppend = 0;
+    const end = this.#mapping.appendEnd();
     this.#position = end;
-    // Truncated by others, as logrotate's copytruncate does: the log goes on, with other bytes in memory.
-    if (end < least) this.#mapAsItIs();
+    // Truncated by others, as logrotate's copytruncate does: the log continues, with other bytes in memory.
+    if (end < least) this.#remap();
     else this.#setSize(end);
   }
 
-  /** Whether a write needs nothing that has to be brought in from the disk. */
+  /** Whether a write does not need bytes from the disk. */
   #canWrite(position: number, length: number): boolean {
     if (!Number.isSafeInteger(position) || position < 0) return true;
     const size = this.#size;
     const { append } = this.#access;
-    // Through the descriptor, most of the time, or to memory that was written before.
-    const isDirect = this.#mapped === 0 || length >= DIRECT ||
+    // It uses the descriptor, most of the time, or memory that was written before.
+    const isDirect = this.#mappedLength === 0 || length >= PWRITE_THRESHOLD ||
       position >= size;
     return append || isDirect
       ? this.#residency.hasEnds(append ? size : position, length, size)
       : this.#isInMemory(position, length);
   }
 
-  /** What a large write is given. If it has to wait, a copy: the array may be detached by then. */
-  #bytesToWrite(p: Uint8Array): Uint8Array {
-    this.#opened("write");
-    const bytes = this.#bytesOf("write", p);
+  /** The bytes of a large write. If it must wait, a copy: the array may be detached by then. */
+  #toBytesToWrite(p: Uint8Array): Uint8Array {
+    this.#checkOpen("write");
+    const bytes = this.#toBytes("write", p);
     return this.#queue.isEmpty && hasThread() ? bytes : copyOf(bytes);
   }
 
-  /** A large write at the cursor, which moves at once, so that other calls go on behind it. */
-  async #writeNext(p: Uint8Array): Promise<number> {
+  /** A large write at the cursor, which moves at once, so that later calls continue after it. */
+  async #writeLargeAtCursor(p: Uint8Array): Promise<number> {
     if (this.#access.append) return await this.#appendLarge(p);
     const position = this.#position;
     const { length } = p;
-    this.#checkReach(position, length);
+    this.#checkMaxPosition(position, length);
     this.#position += length;
     let written = 0;
     try {
@@ -977,12 +993,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
   }
 
-  /** A large write that leaves time to the event loop, and goes on when the file is closed. */
+  /** A large write that lets the event loop run, and continues if the file is closed. */
   async #writeLarge(bytes: Uint8Array, position: number): Promise<number> {
     const { append, copyOnWrite, grow } = this.#access;
     const { writeAsync } = this.#mapping;
     if (!this.#closed) this.#checkWriteAccess("write");
-    this.#checkReach(position, bytes.length);
+    this.#checkMaxPosition(position, bytes.length);
     if (
       append || copyOnWrite || writeAsync === undefined || isOfAnyLength(bytes)
     ) {
@@ -990,22 +1006,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
         bytes = copyOf(bytes);
         await this.#bringIn(position, position + bytes.length);
       }
-      return await this.#inPieces(
+      return await this.#writeInChunks(
         bytes,
-        (piece, done) => this.#writePiece(piece, position + done),
+        (chunk, done) => this.#writeChunk(chunk, position + done),
       );
     }
     const { length } = bytes;
-    const fits = grow ? length : this.#fitting(position, length);
-    // The kernel does not look out for bytes that are copied onto themselves.
-    if (this.#mapping.holds(bufferOf(bytes))) bytes = copyOf(bytes);
+    const fits = grow ? length : this.#lengthThatFits(position, length);
+    // The kernel does not handle a source that overlaps its target.
+    if (this.#mapping.owns(bufferOf(bytes))) bytes = copyOf(bytes);
     if (!this.#closed && !grow) this.#checkEnd(position + length);
     const written = await this.#whileWriting(
       () => writeAsync.call(this.#mapping, bytes.subarray(0, fits), position),
       position,
     );
     this.#residency.add(position, written);
-    if (fits < length) throw this.#overEnd(written);
+    if (fits < length) throw this.#outOfBoundsError(written);
     return written;
   }
 
@@ -1013,10 +1029,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { appendAsync } = this.#mapping;
     if (!this.#closed) this.#checkWriteAccess("write");
     if (appendAsync === undefined || isOfAnyLength(bytes)) {
-      return await this.#inPieces(bytes, (piece) => {
-        if (this.#closed) this.#mapping.append(piece);
-        else this.#append(piece);
-        return piece.length;
+      return await this.#writeInChunks(bytes, (chunk) => {
+        if (this.#closed) this.#mapping.append(chunk);
+        else this.#append(chunk);
+        return chunk.length;
       });
     }
     let written = 0;
@@ -1028,11 +1044,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       written = bytesWritten(error);
       throw error;
     } finally {
-      if (!this.#closed) this.#appended += written;
+      if (!this.#closed) this.#pendingAppend += written;
     }
   }
 
-  /** Sends other writes through the descriptor as long as one is under way there. */
+  /** Makes other writes use the descriptor while a write in another thread is in progress. */
   async #whileWriting(
     write: () => Promise<number>,
     position?: number,
@@ -1053,21 +1069,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
   }
 
-  async #inPieces(
+  async #writeInChunks(
     p: Uint8Array,
-    write: (piece: Uint8Array, done: number) => number,
+    write: (chunk: Uint8Array, done: number) => number,
   ): Promise<number> {
-    // A view of this very file would be overtaken by its own first pieces.
-    if (this.#mapping.holds(bufferOf(p))) p = copyOf(p);
+    // The first chunks would overwrite later ones of a view of this file.
+    if (this.#mapping.owns(bufferOf(p))) p = copyOf(p);
     const { length } = p;
     let done = 0;
     try {
       // The array may be resized in between.
       while (done < Math.min(length, p.length)) {
-        if (done > 0) await nextTurn();
-        const piece = p.subarray(done, Math.min(done + PIECE, length));
-        if (piece.length === 0) break;
-        done += write(piece, done);
+        if (done > 0) await yieldToEventLoop();
+        const chunk = p.subarray(done, Math.min(done + CHUNK_SIZE, length));
+        if (chunk.length === 0) break;
+        done += write(chunk, done);
       }
     } catch (error) {
       throw addBytesWritten(error, done);
@@ -1075,16 +1091,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return done;
   }
 
-  /** A part of a large write. Its file may have been closed since that began; the descriptor is open until it ends. */
-  #writePiece(p: Uint8Array, position: number): number {
+  /** A chunk of a large write. The file may be closed by now, but its descriptor is open until the write ends. */
+  #writeChunk(p: Uint8Array, position: number): number {
     if (!this.#closed || this.#access.copyOnWrite) {
-      return this.#writeOver(p, position);
+      return this.#writeRange(p, position);
     }
     const { length } = p;
     const { grow } = this.#access;
-    const fits = grow ? length : this.#fitting(position, length);
+    const fits = grow ? length : this.#lengthThatFits(position, length);
     this.#mapping.write(p.subarray(0, fits), position);
-    if (fits < length) throw this.#overEnd(fits);
+    if (fits < length) throw this.#outOfBoundsError(fits);
     return length;
   }
 
@@ -1119,7 +1135,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const position = this.#position;
     // No UTF-16 unit needs more in UTF-8.
     const room = 3 * s.length;
-    if (position + room > this.#writeLimit) return this.#writeStringFurther(s);
+    if (position + room > this.#writeLimit) return this.#writeStringSlow(s);
     const written = this.#encode(s, position, room).written;
     this.#position = position + written;
     return written;
@@ -1136,15 +1152,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async writeString(s: string): Promise<number> {
     if (typeof s !== "string") throw notStringError(this.name);
-    if (this.#queue.isEmpty && s.length <= LARGE) {
+    if (this.#queue.isEmpty && s.length <= YIELD_THRESHOLD) {
       try {
         return this.writeStringSync(s);
       } finally {
-        const turn = turnAfter(s.length);
+        const turn = yieldIfDue(s.length);
         if (turn !== undefined) await turn;
       }
     }
-    this.#opened("write");
+    this.#checkOpen("write");
     return await this.#queue.enqueue(() => this.#writeLargeString(s));
   }
 
@@ -1157,14 +1173,17 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const at = this.#start + position;
     const { length } = s;
     let result;
-    if (length <= SHORT && length <= room && writeASCII(this.#bytes, at, s)) {
+    if (
+      length <= MAX_INLINE_ASCII && length <= room &&
+      writeASCII(this.#bytes, at, s)
+    ) {
       result = { read: length, written: length };
     } else {
       try {
         const view = new Uint8Array(this.#buffer, at, room);
         result = encoder.encodeInto(s, view);
       } catch (error) {
-        throw this.#explain("write", error);
+        throw this.#copyError("write", error);
       }
     }
     this.#isDirty = true;
@@ -1176,29 +1195,31 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return result;
   }
 
-  /** A string at the cursor that may not fit within the memory. */
-  #writeStringFurther(s: string): number {
+  /** A string at the cursor that may not fit in memory. */
+  #writeStringSlow(s: string): number {
     this.#checkWriteAccess("write");
     const bytes = encoder.encode(s);
     const { grow } = this.#access;
     const { length } = bytes;
-    const fits = grow ? length : this.#fitting(this.#position, length);
-    if (fits === length) return this.#writeFurther(bytes);
-    // The characters that fit, and none of them in part.
+    const fits = grow ? length : this.#lengthThatFits(this.#position, length);
+    if (fits === length) return this.#writeSlow(bytes);
+    // Only complete characters.
     const { written } = encoder.encodeInto(s, bytes.subarray(0, fits));
-    this.#writeFurther(bytes.subarray(0, written));
+    this.#writeSlow(bytes.subarray(0, written));
     throw this.#truncated
       ? this.#markTruncated("write")
-      : this.#overEnd(written);
+      : this.#outOfBoundsError(written);
   }
 
   async #writeLargeString(s: string): Promise<number> {
-    if (this.#access.grow) return await this.#writeNext(encoder.encode(s));
+    if (this.#access.grow) {
+      return await this.#writeLargeAtCursor(encoder.encode(s));
+    }
     let done = 0;
     try {
-      for (const piece of chunksOf(s)) {
-        if (done > 0) await nextTurn();
-        done += this.writeStringSync(piece);
+      for (const chunk of chunksOf(s)) {
+        if (done > 0) await yieldToEventLoop();
+        done += this.writeStringSync(chunk);
       }
     } catch (error) {
       throw addBytesWritten(error, done);
@@ -1236,15 +1257,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
     this.#checkWriteAccess("write");
     if (!(r instanceof MmapFile)) {
-      return await fairly(() => moveFrom(r, this));
+      return await runAndYield(() => copyFrom(r, this));
     }
     r.#checkReadable("read");
     const length = Math.max(0, r.size - r.#position);
-    if (this.#queue.isEmpty && length <= LARGE) {
+    if (this.#queue.isEmpty && length <= YIELD_THRESHOLD) {
       try {
         return this.readFromSync(r);
       } finally {
-        await turnAfter(length);
+        await yieldIfDue(length);
       }
     }
     // Memory that stays mapped while it is written, even if its file is closed.
@@ -1252,11 +1273,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     let written = 0;
     try {
       written = await this.write(r === this ? copyOf(rest) : rest);
-      if (!r.#closed) r.#checkWhole("read");
+      if (!r.#closed) r.#checkIntact("read");
       return written;
     } catch (error) {
       written ||= bytesWritten(error);
-      throw r.#outgoingError(error, 0);
+      throw r.#sourceError(error, 0);
     } finally {
       if (r !== this) r.#position += written;
     }
@@ -1281,19 +1302,19 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   readFromSync(r: ReaderSync): number {
     this.#checkWriteAccess("write");
-    if (!(r instanceof MmapFile)) return moveFromSync(r, this);
+    if (!(r instanceof MmapFile)) return copyFromSync(r, this);
     r.#checkReadable("read");
-    r.#cover();
+    r.#ensureMapped();
     const position = Math.min(r.#position, r.#size);
     const rest = r.#bytes.subarray(r.#start + position, r.#start + r.#size);
     let written = 0;
     try {
-      written = this.#writeFurther(r === this ? copyOf(rest) : rest);
-      r.#checkWhole("read");
+      written = this.#writeSlow(r === this ? copyOf(rest) : rest);
+      r.#checkIntact("read");
       return written;
     } catch (error) {
       written ||= bytesWritten(error);
-      throw r.#outgoingError(error, 0);
+      throw r.#sourceError(error, 0);
     } finally {
       if (r !== this) r.#position += written;
     }
@@ -1324,13 +1345,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async writeTo(w: Writer | WritableStream<Uint8Array>): Promise<number> {
-    const source = this.#outgoing(w);
-    let moved = 0;
+    const source = this.#copySource(w);
+    let copied = 0;
     try {
-      await fairly(() => moveTo(source, w, (count) => moved += count));
-      return moved;
+      await runAndYield(() => copyTo(source, w, (count) => copied += count));
+      return copied;
     } catch (error) {
-      throw this.#outgoingError(error, moved);
+      throw this.#sourceError(error, copied);
     }
   }
 
@@ -1351,21 +1372,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeToSync(w: WriterSync): number {
-    const source = this.#outgoing(w);
-    let moved = 0;
+    const source = this.#copySource(w);
+    let copied = 0;
     try {
-      moveToSync(source, w, (count) => moved += count);
-      return moved;
+      copyToSync(source, w, (count) => copied += count);
+      return copied;
     } catch (error) {
-      throw this.#outgoingError(error, moved);
+      throw this.#sourceError(error, copied);
     }
   }
 
-  /** The file as it is now, for a target that takes its time and may change the file in between. */
-  #outgoing(target: unknown): Outgoing {
+  /** The file as it is now, for a target that may change the file during the copy. */
+  #copySource(target: unknown): CopySource {
     this.#checkReadable("read");
     const end = this.size;
-    // Copied onto themselves piece by piece, the bytes would overtake each other.
+    // If the file is its own target, chunks would overwrite later ones.
     const own = target === this ? this.copy() : undefined;
     const from = <T>(at: number, work: () => T): T => {
       try {
@@ -1388,11 +1409,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     };
   }
 
-  /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was truncated. */
-  #outgoingError(error: unknown, moved: number): unknown {
+  /** Why bytes could not be copied: the kernel reports truncated memory as EFAULT. */
+  #sourceError(error: unknown, copied: number): unknown {
     if (!this.#closed && (isMemoryFault(error) || this.#isDamaged())) {
       return Object.assign(this.#markTruncated("read"), {
-        bytesWritten: moved,
+        bytesWritten: copied,
       });
     }
     return error;
@@ -1420,7 +1441,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
-    this.#opened("seek in");
+    this.#checkOpen("seek in");
     return this.#seek(offset, whence);
   }
 
@@ -1446,7 +1467,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
   }
 
-  /** The end of the file as it is now; of a file of fixed size as it was. */
+  /** The end of the file now; of a fixed-size file, the end when it was opened. */
   #end(): number {
     if (this.#access.grow) this.#followGrowth();
     return this.#size;
@@ -1478,14 +1499,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   truncateSync(len?: number): void {
     const size = this.#lengthToTruncate(len);
-    this.#beforeTruncate(size);
+    this.#unmapTail(size);
     try {
       this.#file.truncateSync(size);
     } catch (error) {
-      this.#mapAsItIs();
+      this.#remap();
       throw error;
     }
-    this.#resize(size);
+    this.#adoptSize(size);
   }
 
   /**
@@ -1498,21 +1519,23 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const size = this.#lengthToTruncate(len);
     await this.#queue.enqueue(async () => {
       if (this.#closed) return await this.#file.truncate(size);
-      this.#beforeTruncate(size);
+      this.#unmapTail(size);
       try {
         await this.#file.truncate(size);
       } catch (error) {
-        if (!this.#closed) this.#mapAsItIs();
+        if (!this.#closed) this.#remap();
         throw error;
       }
-      if (!this.#closed) this.#resize(size);
+      if (!this.#closed) this.#adoptSize(size);
     });
   }
 
   /** Throws unless the file can be truncated. Returns the length that is meant. */
   #lengthToTruncate(length: number | undefined): number {
     this.#checkWriteAccess("truncate");
-    if (this.#access.copyOnWrite) throw readOnlyError("truncate", this.name, this.#access.copyOnWrite);
+    if (this.#access.copyOnWrite) {
+      throw readOnlyError("truncate", this.name, this.#access.copyOnWrite);
+    }
     if (this.#access.isWindow) {
       throw new TypeError(
         `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
@@ -1521,22 +1544,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return toLength(this.name, length);
   }
 
-  /** Gives up the memory that the file is about to lose. */
-  #beforeTruncate(length: number): void {
-    // Windows truncates no file that is mapped, and another process may have made it longer.
+  /** Unmaps the memory that the file is about to lose. */
+  #unmapTail(length: number): void {
+    // Windows does not truncate a mapped file, and another process may have extended it.
     if (this.#access.grow) this.#followGrowth();
     if (length >= this.#size) return;
-    // Before the bytes are gone: nothing may touch them any more.
+    // Before the truncation: an access to the missing pages would fault.
     if (this.#mapping.shrink === undefined) this.#mapping.unmap();
     else this.#mapping.shrink(length);
     this.#size = length;
-    this.#adopt();
+    this.#adoptMapping();
   }
 
-  #resize(size: number): void {
+  #adoptSize(size: number): void {
     this.#size = size;
-    this.#adopt();
-    lookAtWaits();
+    this.#adoptMapping();
+    checkWaits();
   }
 
   // --- Metadata and locks
@@ -1578,13 +1601,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     });
   }
 
-  /** As Deno does it: a program that may only write a file does not learn more of it. */
+  /** As Deno does: `stat` requires the permission to read. */
   #checkStat(): void {
-    this.#opened("stat");
+    this.#checkOpen("stat");
     if (!this.#access.read) this.#checkPermission("stat", "read");
   }
 
-  /** Notes that the file has become shorter, if what the system knows of it says so. */
+  /** Records a truncation by another process, if this information shows one. */
   #compareSize(info: Deno.FileInfo): void {
     const end = this.#access.offset + this.#size;
     if (info.size < end) this.#findTruncation();
@@ -1629,10 +1652,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
   }
 
-  /** The times that are set stay: writes before that are not to move them later. */
+  /** Checks and records that the times are set: earlier writes must not change them later. */
   #beforeUtime(): FileOps {
-    const file = this.#opened("set the times of");
-    // As Deno does it, of files open for reading too.
+    const file = this.#checkOpen("set the times of");
+    // As Deno does, also for files open for reading.
     this.#checkPermission("set the times of", "write");
     this.#isDirty = false;
     this.#hasSetTimes = true;
@@ -1665,7 +1688,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   lockSync(exclusive?: boolean): void {
-    this.#opened("lock").lockSync(exclusive);
+    this.#checkOpen("lock").lockSync(exclusive);
   }
 
   /**
@@ -1675,8 +1698,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
    */
   async lock(exclusive?: boolean): Promise<void> {
-    this.#opened("lock");
-    // A close leaves the descriptor open until the lock is taken, as Deno's does.
+    this.#checkOpen("lock");
+    // As in Deno, a close leaves the descriptor open until the lock is acquired.
     await this.#queue.enqueue(() => this.#file.lock(exclusive));
   }
 
@@ -1700,7 +1723,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   tryLockSync(exclusive?: boolean): boolean {
-    return this.#opened("lock").tryLockSync(exclusive);
+    return this.#checkOpen("lock").tryLockSync(exclusive);
   }
 
   /**
@@ -1732,7 +1755,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   unlockSync(): void {
-    this.#opened("unlock").unlockSync();
+    this.#checkOpen("unlock").unlockSync();
   }
 
   /** Releases the advisory lock. Rejects as {@linkcode MmapFile.prototype.unlockSync | unlockSync} throws. */
@@ -1747,7 +1770,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @throws {ClosedError} If the file is closed.
    */
   isTerminal(): boolean {
-    this.#opened("look at");
+    this.#checkOpen("query");
     return false;
   }
 
@@ -1759,7 +1782,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @throws {Deno.errors.BadResource} Always. If the file is closed, it is a {@linkcode ClosedError}.
    */
   setRaw(_mode: boolean, _options?: Deno.SetRawOptions): void {
-    this.#opened("set the raw mode of");
+    this.#checkOpen("set the raw mode of");
     throw new Deno.errors.BadResource(
       `Cannot set the raw mode of '${this.name}': not a terminal`,
     );
@@ -1783,7 +1806,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   syncSync(): void {
-    this.#syncNow(false);
+    this.#flushAllSync(false);
   }
 
   /**
@@ -1800,7 +1823,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async sync(): Promise<void> {
-    await this.#inOrder("sync", () => this.#syncOff(false));
+    await this.#inOrder("sync", () => this.#flushAll(false));
   }
 
   /**
@@ -1819,7 +1842,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   syncDataSync(): void {
-    this.#syncNow(true);
+    this.#flushAllSync(true);
   }
 
   /**
@@ -1829,23 +1852,23 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async syncData(): Promise<void> {
     await this.#inOrder(
       "sync",
-      () => this.#syncOff(true),
+      () => this.#flushAll(true),
     );
   }
 
-  #syncNow(dataOnly: boolean): void {
-    this.#opened("sync");
+  #flushAllSync(dataOnly: boolean): void {
+    this.#checkOpen("sync");
     if (this.#access.copyOnWrite) return;
     this.#updateTimes();
     this.#mapping.syncSync(this.#size, dataOnly);
-    this.#checkStored("sync");
+    this.#checkViewsWritten("sync");
   }
 
-  async #syncOff(dataOnly: boolean): Promise<void> {
+  async #flushAll(dataOnly: boolean): Promise<void> {
     if (this.#access.copyOnWrite) return;
     if (!this.#closed) this.#updateTimes();
     await this.#mapping.sync(this.#closed ? 0 : this.#size, dataOnly);
-    if (!this.#closed) this.#checkStored("sync");
+    if (!this.#closed) this.#checkViewsWritten("sync");
   }
 
   /**
@@ -1885,10 +1908,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @param length Bytes, by default up to the end of the file.
    */
   async flush(offset = 0, length?: number): Promise<void> {
-    await this.#inOrder("flush", () => this.#flushOff(offset, length));
+    await this.#inOrder("flush", () => this.#flushRange(offset, length));
   }
 
-  async #flushOff(
+  async #flushRange(
     offset: number,
     length: number = this.size - offset,
   ): Promise<void> {
@@ -1901,20 +1924,20 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * Moves the modification time for what was written through memory. The kernel moves it at the first change of
-   * a page alone, and not again until that is on the disk.
+   * Sets the modification time if memory was written. The kernel sets it at the first change of a page only, until
+   * that page is flushed.
    */
   #updateTimes(): void {
     const { write, copyOnWrite } = this.#access;
     if (!write || copyOnWrite) return;
-    // Nobody knows whether what users have views of was written to.
+    // It is not known whether users wrote to their views.
     const mayBeDirty = this.#mapping.isHandedOut && !this.#hasSetTimes;
     if (this.#isDirty || mayBeDirty) this.#mapping.updateTimes?.();
     this.#isDirty = false;
   }
 
-  /** Throws if views faulted though the file was not truncated: what was written to them may not be in it. */
-  #checkStored(action: string): void {
+  /** Throws if views faulted but the file was not truncated: writes to them may be lost. */
+  #checkViewsWritten(action: string): void {
     const { write, copyOnWrite } = this.#access;
     if (this.#findTruncation()) return;
     const isLost = write && !copyOnWrite && !this.#truncated &&
@@ -1984,8 +2007,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
           if (!(error instanceof TruncatedError)) throw error;
         }
       },
-      read: (p) =>
-        p.length <= MAX_SYNC_READ ? this.readSync(p) : this.read(p),
+      read: (p) => p.length <= MAX_SYNC_READ ? this.readSync(p) : this.read(p),
     };
   }
 
@@ -2131,22 +2153,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return new type(buffer, start + offset, elements);
   }
 
-  /** Throws if the system says that a file has 0 bytes, though it has some, and maps none of them: files of /proc. */
+  /** Throws if the file has bytes that cannot be mapped: files of /proc, whose size is 0. */
   #checkPages(): void {
     if (this.#size > 0 || this.#learnSize() === 0) return;
     this.#mapping.map(1);
-    // It has grown, which views show after a refresh.
+    // The file has grown, which views show after a refresh.
     this.#setSize(0);
   }
 
-  /** Memory for views, which may take the place of what was mapped so far. */
+  /** Memory for views, which may replace the memory mapped so far. */
   #expose(offset: number, length: number): { buffer: Buffer; start: number } {
     try {
       const exposed = this.#mapping.expose(this.#size, offset, length);
-      // The option `shared` decides of which type the buffers are, and `open` has the type.
+      // The option `shared` determines the type of the buffers, and `open` returns that type.
       return exposed as { buffer: Buffer; start: number };
     } finally {
-      this.#take();
+      this.#adoptIfChanged();
       this.#isAliased = this.#mapping.isAliased === true;
     }
   }
@@ -2269,7 +2291,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): Iterable<string> & AsyncIterable<string> {
     this.#checkReadable("read lines of");
     this.#learnSize();
-    return textLinesOf(this, () => this.#checkSizeOfOpen("read"), options);
+    return textLinesOf(this, () => this.#checkSizeIfOpen("read"), options);
   }
 
   /**
@@ -2304,7 +2326,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   blob(options?: BlobOptions): Blob {
     this.#checkReadable("read");
     this.#learnSize();
-    return blobOf(this, () => this.#checkSizeOfOpen("read"), options);
+    return blobOf(this, () => this.#checkSizeIfOpen("read"), options);
   }
 
   /**
@@ -2314,9 +2336,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #learnSize(): number {
     const { size } = this;
     const { read, grow } = this.#access;
-    const isTold = size > 0 && (size !== PAGE || this.#mapped > 0);
+    const isTold = size > 0 && (size !== PAGE_SIZE || this.#mappedLength > 0);
     if (isTold || !read || !grow || this.#closed) return size;
-    const p = new Uint8Array(2 * PAGE);
+    const p = new Uint8Array(2 * PAGE_SIZE);
     let length = 0;
     for (let read; (read = this.#mapping.read(p, p.length, length)) > 0;) {
       length += read;
@@ -2327,8 +2349,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return this.#size;
   }
 
-  /** As `#checkSize`, after an operation that may have ended when the file was closed. */
-  #checkSizeOfOpen(action: string): void {
+  /** As `#checkSize`, if the file is open. */
+  #checkSizeIfOpen(action: string): void {
     if (!this.#closed) this.#checkSize(action);
   }
 
@@ -2361,10 +2383,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     & Generator<Uint8Array<Buffer>, void, undefined>
     & AsyncIterable<Uint8Array<Buffer>, void, undefined> {
     this.#checkChunkSize(size);
-    const walk = new Walk();
-    return bothWays(
-      this.#chunks(size, walk),
-      walk,
+    const pauses = new Pauses();
+    return syncAndAsync(
+      this.#chunks(size, pauses),
+      pauses,
       (from, to) => this.#bringIn(from, to),
     );
   }
@@ -2403,23 +2425,23 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const end = this.#size;
     // Shared memory is not emptied when the file is truncated.
     const check = () => this.#checkEndIs(end);
-    const walk = new Walk();
-    return bothWays(
-      lines(bytes, options, check, undefined, this.name, walk),
-      walk,
+    const pauses = new Pauses();
+    return syncAndAsync(
+      lines(bytes, options, check, undefined, this.name, pauses),
+      pauses,
       (from, to) => this.#bringIn(from, to),
     );
   }
 
   *#chunks(
     size: number,
-    walk: Walk,
+    pauses: Pauses,
   ): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
     let end = this.size;
     for (let at = 0; at < end; at += size) {
-      if (walk.pauses && Math.min(end, at + size) > walk.to) {
-        walk.from = at;
-        walk.to = Math.min(end, at + Math.max(size, PART));
+      if (pauses.areOn && Math.min(end, at + size) > pauses.to) {
+        pauses.from = at;
+        pauses.to = Math.min(end, at + Math.max(size, PART_SIZE));
         yield PAUSE;
       }
       this.#checkEndIs(end);
@@ -2438,11 +2460,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
   }
 
-  /** Throws unless the file still reaches as far as it did when an operation began. */
+  /** Throws if the file has become shorter since an operation began. */
   #checkEndIs(end: number): void {
     this.#checkReadable("read");
     if (end <= this.size) return;
-    throw truncatedMeanwhileError(this.name, end, this.#size);
+    throw shortenedError(this.name, end, this.#size);
   }
 
   // --- Search
@@ -2474,10 +2496,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     needle: Uint8Array | string | number,
     from: number | ByteRange = 0,
   ): number {
-    const haystack = this.#haystack();
+    const haystack = this.#bytesToSearch();
     const { memmem } = this.#mapping;
     const index = indexOf(haystack, needle, from, memmem, this.name);
-    this.#checkWhole("search");
+    this.#checkIntact("search");
     return index;
   }
 
@@ -2504,9 +2526,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     needle: Uint8Array | string | number,
     from?: number | ByteRange,
   ): number {
-    const haystack = this.#haystack();
+    const haystack = this.#bytesToSearch();
     const index = lastIndexOf(haystack, needle, from, this.name);
-    this.#checkWhole("search");
+    this.#checkIntact("search");
     return index;
   }
 
@@ -2534,11 +2556,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return this.indexOf(needle, from) !== -1;
   }
 
-  /** All the bytes there are to search, in memory. */
-  #haystack(): Uint8Array {
+  /** The bytes to search: all of the file, in memory. */
+  #bytesToSearch(): Uint8Array {
     this.#checkReadable("search");
     this.#checkPages();
-    this.#cover();
+    this.#ensureMapped();
     return this.#bytes.subarray(this.#start, this.#start + this.#size);
   }
 
@@ -2551,7 +2573,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    *
    * @param offset Position of the first byte, 0 by default.
    * @param length Bytes, by default up to the end of the file.
-   * @param options A signal that ends it early, and a callback that is told the progress.
+   * @param options A signal that ends it early, and a callback for the progress.
    * @throws {RangeError} If the range is not in the file.
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If another process has truncated the file.
@@ -2576,15 +2598,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
     this.#checkRange("prefetch", offset, length);
-    this.#cover();
+    this.#ensureMapped();
     for (let done = 0; done < length && !this.#closed;) {
-      const piece = Math.min(PREFETCH_PIECE, length - done);
-      await this.#mapping.prefetch(offset + done, piece);
+      const chunk = Math.min(PREFETCH_CHUNK_SIZE, length - done);
+      await this.#mapping.prefetch(offset + done, chunk);
       signal?.throwIfAborted();
-      done += piece;
+      done += chunk;
       onProgress?.(done, length);
     }
-    await turnAfter();
+    await yieldIfDue();
   }
 
   /**
@@ -2631,11 +2653,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       );
     }
     this.#checkRange("advise on", offset, length);
-    if (advice !== "dontneed") this.#cover();
+    if (advice !== "dontneed") this.#ensureMapped();
     this.#mapping.advise(advice, offset, length);
   }
 
-  /** Whether there is nothing in a range, as far as the file goes, that has to be brought in from the disk. */
+  /** Whether a range, up to the end of the file, is in memory. */
   #isInMemory(position: number, length: number): boolean {
     if (!Number.isSafeInteger(position) || position < 0) return true;
     const size = this.#size;
@@ -2651,20 +2673,20 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   ): Promise<void> | undefined {
     return this.#isInMemory(position, length)
       ? undefined
-      : this.#bringIn(position, position + Math.max(length, PART));
+      : this.#bringIn(position, position + Math.max(length, PART_SIZE));
   }
 
-  /** Brings a range into memory for a reader that may be slower than a close. */
+  /** Brings a range into memory. The file may be closed during that. */
   async #bringIn(from: number, to: number): Promise<void> {
     const end = Math.min(to, this.#size);
     if (this.#closed) return;
     const isTold = this.#residency !== IN_MEMORY;
     if (isTold && this.#isInMemory(from, end - from)) return;
     const { readAsync } = this.#mapping;
-    if (end <= this.#mapped || readAsync === undefined) {
+    if (end <= this.#mappedLength || readAsync === undefined) {
       await this.#mapping.prefetch(from, end - from);
     } else {
-      const p = new Uint8Array(Math.min(end - from, LARGE));
+      const p = new Uint8Array(Math.min(end - from, YIELD_THRESHOLD));
       for (let at = from; at < end && !this.#closed; at += p.length) {
         const rest = p.subarray(0, Math.min(p.length, end - at));
         await readAsync.call(this.#mapping, rest, at);
@@ -2740,7 +2762,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#waitsOn("notify", offset).notify(offset);
   }
 
-  /** The waits of this file, once an Int32 can be waited on. */
+  /** The waits of this file. Throws unless there is an Int32 at a position. */
   #waitsOn(action: string, offset: number): FileWaits {
     this.#checkRange(action, offset, 4);
     if (this.#mapping.loadInt32 === undefined) {
@@ -2767,7 +2789,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /**
    * Maps the file as it is now, after another process has extended or truncated it.
    *
-   * Views are emptied if the file has to be mapped again, and changes made with `copyOnWrite` are then lost.
+   * Views are emptied if the file must be mapped again, and changes made with `copyOnWrite` are then lost.
    * Views of a `shared` file stay valid. Native operations on older views go on with the old memory.
    *
    * @returns Whether the size has changed or the file was truncated. Changes within the file need no refresh,
@@ -2788,9 +2810,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   refresh(): boolean {
-    this.#opened("refresh");
-    this.#mapping.reread?.();
-    return this.#mapAsItIs();
+    this.#checkOpen("refresh");
+    this.#mapping.reload?.();
+    return this.#remap();
   }
 
   /**
@@ -2815,22 +2837,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   isCurrent(): boolean {
-    const file = this.#opened("look at");
+    const file = this.#checkOpen("query");
     const { path, length } = this.#access;
     if (this.truncated) return false;
     if (Math.min(this.#mapping.fileSize(), length) !== this.#size) return false;
-    this.#info ??= file.statSync();
-    return isNamed(path, this.#info);
+    this.#identity ??= file.statSync();
+    return isNamed(path, this.#identity);
   }
 
-  /** Returns whether its size has changed, or its memory was no longer the file's. */
-  #mapAsItIs(): boolean {
+  /** Maps the file as it is now. Returns whether its size has changed, or its memory did not show it. */
+  #remap(): boolean {
     const size = Math.min(
       this.#mapping.fileSize(),
       this.#access.length,
     );
     const isStale = this.#truncated || this.#mapping.hasFaulted ||
-      this.#mapping.moved || this.#mapping.isStale || size < this.#size;
+      this.#mapping.isDetached || this.#mapping.isStale || size < this.#size;
     const hasChanged = isStale || size !== this.#size;
     this.#truncated = false;
     this.#size = size;
@@ -2838,46 +2860,46 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       if (this.#mapping.reset === undefined) this.#mapping.unmap();
       else this.#mapping.reset(size);
     }
-    this.#adopt();
-    if (this.#mapping.mapsAtOpen) this.#cover();
-    lookAtWaits();
+    this.#adoptMapping();
+    if (this.#mapping.mapsAtOpen) this.#ensureMapped();
+    checkWaits();
     return hasChanged;
   }
 
-  /** Memory faulted under a read: the file was truncated, or the disk failed. The descriptor can tell. */
+  /** A read faulted: the file was truncated, or the disk failed. A read through the descriptor shows which. */
   #readFaulted(
     p: Uint8Array,
     position: number,
     length: number,
   ): number | null {
     if (this.#access.copyOnWrite) throw this.#markTruncated("read");
-    this.#leaveMemory();
+    this.#recoverFromFault();
     return this.#readThrough(p, position, length);
   }
 
-  /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
+  /** As `#readFaulted`, for a write. A full disk is a fault too, which write(2) reports. */
   #writeFaulted(p: Uint8Array, position: number): void {
     const { append, copyOnWrite, grow } = this.#access;
     if (append || copyOnWrite) throw this.#markTruncated("write");
-    this.#leaveMemory();
+    this.#recoverFromFault();
     if (!grow) this.#checkEnd(position + byteLength.call(p));
     this.#writeThrough(plainView(p), position);
   }
 
-  /** Memory has shown zeros: repairs it, or uses the descriptor from now on. */
-  #leaveMemory(): void {
+  /** Memory has shown zeros: maps the file's pages again, or uses the descriptor until `refresh`. */
+  #recoverFromFault(): void {
     const size = this.#mapping.fileSize();
-    if (size >= this.#size && this.#mapping.restore?.()) this.#adopt();
+    if (size >= this.#size && this.#mapping.restore?.()) this.#adoptMapping();
     else this.#followTruncation(size);
   }
 
-  /** Takes over the size after a truncation by others. Until `refresh` memory is not used. */
+  /** Adopts the size after a truncation by another process. Until `refresh`, memory is not used. */
   #followTruncation(size: number): void {
     this.#truncated = true;
     this.#setSize(Math.min(this.#size, size));
   }
 
-  /** Asks the system for the size, and takes it over if another process has truncated the file; says whether one has. */
+  /** Queries the size, and adopts it if another process has truncated the file. Returns whether it has. */
   #findTruncation(): boolean {
     if (this.#size === 0) return false;
     const size = this.#mapping.fileSize();
@@ -2886,7 +2908,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return true;
   }
 
-  /** Learns how long the file is now. */
+  /** Queries the size, and adopts it. */
   #followGrowth(): void {
     const size = this.#mapping.fileSize();
     if (size < this.#size) this.#followTruncation(size);
@@ -2899,10 +2921,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (!this.#access.append || this.#mapping.hasFaulted) {
       throw this.#markTruncated(action);
     }
-    this.#mapAsItIs();
+    this.#remap();
   }
 
-  /** Whether memory does not show the file any more. */
+  /** Whether memory shows zeros in place of the file. */
   #isDamaged(): boolean {
     return this.#mapping.hasFaulted || this.#isShorter();
   }
@@ -2911,7 +2933,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return this.#size > 0 && this.#mapping.fileSize() < this.#size;
   }
 
-  /** Notes that the file was truncated, which holds until `refresh`. */
+  /** Records that the file was truncated, until `refresh`. Returns the error for that. */
   #markTruncated(action: string): Error {
     this.#truncated = true;
     this.#setSize(this.#size);
@@ -2942,9 +2964,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   close(): void {
     if (this.#closed) throw closedError("close", this.name);
     try {
-      if (this.#appended > 0) this.#settle();
+      if (this.#pendingAppend > 0) this.#resolveAppend();
       this.#updateTimes();
-      if (this.#mapping.hasFaulted) this.#checkStored("close");
+      if (this.#mapping.hasFaulted) this.#checkViewsWritten("close");
     } finally {
       this.#closed = true;
       this.#residency = IN_MEMORY;
@@ -2975,7 +2997,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (!this.#closed) this.close();
   }
 
-  /** Closes the descriptor when the operations that were begun before `close` are over, as Deno does. */
+  /** Closes the descriptor when the operations that began before `close` have ended, as Deno does. */
   async #closeWhenIdle(): Promise<void> {
     await this.#queue.whenEmpty();
     this.#file.close();
@@ -3009,25 +3031,27 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   // --- The mapping
 
-  /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */
-  #cover(): void {
-    if (this.#mapped >= this.#size) return;
-    this.#take();
-    if (this.#mapped < this.#size) this.#map();
+  /** Maps what is not mapped yet. */
+  #ensureMapped(): void {
+    if (this.#mappedLength >= this.#size) return;
+    this.#adoptIfChanged();
+    if (this.#mappedLength < this.#size) this.#map();
   }
 
-  #take(): void {
+  #adoptIfChanged(): void {
     const { buffer, length } = this.#mapping;
-    if (buffer !== this.#buffer || length !== this.#mapped) this.#adopt();
+    if (buffer !== this.#buffer || length !== this.#mappedLength) {
+      this.#adoptMapping();
+    }
   }
 
-  /** Maps the file at its size. Where that fails memory may have moved all the same. */
+  /** Maps the file at its size. If that fails, the memory may have been replaced even so. */
   #map(): void {
     if (this.#closed) throw closedError("map", this.name);
     try {
       this.#mapping.map(this.#size);
     } finally {
-      this.#adopt();
+      this.#adoptMapping();
     }
   }
 
@@ -3036,27 +3060,29 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       this.#mapping.unmap();
     } finally {
       // Most files are closed without having been mapped.
-      if (this.#mapped > 0) this.#adopt();
+      if (this.#mappedLength > 0) this.#adoptMapping();
       else this.#readLimit = this.#writeLimit = -1;
     }
   }
 
-  /** Takes over what the mapping says of its memory. */
-  #adopt(): void {
+  /** Copies the mapping's properties to this object. */
+  #adoptMapping(): void {
     const { buffer, start, length, faults, isAliased } = this.#mapping;
     this.#faults = faults;
     this.#isAliased = isAliased === true;
     this.#start = start;
-    this.#mapped = length;
+    this.#mappedLength = length;
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
-      this.#bytes = buffer.byteLength === 0 ? NOTHING : new Uint8Array(buffer);
+      this.#bytes = buffer.byteLength === 0
+        ? EMPTY_BYTES
+        : new Uint8Array(buffer);
     }
     this.#setSize(this.#size);
   }
 
   #setSize(size: number): void {
-    // -0 is a whole number too, and would be the size.
+    // Turns -0 into 0.
     this.#size = size + 0;
     const { read, write, append, copyOnWrite } = this.#access;
     const limit = this.#memoryLimit();
@@ -3067,16 +3093,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#writeLimit = isDirect ? limit : -1;
   }
 
-  /** The end of the bytes that are in memory; -1 when none may be used. */
+  /** The end of the bytes that are in memory; -1 if memory must not be used. */
   #memoryLimit(): number {
     return this.#closed || this.#truncated
       ? -1
-      : Math.min(this.#size, this.#mapped);
+      : Math.min(this.#size, this.#mappedLength);
   }
 
-  /** The reason why memory could not be copied. */
-  #explain(action: string, error: unknown): unknown {
-    return this.#mapping.moved ? detachedError(action, this.name) : error;
+  /** Why memory could not be copied: it may be detached. */
+  #copyError(action: string, error: unknown): unknown {
+    return this.#mapping.isDetached ? detachedError(action, this.name) : error;
   }
 
   // --- Order and checks
@@ -3086,46 +3112,48 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * `Deno.FsFile` may: its descriptor is open until the work is done.
    */
   #inOrder<T>(action: string, work: () => T | Promise<T>): Promise<T> {
-    this.#opened(action);
+    this.#checkOpen(action);
     return this.#queue.run(work);
   }
 
-  #opened(action: string): FileOps {
-    if (this.#appended > 0) this.#settle();
+  #checkOpen(action: string): FileOps {
+    if (this.#pendingAppend > 0) this.#resolveAppend();
     if (this.#closed) throw closedError(action, this.name);
     return this.#file;
   }
 
-  /** Throws unless the file is open and its memory as it was mapped. */
-  #checkWhole(action: string): void {
-    this.#opened(action);
+  /** Throws unless the file is open, and its memory neither truncated nor detached. */
+  #checkIntact(action: string): void {
+    this.#checkOpen(action);
     if (this.#truncated) throw truncatedError(action, this.name);
     if (this.#mapping.hasFaulted) throw this.#markTruncated(action);
-    if (this.#mapping.moved) throw detachedError(action, this.name);
+    if (this.#mapping.isDetached) throw detachedError(action, this.name);
   }
 
   #checkReadable(action: string): void {
     this.#checkReadAccess(action);
-    this.#checkWhole(action);
+    this.#checkIntact(action);
   }
 
   /** Throws unless the file is open for reading. */
   #checkReadAccess(action: string): void {
-    this.#opened(action);
+    this.#checkOpen(action);
     if (!this.#access.read) throw notReadableError(action, this.name);
   }
 
   /** Throws unless the file is open for writing. */
   #checkWriteAccess(action: string): void {
-    this.#opened(action);
+    this.#checkOpen(action);
     const { write, copyOnWrite } = this.#access;
-    if (!write && !copyOnWrite) throw readOnlyError(action, this.name, this.#access.copyOnWrite);
-    if (this.#mapping.moved) throw detachedError(action, this.name);
+    if (!write && !copyOnWrite) {
+      throw readOnlyError(action, this.name, this.#access.copyOnWrite);
+    }
+    if (this.#mapping.isDetached) throw detachedError(action, this.name);
   }
 
   #checkOffset(action: string, offset: number): void {
     if (Number.isSafeInteger(offset) && offset >= 0) return;
-    this.#opened(action);
+    this.#checkOpen(action);
     const message =
       `Cannot ${action} '${this.name}': ${offset} is not a whole number of bytes, 0 or more`;
     throw typeof offset === "number"
@@ -3134,7 +3162,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #checkRange(action: string, offset: number, length: number): void {
-    this.#checkWhole(action);
+    this.#checkIntact(action);
     this.#checkOffset(action, offset);
     if (offset > this.#size) {
       throw new RangeError(
@@ -3149,31 +3177,31 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     }
   }
 
-  /** What was passed as bytes, as an array that can be trusted. */
-  #bytesOf(action: string, p: unknown): Uint8Array {
+  /** The argument as an array whose properties can be trusted. */
+  #toBytes(action: string, p: unknown): Uint8Array {
     if (isUint8Array(p)) return plainView(p);
-    throw this.#notBytes(action);
+    throw this.#notBytesError(action);
   }
 
-  #notBytes(action: string): Error {
-    this.#opened(action);
+  #notBytesError(action: string): Error {
+    this.#checkOpen(action);
     return notBytesError(action, this.name);
   }
 }
 
 /**
- * Bytes of an array, whatever it says of itself; -1 for what is not an array of bytes.
+ * The length of an array in bytes, as the engine knows it; -1 for anything else.
  *
- * @throws {TypeError} If it only pretends to be one.
+ * @throws {TypeError} If it only inherits from `Uint8Array`.
  */
 function lengthOf(p: unknown): number {
   return p instanceof Uint8Array ? byteLength.call(p) : -1;
 }
 
-/** Bytes that were read, and that an array does not have any more: its buffer was resized since. */
-function lostOf(array: Uint8Array, read: number | null): number {
+/** Bytes that were read, but that the array no longer has, because its buffer was resized. */
+function missingFrom(array: Uint8Array, read: number | null): number {
   return Math.max(0, (read ?? 0) - array.length);
 }
 
-// `file instanceof Deno.FsFile`: programs ask that of what they are passed. Every member is this class's own.
+// For programs that test `file instanceof Deno.FsFile`. No member is inherited.
 Object.setPrototypeOf(MmapFile.prototype, Deno.FsFile.prototype);

@@ -7,7 +7,7 @@
 import { TruncatedError } from "./errors.ts";
 import type { ReaderAt, ReaderAtSync } from "./types.ts";
 
-/** What it takes to read a file at any place. All of it is public. */
+/** A file that can be read at a position. All of it is public. */
 export interface Source extends ReaderAt, ReaderAtSync {
   readonly name: string;
   readonly size: number;
@@ -94,7 +94,7 @@ function checkBytes(
     : new TypeError(message);
 }
 
-/** The file has become shorter by a `truncate` of its own since the range was checked. */
+/** The error for a file that its own `truncate` has made shorter since the range was checked. */
 function truncatedError({ name, size }: Source, end: number): Error {
   return new TruncatedError(
     `Cannot read '${name}': it was truncated to ${size} bytes before byte ${end} was read`,

@@ -5,7 +5,7 @@
  */
 
 import { isUint8Array, plainView } from "./intrinsics.ts";
-import { PART, PAUSE, type Step as WalkStep, Walk } from "./iteration.ts";
+import { PART_SIZE, PAUSE, Pauses, type Step } from "./iteration.ts";
 import type { ByteRange } from "./types.ts";
 
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
@@ -28,8 +28,8 @@ export interface LinesOptions extends ByteRange {
   reverse?: boolean;
 }
 
-/** The way a search goes: to higher or to lower indexes. */
-export type Step = 1 | -1;
+/** The direction of a search: to higher or to lower indexes. */
+export type Direction = 1 | -1;
 
 /**
  * Bytes searched at a time. An index that V8 cannot hold in 32 bits makes a
@@ -37,31 +37,30 @@ export type Step = 1 | -1;
  */
 const WINDOW = 2 ** 30;
 
-/** Bytes in which a single byte is sought before memmem is called: the call costs as much as these. */
-const NEAR = 1024;
+/** Bytes in which a single byte is searched before memmem is called: a call takes as long. */
+const MEMMEM_THRESHOLD = 1024;
 
 /** Bounds the skips of long needles, so that they fit an Int32Array and cost little to prepare. */
-const LONGEST_SKIP = 2 ** 16;
+const MAX_SKIP = 2 ** 16;
 
-/** What messages call bytes that are no file's. */
-const NAME = "bytes";
+/** What messages call bytes that are not of a file. */
+const DEFAULT_NAME = "bytes";
 
 const encoder = new TextEncoder();
 
-/** How far the window may move, by the byte under its end. Filled again by each search. */
+/** How far the window may move, by the byte at its end. Each search fills it again. */
 const skips = new Int32Array(256);
 
 /**
- * What is sought, as bytes; a single byte as a number. A string is sought as
- * its UTF-8, a lone surrogate in it as U+FFFD.
+ * The needle as bytes, or a single byte as a number. A string becomes its UTF-8, and a lone surrogate U+FFFD.
  *
- * @throws {RangeError} A number that is not an integer from 0 to 255: `Buffer`
- * takes it modulo 256 and `Uint8Array` finds nothing, and a bug hides behind either.
- * @throws {TypeError} Anything else.
+ * @throws {RangeError} If it is a number that is not an integer from 0 to 255. `Buffer` takes it modulo 256, and
+ * `Uint8Array` does not find it; both hide a bug.
+ * @throws {TypeError} If it is anything else.
  */
 export function toNeedle(
   needle: Uint8Array | string | number,
-  name = NAME,
+  name = DEFAULT_NAME,
 ): Uint8Array | number {
   if (typeof needle === "number") {
     if (needle === (needle & 255)) return needle;
@@ -105,7 +104,7 @@ export function indexOf(
   }
   const sought = toNeedle(needle, name);
   const { length } = haystack;
-  const start = Math.max(place(from, length, name), 0);
+  const start = Math.max(resolveIndex(from, length, name), 0);
   if (typeof sought === "number") {
     return indexOfByte(haystack, sought, start, memmem);
   }
@@ -140,7 +139,7 @@ export function lastIndexOf(
   }
   const sought = toNeedle(needle, name);
   const { length } = haystack;
-  const start = place(from, length, name);
+  const start = resolveIndex(from, length, name);
   if (typeof sought === "number") {
     return start < 0 ? -1 : haystack.lastIndexOf(sought, start);
   }
@@ -164,16 +163,16 @@ export function lines<Buffer extends ArrayBufferLike>(
   options: LinesOptions = {},
   check?: () => void,
   window = WINDOW,
-  name = NAME,
-  way: Walk = new Walk(),
+  name = DEFAULT_NAME,
+  pauses: Pauses = new Pauses(),
 ): Generator<Uint8Array<Buffer>, void, undefined> {
-  // Not a generator itself, which would not look at its arguments before the first `next()`.
+  // Not a generator itself, because that would not check its arguments before the first `next()`.
   const { part, offset } = partOf("read lines of", haystack, options, name);
   const stop = offset + part.length;
   const steps = options.reverse
-    ? walkBack(haystack, offset, stop, check, way)
-    : walk(haystack, offset, stop, check, window, way);
-  // They pause only if `way` says so.
+    ? iterateReverse(haystack, offset, stop, check, pauses)
+    : iterate(haystack, offset, stop, check, window, pauses);
+  // They yield `PAUSE` only if `pauses` is on.
   return steps as Generator<Uint8Array<Buffer>, void, undefined>;
 }
 
@@ -182,7 +181,7 @@ function partOf(
   action: string,
   haystack: Uint8Array,
   range: ByteRange,
-  name = NAME,
+  name = DEFAULT_NAME,
 ): { part: Uint8Array; offset: number } {
   const { offset = 0, length = haystack.length - offset } = range;
   if (
@@ -197,7 +196,11 @@ function partOf(
 }
 
 /** `from` as an index, below 0 if it counts from the end and past the beginning. */
-function place(from: number, length: number, name = NAME): number {
+function resolveIndex(
+  from: number,
+  length: number,
+  name = DEFAULT_NAME,
+): number {
   if (!Number.isSafeInteger(from)) {
     throw new RangeError(
       `Cannot search '${name}': the start ${from} is not a safe integer`,
@@ -213,7 +216,7 @@ function indexOfByte(
   start: number,
   memmem: Memmem | undefined,
 ): number {
-  const far = start + NEAR;
+  const far = start + MEMMEM_THRESHOLD;
   if (memmem === undefined || far >= haystack.length) {
     return haystack.indexOf(byte, start);
   }
@@ -224,16 +227,16 @@ function indexOfByte(
 }
 
 /**
- * Index of the first `needle` on the way that `step` says, in windows that
- * overlap by all of a needle but one byte. The needle is not empty.
+ * Index of the first `needle` in the direction of `step`. It searches windows that overlap by the length of the
+ * needle less one byte. The needle is not empty.
  */
 export function search(
   haystack: Uint8Array,
   needle: Uint8Array,
-  step: Step,
+  step: Direction,
   window = WINDOW,
 ): number {
-  // Of windows shorter than their overlap there would be too many to be linear.
+  // With windows shorter than their overlap the search would not be linear.
   const width = Math.max(window, needle.length);
   const starts = haystack.length - needle.length + 1;
   for (let done = 0; done < starts; done += width) {
@@ -251,18 +254,22 @@ export function search(
 
 /**
  * The Two-Way algorithm of Crochemore and Perrin (1991): linear in the worst
- * case, with no memory that grows with the needle. Where nothing is known of
- * the window, Horspool's table skips ahead, which in most data is nearly always.
+ * case, and its memory does not grow with the needle. If nothing is known about the window, Horspool's table
+ * skips ahead, which happens nearly always in most data.
  *
- * Byte j "on the way" of the needle is `needle[first + step * j]`.
+ * Byte j of the needle in the direction of the search is `needle[first + step * j]`.
  */
-function twoWay(haystack: Uint8Array, needle: Uint8Array, step: Step): number {
+function twoWay(
+  haystack: Uint8Array,
+  needle: Uint8Array,
+  step: Direction,
+): number {
   const { length } = haystack;
   const size = needle.length;
   const first = step === 1 ? 0 : size - 1;
   const { split, period, periodic } = factorize(needle, first, step);
 
-  const span = Math.min(size, LONGEST_SKIP);
+  const span = Math.min(size, MAX_SKIP);
   skips.fill(step * span);
   for (let j = size - span; j < size; j++) {
     skips[needle[first + step * j]!] = step * (size - 1 - j);
@@ -270,7 +277,7 @@ function twoWay(haystack: Uint8Array, needle: Uint8Array, step: Step): number {
 
   /** Bytes at the window's beginning that are known to match, after a move by one period. */
   let known = 0;
-  /** Where the window ends on the way. */
+  /** Where the window ends on the pauses. */
   let last = step === 1 ? size - 1 : length - size;
   while (last >= 0 && last < length) {
     if (known === 0) {
@@ -314,7 +321,7 @@ interface Factorization {
 function factorize(
   needle: Uint8Array,
   first: number,
-  step: Step,
+  step: Direction,
 ): Factorization {
   const rising = maximalSuffix(needle, first, step, 1);
   const falling = maximalSuffix(needle, first, step, -1);
@@ -334,7 +341,7 @@ function factorize(
 function maximalSuffix(
   needle: Uint8Array,
   first: number,
-  step: Step,
+  step: Direction,
   order: 1 | -1,
 ): { start: number; period: number } {
   let start = 0;
@@ -375,14 +382,14 @@ const CR = 0x0d;
  * generator for each 14 (measured). memchr goes through all of it in 3.5 ms: even if a call of it for each
  * line were free, all would take 47.
  */
-function* walk<Buffer extends ArrayBufferLike>(
+function* iterate<Buffer extends ArrayBufferLike>(
   haystack: Uint8Array<Buffer>,
   offset: number,
   stop: number,
   check: (() => void) | undefined,
   window: number,
-  way: Walk,
-): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
+  pauses: Pauses,
+): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
   const { buffer, byteOffset } = haystack;
   // Positions are those in the buffer, whose words are aligned.
   const end = byteOffset + stop;
@@ -394,16 +401,16 @@ function* walk<Buffer extends ArrayBufferLike>(
   let bytes: Uint8Array = new Uint8Array(0);
   let front = 0;
   while (line < end) {
-    if (haystack.length === 0) released(check);
+    if (haystack.length === 0) throwReleased(check);
     let index = newlineIn(words, line - at);
     while (index === -1 && at + words.length * 4 < end) {
       at += words.length * 4;
-      const length = Math.min(way.pauses ? PART : window, end - at);
-      if (way.pauses) {
-        way.from = Math.max(at, byteOffset + offset) - byteOffset;
-        way.to = at + length - byteOffset;
+      const length = Math.min(pauses.areOn ? PART_SIZE : window, end - at);
+      if (pauses.areOn) {
+        pauses.from = Math.max(at, byteOffset + offset) - byteOffset;
+        pauses.to = at + length - byteOffset;
         yield PAUSE;
-        if (haystack.length === 0) released(check);
+        if (haystack.length === 0) throwReleased(check);
       }
       words = wordsAt(buffer, at, length);
       front = at === 0 ? 0 : 1;
@@ -420,28 +427,28 @@ function* walk<Buffer extends ArrayBufferLike>(
   }
 }
 
-/** As `walk`, from the last line to the first. */
-function* walkBack<Buffer extends ArrayBufferLike>(
+/** As `iterate`, from the last line to the first. */
+function* iterateReverse<Buffer extends ArrayBufferLike>(
   haystack: Uint8Array<Buffer>,
   offset: number,
   stop: number,
   check: (() => void) | undefined,
-  way: Walk,
-): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
+  pauses: Pauses,
+): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
   if (offset === stop) return;
   /** The end of the line, without its LF. */
   let end = haystack[stop - 1] === LF ? stop - 1 : stop;
   let hasLF = end < stop;
-  /** Down to here the memory has been paused for. */
+  /** The memory from here on was paused for. */
   let entered = Infinity;
   for (;;) {
-    if (haystack.length === 0) released(check);
-    if (way.pauses && end < entered) {
-      entered = Math.max(offset, end - PART);
-      way.from = entered;
-      way.to = end;
+    if (haystack.length === 0) throwReleased(check);
+    if (pauses.areOn && end < entered) {
+      entered = Math.max(offset, end - PART_SIZE);
+      pauses.from = entered;
+      pauses.to = end;
       yield PAUSE;
-      if (haystack.length === 0) released(check);
+      if (haystack.length === 0) throwReleased(check);
     }
     const before = end > offset ? haystack.lastIndexOf(LF, end - 1) : -1;
     const line = Math.max(before + 1, offset);
@@ -501,8 +508,8 @@ function wordsAt(
   return new Int32Array(bytes.buffer);
 }
 
-/** Says so when the memory was detached while the reader of lines was elsewhere; `check` may know more. */
-function released(check: (() => void) | undefined): never {
+/** Throws, because the memory was detached between two lines. `check` may throw a better error. */
+function throwReleased(check: (() => void) | undefined): never {
   check?.();
   throw new TypeError("Cannot read lines: the memory has been released");
 }

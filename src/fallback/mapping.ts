@@ -11,7 +11,7 @@ import { CopiedFile } from "./copied_file.ts";
 import { openHandles, openHandlesSync } from "../deno_file.ts";
 import { closeWhenDropped } from "./dropped.ts";
 import { SystemError, TruncatedError } from "../errors.ts";
-import { nextTurn } from "../event_loop.ts";
+import { yieldToEventLoop } from "../event_loop.ts";
 import {
   type Backend,
   type Exposed,
@@ -29,9 +29,6 @@ export const fallback: Backend<CopiedFile> = {
   openSync: (path, options) => new CopiedFile(openHandlesSync(path, options)),
   open: async (path, options) =>
     new CopiedFile(await openHandles(path, options)),
-  regularSize: (file) => file.regularSize(),
-  reserveSync: () => false,
-  reserve: () => Promise.resolve(false),
   mapping: (file, options) => new FileCopy(file, options),
 };
 
@@ -78,7 +75,7 @@ class FileCopy implements Mapping {
     return this.faults[0] !== 0;
   }
 
-  get moved(): boolean {
+  get isDetached(): boolean {
     return this.buffer.detached;
   }
 
@@ -111,7 +108,7 @@ class FileCopy implements Mapping {
     return this;
   }
 
-  holds(buffer: ArrayBufferLike): boolean {
+  owns(buffer: ArrayBufferLike): boolean {
     return buffer === this.buffer;
   }
 
@@ -121,7 +118,7 @@ class FileCopy implements Mapping {
     try {
       this.#changes.writeBack(0, Infinity);
     } finally {
-      if (!this.moved) this.buffer.transfer(0);
+      if (!this.isDetached) this.buffer.transfer(0);
       this.#exposedSize = -1;
       this.#loadedEnd = 0;
       this.#changes.clear();
@@ -144,7 +141,9 @@ class FileCopy implements Mapping {
 
   prepareWrite(size: number, position: number, length: number): boolean {
     if (!this.prepareRead(size)) return false;
-    if (this.#isWrittenBack) this.#changes.markDirty(position, position + length);
+    if (this.#isWrittenBack) {
+      this.#changes.markDirty(position, position + length);
+    }
     return true;
   }
 
@@ -170,8 +169,8 @@ class FileCopy implements Mapping {
     this.#file.append(source);
   }
 
-  appendedTo(): number {
-    const end = this.#file.appendedTo();
+  appendEnd(): number {
+    const end = this.#file.appendEnd();
     // If memory has the capacity, these bytes count as mapped.
     this.#tryToLoad(end);
     return end;
@@ -204,9 +203,9 @@ class FileCopy implements Mapping {
 
   advise(): void {}
 
-  reread(): void {
+  reload(): void {
     // Changes of a private copy exist in memory only.
-    if (this.#options.copyOnWrite || this.moved) return;
+    if (this.#options.copyOnWrite || this.isDetached) return;
     this.#changes.writeBack(0, Infinity);
     this.#file.regularSize();
     const size = Math.min(this.#capacity, this.fileSize());
@@ -218,7 +217,7 @@ class FileCopy implements Mapping {
   /** Writes to the page cache, which is as fast as memory. The sync that follows is slow. */
   async #writeBack(position: number, end: number): Promise<void> {
     for (let at = position; at < end; at += CHUNK_SIZE) {
-      if (at > position) await nextTurn();
+      if (at > position) await yieldToEventLoop();
       this.#changes.writeBack(at, Math.min(at + CHUNK_SIZE, end));
     }
   }
@@ -231,7 +230,7 @@ class FileCopy implements Mapping {
   /** The bytes, or a copy if they are part of this memory. */
   #privateCopyOf(source: Uint8Array): Uint8Array {
     const bytes = plainView(source);
-    return this.holds(bytes.buffer) ? new Uint8Array(bytes) : bytes;
+    return this.owns(bytes.buffer) ? new Uint8Array(bytes) : bytes;
   }
 
   /** Moves `size` bytes to a buffer of another length, which empties all views. */
@@ -275,7 +274,9 @@ class FileCopy implements Mapping {
     const memory = this.#changes.memory(from, end);
     const read = this.#file.readAt(memory, offset + from);
     if (read < end - from) {
-      if (this.fileSize() >= end) throw this.#unreadableError(offset + from + read);
+      if (this.fileSize() >= end) {
+        throw this.#unreadableError(offset + from + read);
+      }
       this.faults[0]!++;
       return false;
     }

@@ -34,7 +34,7 @@ import {
   systemError,
 } from "./libc.ts";
 import { hasWaiters, waitForLock, wake } from "../lock_queue.ts";
-import type { FileOps } from "../storage.ts";
+import type { BackendFile } from "../storage.ts";
 import type { OverlayFile } from "./overlay.ts";
 import { inThread } from "../threads.ts";
 
@@ -91,16 +91,16 @@ export function openPosix(
 }
 
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
-export class PosixFile implements FileOps {
+export class PosixFile implements BackendFile {
   readonly fd: number;
-  /** Whether its filesystem has no block device, as overlayfs has none. */
+  /** Whether its filesystem does not have a block device, like overlayfs. */
   mayBeOverlay = false;
   readonly #name: string;
   #token: Token | null;
   /** Calls in progress in other threads. */
   #uses = 0;
   #isClosed = false;
-  /** Whether it has asked for a lock. */
+  /** Whether it has requested a lock. */
   #mayHoldLock = false;
 
   constructor(fd: number, name: string) {

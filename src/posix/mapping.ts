@@ -54,9 +54,6 @@ export const posix: Backend<PosixFile> | undefined = platform && {
   prepare: () => void libc(),
   openSync: openPosixSync,
   open: openPosix,
-  regularSize: (file) => file.regularSize(),
-  reserveSync: (file, size) => file.reserveSync(size),
-  reserve: (file, size) => file.reserve(size),
   mapping: (file, options) => new PosixMapping(file, options),
 };
 
@@ -126,7 +123,7 @@ class PosixMapping implements Mapping {
     return this.faults !== NO_FAULTS && isInstalled();
   }
 
-  get moved(): boolean {
+  get isDetached(): boolean {
     // A WebAssembly.Memory does not let its buffer be transferred.
     const pages = this.#pages;
     return pages instanceof PlainPages && pages.buffer.detached;
@@ -184,7 +181,9 @@ class PosixMapping implements Mapping {
     if (size === 0) return { buffer: this.#emptyBuffer(), start: 0 };
     const pages = this.#pages;
     const end = this.#startOf(size) + size;
-    if (pages?.isHandedOut && pages.extend(end)) return this.#exposedFrom(pages);
+    if (pages?.isHandedOut && pages.extend(end)) {
+      return this.#exposedFrom(pages);
+    }
     const first = offset + position;
     for (const pages of this.#handedOut) {
       if (
@@ -202,7 +201,7 @@ class PosixMapping implements Mapping {
     return this.#handedOut.length > 0;
   }
 
-  holds(buffer: ArrayBufferLike): boolean {
+  owns(buffer: ArrayBufferLike): boolean {
     // Growth, and a worker that posts it back, make another object for the same shared memory.
     if (this.#options.shared && buffer instanceof SharedArrayBuffer) {
       return true;
@@ -255,7 +254,8 @@ class PosixMapping implements Mapping {
   }
 
   read(target: Uint8Array, length: number, position: number): number {
-    const taken = this.#cachedPages?.takeReadAhead(target, length, position) ?? -1;
+    const taken = this.#cachedPages?.takeReadAhead(target, length, position) ??
+      -1;
     if (taken >= 0) return taken;
     const { pread, read } = libc();
     const at = this.#options.offset + position;
@@ -307,7 +307,7 @@ class PosixMapping implements Mapping {
     }
   }
 
-  appendedTo(): number {
+  appendEnd(): number {
     // With O_APPEND, write(2) leaves the descriptor's offset at the end of what was written.
     return Number(libc().lseek(this.#fd, 0n, SEEK_CUR));
   }
@@ -627,7 +627,11 @@ class PosixMapping implements Mapping {
    * Maps a small part of a large file for views. V8 counts a buffer of the whole file as memory, and collects
    * garbage if there seems to be much of it.
    */
-  #newPartPages(size: number, first: number, length: number): Pages | undefined {
+  #newPartPages(
+    size: number,
+    first: number,
+    length: number,
+  ): Pages | undefined {
     const { copyOnWrite, shared } = this.#options;
     if (copyOnWrite || shared || this.isHandedOut) return undefined;
     if (size < MIN_DIVIDED || length > size / PART_DIVISOR) return undefined;
@@ -684,7 +688,11 @@ class PosixMapping implements Mapping {
   }
 
   /** The bytes that remain after a call that wrote only a part. Throws if it failed. */
-  #remainingAfter(source: Uint8Array, rest: Uint8Array, written: number): Uint8Array {
+  #remainingAfter(
+    source: Uint8Array,
+    rest: Uint8Array,
+    written: number,
+  ): Uint8Array {
     if (written > 0) return rest.subarray(written);
     const number = written === 0 ? E.ENOSPC : errno();
     if (number === E.EINTR) return rest;

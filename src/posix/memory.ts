@@ -410,7 +410,9 @@ function grow(memory: WebAssembly.Memory, pages: number): void {
 }
 
 /** The protection and flags that mmap(2) gets for a file. */
-function protectionOf(source: PageSource): { protection: number; flags: number } {
+function protectionOf(
+  source: PageSource,
+): { protection: number; flags: number } {
   const { write, copyOnWrite } = source;
   const { MAP_NORESERVE, privateFollowsFile } = platform!;
   // A stray write to a private mapping does not change the file, and until then the mapping shows what

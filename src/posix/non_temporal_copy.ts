@@ -2,8 +2,8 @@
  * Copies of more bytes than the processor's caches hold, by non-temporal stores, which bypass the caches.
  *
  * An ordinary store brings a line of memory into the cache before it overwrites it, and pushes out
- * another; a non-temporal one does neither. memcpy uses those too, but from a size on that it derives
- * from the caches that the system tells it of, which on a virtual machine can be 250 MB. A copy of
+ * another; a non-temporal one does neither. memcpy uses non-temporal stores too, but for copies larger than a
+ * limit that depends on the caches that the system reports, which on a virtual machine can be 250 MB. A copy of
  * 100 MB then takes 1.5 times as long (bench/README.md).
  *
  * Linux on x86-64 only, and where executable pages are allowed. Elsewhere `set` copies.

@@ -11,7 +11,7 @@
  */
 
 import { constants as osConstants } from "node:os";
-import { watchClock } from "../event_loop.ts";
+import { onClockRead } from "../event_loop.ts";
 import { byteLength, set } from "../intrinsics.ts";
 import {
   addressOf,
@@ -46,7 +46,7 @@ export class CachedPages implements Residency {
    * has them, and files of /sys do not have any.
    */
   #isCounted: boolean | undefined;
-  /** For each block that was asked about: which of its pages are known to be in memory, or null if all are. */
+  /** For each block that was queried: which of its pages are known to be in memory, or `null` if all are. */
   #blocks: Map<number, Uint8Array | null> | null = null;
   /** The number of blocks whose pages are all in memory. */
   #wholeBlocks = 0;
@@ -258,7 +258,7 @@ const knownFiles: CachedPages[] = [];
 let since = 0;
 let questions = 0;
 
-watchClock((now) => {
+onClockRead((now) => {
   if (now - since < LIFETIME + questions * LIFETIME_OF_QUESTION) return;
   since = now;
   questions = 0;

@@ -24,7 +24,9 @@ export class WrittenBlocks {
     const first = Math.floor(position / BLOCK);
     for (let block = first; block * BLOCK < end; block++) {
       const region = this.#regions[Math.floor(block / BLOCKS_PER_REGION)];
-      if (region === undefined || region[block % BLOCKS_PER_REGION] === 0) return false;
+      if (region === undefined || region[block % BLOCKS_PER_REGION] === 0) {
+        return false;
+      }
     }
     return true;
   }

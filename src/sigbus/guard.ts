@@ -4,7 +4,7 @@
  * Touching a mapped page that the file no longer has raises SIGBUS, and JavaScript
  * cannot catch a signal that its own machine code raised. So a handler of machine
  * code is in a page of its own. It looks the address up in a table of mapped
- * ranges; on a hit it counts the fault in the table, maps zeros over what is gone,
+ * ranges; on a hit it counts the fault in the table, maps zeros over the missing pages,
  * and returns: the instruction is tried again and finds zeros. The file's methods
  * then see the count and throw. On a miss it calls the previous handler.
  *
@@ -432,7 +432,7 @@ let pageSize = 0;
 const ranges = new RangeIndex();
 /** Slots that this isolate has released. */
 const released: number[] = [];
-/** Where to look for a free slot when it has released none. */
+/** Where the search for a free slot begins if `released` is empty. */
 let next = 0;
 /** The number of slots in use at which the next sweep is made. */
 let sweepAt = MIN_SWEEP;
@@ -593,7 +593,10 @@ function endOthers(
   own: number,
 ): void {
   const used = Atomics.load(words, USED / 4);
-  const [startHigh, startLow] = [Math.floor(start / UPPER_HALF), start % UPPER_HALF];
+  const [startHigh, startLow] = [
+    Math.floor(start / UPPER_HALF),
+    start % UPPER_HALF,
+  ];
   const [endHigh, endLow] = [Math.floor(end / UPPER_HALF), end % UPPER_HALF];
   // There may be thousands of ranges: comparing 32 bits at a time takes less than half as long as numbers.
   for (let slot = 0, k = HEADER / 4; slot < used; slot++, k += SLOT / 4) {

@@ -59,10 +59,6 @@ export const windows: Backend<WindowsFile> = {
       return opened;
     });
   },
-  regularSize: (file) => file.regularSize(),
-  // NTFS allocates a file's clusters when its length is set.
-  reserveSync: () => false,
-  reserve: () => Promise.resolve(false),
   mapping: (file, options) => new WindowsMapping(file, options),
 };
 
@@ -147,7 +143,7 @@ class WindowsMapping implements Mapping {
     return this.#view?.isExposed === true;
   }
 
-  get moved(): boolean {
+  get isDetached(): boolean {
     return this.buffer.detached;
   }
 
@@ -174,7 +170,7 @@ class WindowsMapping implements Mapping {
     return this;
   }
 
-  holds(buffer: ArrayBufferLike): boolean {
+  owns(buffer: ArrayBufferLike): boolean {
     return this.#view !== null && buffer === this.buffer;
   }
 
@@ -214,8 +210,8 @@ class WindowsMapping implements Mapping {
     this.#file.append(source);
   }
 
-  appendedTo(): number {
-    return this.#file.appendedTo();
+  appendEnd(): number {
+    return this.#file.appendEnd();
   }
 
   syncSync(size: number, dataOnly: boolean): void {
@@ -367,7 +363,10 @@ function openVerified(
 }
 
 /** A handle of the file that Deno has opened; `undefined` if the path is another file's by now. */
-function openVerifiedHandle(path: string | URL, opened: Handles): bigint | undefined {
+function openVerifiedHandle(
+  path: string | URL,
+  opened: Handles,
+): bigint | undefined {
   const { name, file, isWritten } = opened;
   const info = queryInfo(file, name);
   // CreateFileW refuses a directory; `regularSize` says what is wrong with it.
@@ -415,7 +414,11 @@ function openHandle(
 }
 
 /** Whether a handle is of the file that Deno knows by these numbers. */
-function isSameFile(handle: bigint, info: Deno.FileInfo, name: string): boolean {
+function isSameFile(
+  handle: bigint,
+  info: Deno.FileInfo,
+  name: string,
+): boolean {
   // BY_HANDLE_FILE_INFORMATION: 52 bytes; volume at 28, index at 44 (high) and 48 (low).
   const fields = new DataView(new ArrayBuffer(52));
   if (kernel32().GetFileInformationByHandle(handle, fields) === 0) {
