@@ -113,6 +113,21 @@ export function notStringError(name: string): Error {
   return new TypeError(`Cannot write '${name}': expected a string`);
 }
 
+/** The error for a seek to an invalid position, or with an invalid mode. */
+export function seekError(
+  name: string,
+  offset: unknown,
+  whence: unknown,
+  isMode: boolean,
+): Error {
+  return new TypeError(
+    `Cannot seek in '${name}': ` +
+      (isMode
+        ? `${String(offset)} leads to an invalid position`
+        : `Invalid seek mode: ${String(whence)}`),
+  );
+}
+
 /** Whether a write(2) found its memory unmapped, which holds even if the file has grown again since. */
 export function isMemoryFault(error: unknown): boolean {
   // EFAULT

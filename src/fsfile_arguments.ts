@@ -6,8 +6,6 @@
 
 import { tooLargeError } from "./file_errors.ts";
 
-const { Start, Current, End } = Deno.SeekMode;
-
 /** An access and a modification time. */
 export type Times = [atime: number | Date, mtime: number | Date];
 
@@ -38,41 +36,8 @@ export function toLength(
   throw tooLargeError("truncate", name, `${size} bytes`, "ftruncate");
 }
 
-/**
- * The position that a seek leads to.
- *
- * @param end Returns the end of the file, called only if `whence` is `Deno.SeekMode.End`.
- * @throws {TypeError} If the position is negative or too large, or `whence` is not a `Deno.SeekMode`.
- */
-export function toPosition(
-  name: string,
-  offset: number | bigint,
-  whence: Deno.SeekMode,
-  current: number,
-  end: () => number,
-): number {
-  const distance = toDistance(offset);
-  // Rounded toward zero, to 32 bits.
-  const mode = typeof whence === "number" ? whence | 0 : NaN;
-  const base = mode === Start
-    ? 0
-    : mode === Current
-    ? current
-    : mode === End
-    ? end()
-    : NaN;
-  const position = base + distance;
-  if (Number.isSafeInteger(position) && position >= 0) return position;
-  throw new TypeError(
-    `Cannot seek in '${name}': ` +
-      (Number.isNaN(base)
-        ? `Invalid seek mode: ${String(whence)}`
-        : `${String(offset)} leads to an invalid position`),
-  );
-}
-
-/** A distance: rounded toward zero, of a bigint its low 64 bits, and 0 for NaN. */
-function toDistance(offset: unknown): number {
+/** The bytes that a seek moves by: rounded toward zero, of a bigint its low 64 bits, and 0 for NaN. */
+export function toDistance(offset: unknown): number {
   if (typeof offset === "bigint") return Number(BigInt.asIntN(64, offset));
   return typeof offset === "number" ? Math.trunc(offset) || 0 : NaN;
 }

@@ -30,12 +30,17 @@ import {
   notStringError,
   outOfBoundsError,
   readOnlyError,
+  seekError,
   shortenedError,
   tooLargeError,
   truncatedError,
   unmappedError,
 } from "./file_errors.ts";
-import { toLength, toPosition, toTimes } from "./fsfile_arguments.ts";
+import {
+  toDistance as importedToDistance,
+  toLength,
+  toTimes,
+} from "./fsfile_arguments.ts";
 import {
   bufferOf,
   byteLength as importedByteLength,
@@ -95,6 +100,7 @@ const EMPTY_BYTES = new Uint8Array(new ArrayBuffer(0));
 const byteLength = importedByteLength;
 const set = importedSet;
 const writeASCII = importedWriteASCII;
+const toDistance = importedToDistance;
 
 const encoder = new TextEncoder();
 
@@ -1457,14 +1463,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #seek(offset: number | bigint, whence: Deno.SeekMode): number {
-    const end = () => this.#end();
-    return this.#position = toPosition(
-      this.name,
-      offset,
-      whence,
-      this.#position,
-      end,
-    );
+    const distance = toDistance(offset);
+    // As Deno: rounded toward zero, to 32 bits.
+    const mode = typeof whence === "number" ? whence | 0 : NaN;
+    const base = mode === 0
+      ? 0
+      : mode === 1
+      ? this.#position
+      : mode === 2
+      ? this.#end()
+      : NaN;
+    const position = base + distance;
+    if (!Number.isSafeInteger(position) || position < 0) {
+      throw seekError(this.name, offset, whence, !Number.isNaN(base));
+    }
+    return this.#position = position;
   }
 
   /** The end of the file now; of a fixed-size file, the end when it was opened. */
