@@ -128,6 +128,20 @@ export function seekError(
   );
 }
 
+/** The error for an offset or a length that is not a count of bytes. */
+export function invalidCountError(
+  action: string,
+  name: string,
+  what: string,
+  bytes: unknown,
+): Error {
+  const message =
+    `Cannot ${action} '${name}': ${what} ${bytes} is not a whole number of bytes, 0 or more`;
+  return typeof bytes === "number"
+    ? new RangeError(message)
+    : new TypeError(message);
+}
+
 /** Whether a write(2) found its memory unmapped, which holds even if the file has grown again since. */
 export function isMemoryFault(error: unknown): boolean {
   // EFAULT

@@ -24,6 +24,7 @@ import {
   changesLostError,
   closedError,
   detachedError,
+  invalidCountError,
   isMemoryFault,
   notBytesError,
   notReadableError,
@@ -65,7 +66,7 @@ import {
   type Residency,
 } from "./storage.ts";
 import { isAdvice } from "./options.ts";
-import { mayBePastEnd } from "./ranges.ts";
+import { checkRange, mayBePastEnd } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
 import { indexOf, lastIndexOf, lines, type LinesOptions } from "./search.ts";
 import { longText, shortText } from "./text.ts";
@@ -2151,7 +2152,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : 1;
     const elements = length ?? Math.floor((this.size - offset) / width);
     // An object that is converted to a number here must not be converted again after the checks.
-    this.#checkOffset("view", elements);
+    this.#checkOffset("view", elements, "length");
     const byteLength = elements * width;
     this.#checkRange("view", offset, byteLength);
     if ((this.#access.offset + offset) % width !== 0) {
@@ -2466,7 +2467,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Throws unless the file can be read in chunks of `size` bytes. */
   #checkChunkSize(size: number): void {
     this.#checkReadable("read");
-    this.#checkOffset("read", size);
+    this.#checkOffset("read", size, "size");
     if (size > 0) return;
     throw new RangeError(
       `Cannot read '${this.name}': chunks of 0 bytes never end; use a size of 1 or more`,
@@ -3164,30 +3165,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (this.#mapping.isDetached) throw detachedError(action, this.name);
   }
 
-  #checkOffset(action: string, offset: number): void {
-    if (Number.isSafeInteger(offset) && offset >= 0) return;
+  #checkOffset(action: string, bytes: number, what = "offset"): void {
+    if (Number.isSafeInteger(bytes) && bytes >= 0) return;
     this.#checkOpen(action);
-    const message =
-      `Cannot ${action} '${this.name}': ${offset} is not a whole number of bytes, 0 or more`;
-    throw typeof offset === "number"
-      ? new RangeError(message)
-      : new TypeError(message);
+    throw invalidCountError(action, this.name, what, bytes);
   }
 
   #checkRange(action: string, offset: number, length: number): void {
     this.#checkIntact(action);
-    this.#checkOffset(action, offset);
-    if (offset > this.#size) {
-      throw new RangeError(
-        `Cannot ${action} '${this.name}': byte ${offset} is past its end at ${this.#size}`,
-      );
-    }
-    this.#checkOffset(action, length);
-    if (offset + length > this.#size) {
-      throw new RangeError(
-        `Cannot ${action} '${this.name}': ${length} bytes at ${offset} go past its end at ${this.#size}`,
-      );
-    }
+    checkRange(action, this, offset, length);
   }
 
   /** The argument as an array whose properties can be trusted. */
