@@ -201,6 +201,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #residency: Residency;
   /** Whether users may have views of the file at other addresses. */
   #isAliased = false;
+  /** Whether the mapping takes note of each write. */
+  #notesWrites: boolean;
 
   #size = 0;
   #position = 0;
@@ -261,6 +263,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#access = access;
     this.#faults = mapping.faults;
     this.#residency = mapping.residency;
+    this.#notesWrites = mapping.notesWrites;
     this.#setSize(size);
     if (mapping.mapsAtOpen) this.#ensureMapped();
   }
@@ -532,7 +535,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Reads as much of a range as the file has, from memory or through the descriptor. */
   #readRange(p: Uint8Array, offset: number, length: number): number | null {
-    if (!this.#prepareRead(offset, length)) {
+    if (!this.#prepareRead()) {
       return this.#readThrough(p, offset, length);
     }
     if (this.#access.grow && offset + length > this.#size) this.#followGrowth();
@@ -545,10 +548,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /** Decides whether a read uses memory, which then reaches to the end of the file. */
-  #prepareRead(offset: number, length: number): boolean {
+  #prepareRead(): boolean {
     if (this.#access.copyOnWrite) this.#checkIntact("read");
     if (this.#truncated) return false;
-    if (!this.#mapping.prepareRead(this.#size, offset, length)) return false;
+    if (!this.#mapping.prepareRead(this.#size)) return false;
     this.#adoptIfChanged();
     if (this.#mapping.isDetached) throw detachedError("read", this.name);
     return !this.#mapping.hasFaulted;
@@ -3053,10 +3056,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   #adoptIfChanged(): void {
-    const { buffer, length } = this.#mapping;
-    if (buffer !== this.#buffer || length !== this.#mappedLength) {
-      this.#adoptMapping();
-    }
+    const { buffer, length, notesWrites } = this.#mapping;
+    const isSame = buffer === this.#buffer && length === this.#mappedLength &&
+      notesWrites === this.#notesWrites;
+    if (!isSame) this.#adoptMapping();
   }
 
   /** Maps the file at its size. If that fails, the memory may have been replaced even so. */
@@ -3081,8 +3084,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Copies the mapping's properties to this object. */
   #adoptMapping(): void {
-    const { buffer, start, length, faults, isAliased } = this.#mapping;
+    const { buffer, start, length, faults, isAliased, notesWrites } = this
+      .#mapping;
     this.#faults = faults;
+    this.#notesWrites = notesWrites;
     this.#isAliased = isAliased === true;
     this.#start = start;
     this.#mappedLength = length;
@@ -3102,7 +3107,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
     const isWritten = (write && !append) || copyOnWrite;
-    const isDirect = isWritten && !this.#mapping.notesWrites &&
+    const isDirect = isWritten && !this.#notesWrites &&
       this.#pendingWrites === 0;
     this.#writeLimit = isDirect ? limit : -1;
   }

@@ -111,7 +111,7 @@ export interface Mapping {
   readonly memmem?: Memmem;
   /** Does what `target.set(source)` does, faster for many megabytes. The two must not overlap. */
   readonly copyLarge?: (target: Uint8Array, source: Uint8Array) => void;
-  /** Whether `prepareWrite` must be called before each write to memory: a copy of the file marks it dirty. */
+  /** Whether `prepareWrite` must be called before each write: it counts them, or marks a copy of the file dirty. */
   readonly notesWrites: boolean;
 
   /** Maps the first `size` bytes, which the file must have, in place of what was mapped. */
@@ -143,7 +143,7 @@ export interface Mapping {
    * Chooses the way of a read, and counts it: the file is mapped once that pays. Returns `true` for memory, which then
    * shows the first `size` bytes, and `false` for `read`.
    */
-  prepareRead(size: number, position: number, length: number): boolean;
+  prepareRead(size: number): boolean;
   /** As `prepareRead`, for a write. Returns `false` for `write`. Where memory is a copy, marks the range dirty. */
   prepareWrite(size: number, position: number, length: number): boolean;
   /** Reads up to `length` bytes through the descriptor, as many as there are. */

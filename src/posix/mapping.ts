@@ -46,7 +46,7 @@ import { CachedPages, dropReadAhead } from "./residency.ts";
 import type { Memmem } from "../search.ts";
 import { inThread } from "../threads.ts";
 import type { Advice } from "../types.ts";
-import { BLOCK, WrittenBlocks } from "./written_blocks.ts";
+import { PAGE, WrittenPages } from "./written_pages.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
 export const posix: Backend<PosixFile> | undefined = platform && {
@@ -60,7 +60,6 @@ export const posix: Backend<PosixFile> | undefined = platform && {
 class PosixMapping implements Mapping {
   start = 0;
   readonly mapsAtOpen = false;
-  readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
   readonly residency: Residency;
@@ -80,12 +79,12 @@ class PosixMapping implements Mapping {
   #cannotMap = false;
   /** Created by the first async read of bytes that are not in memory. */
   #coldReads: ColdReads | undefined;
-  /** Calls that use the descriptor before the file is mapped. */
-  #callsLeft: number;
-  /** Where the last of these calls ended. */
-  #lastEnd = 0;
-  /** The blocks written through the descriptor since the file was mapped. */
-  #writtenBlocks: WrittenBlocks | null = null;
+  /** Reads that use the descriptor before the file is mapped. */
+  #readsLeft: number;
+  /** Writes that use the descriptor before short ones use memory. */
+  #writesLeft: number;
+  /** The pages written through the descriptor; `null` before the first of these writes. */
+  #writtenPages: WrittenPages | null = null;
   /** The advice for the whole file. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
@@ -98,7 +97,8 @@ class PosixMapping implements Mapping {
     this.#advice = options.advice;
     this.#cachedPages = CachedPages.of(file.fd, options.offset);
     this.residency = this.#cachedPages ?? IN_MEMORY;
-    this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
+    this.#readsLeft = this.#isCoherent ? options.mapAfter : 0;
+    this.#writesLeft = this.#readsLeft;
   }
 
   get buffer(): ArrayBufferLike {
@@ -150,26 +150,25 @@ class PosixMapping implements Mapping {
     );
   }
 
-  prepareRead(size: number, position: number, length: number): boolean {
+  prepareRead(size: number): boolean {
     // Files of /proc have size 0, even if they have bytes to read.
     if (size === 0 || this.#cannotMap) return false;
-    if (this.#callsLeft > 0) {
-      // A page fault maps 64 KiB, which sequential calls use up, and random calls in a large file do not.
-      this.#callsLeft -= position === this.#lastEnd
-        ? 1
-        : RANDOM_REACH / (RANDOM_REACH + size);
-      this.#lastEnd = position + length;
+    if (this.#readsLeft > 0) {
+      this.#readsLeft -= LARGE_SIZE / (LARGE_SIZE + size);
       return false;
     }
-    dropReadAhead();
-    if (this.#pages === null) return this.#tryToMap(size);
-    if (this.length < size) this.map(size);
-    return true;
+    return this.#prepareMemory(size);
   }
 
   prepareWrite(size: number, position: number, length: number): boolean {
-    return this.prepareRead(size, position, length) &&
-      !this.#isFirstWrite(position, length);
+    if (size === 0 || this.#cannotMap) return false;
+    if (this.#paysToWrite(position, length)) return this.#prepareMemory(size);
+    this.#countWrite(position, length);
+    return false;
+  }
+
+  get notesWrites(): boolean {
+    return this.#writesLeft > 0;
   }
 
   get isHandedOut(): boolean {
@@ -234,7 +233,6 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
-    this.#writtenBlocks = null;
     this.#overlay?.close();
     if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
@@ -290,9 +288,6 @@ class PosixMapping implements Mapping {
       if (written === length) break;
       rest = this.#remainingAfter(source, rest, written);
     }
-    if (source.length < BLOCK || this.#pages === null) return;
-    this.#writtenBlocks ??= new WrittenBlocks();
-    this.#writtenBlocks.add(position, source.length);
   }
 
   append(source: Uint8Array): void {
@@ -541,10 +536,32 @@ class PosixMapping implements Mapping {
     }
   }
 
-  /** Whether a large write is the first to one of its blocks since the file was mapped. */
-  #isFirstWrite(position: number, length: number): boolean {
-    if (length < BLOCK || !this.#isCoherent) return false;
-    return this.#writtenBlocks?.includes(position, length) !== true;
+  /** Has memory show the first `size` bytes. Returns `false` if the system cannot map the file. */
+  #prepareMemory(size: number): boolean {
+    dropReadAhead();
+    if (this.#pages === null) return this.#tryToMap(size);
+    if (this.length < size) this.map(size);
+    return true;
+  }
+
+  /** Whether a write is faster through memory, page faults included. */
+  #paysToWrite(position: number, length: number): boolean {
+    if (length < LONG_WRITE) return this.#writesLeft <= 0;
+    const count = this.#writesOfPage;
+    return count === 0 ||
+      this.#writtenPages?.includes(position, length, count) === true;
+  }
+
+  #countWrite(position: number, length: number): void {
+    this.#writtenPages ??= new WrittenPages();
+    const fresh = this.#writtenPages.add(position, length);
+    if (fresh > 0) this.#writesLeft += fresh * this.#writesOfPage;
+    this.#writesLeft -= Math.ceil(length / PAGE);
+  }
+
+  /** How often a page is written before memory pays for it. */
+  get #writesOfPage(): number {
+    return this.#isCoherent ? this.#options.mapAfter / CALLS_PER_WRITE : 0;
   }
 
   #source(): PageSource {
@@ -648,7 +665,7 @@ class PosixMapping implements Mapping {
   #replace(pages: Pages, size: number): void {
     const before = this.#pages;
     this.#pages = pages;
-    this.#callsLeft = 0;
+    this.#readsLeft = 0;
     if (pages.isHandedOut) this.#file.unusedPages = null;
     this.start = this.#startOf(size);
     if (before?.isHandedOut) this.#handedOut.push(before);
@@ -717,8 +734,14 @@ const SPARE_BYTES = 1 << 20;
 const MIN_DIVIDED = 1 << 20;
 const PART_DIVISOR = 4;
 
-/** Bytes of a file in which a random call counts half as much as a sequential one. */
-const RANDOM_REACH = 10 << 20;
+/** Bytes of a file so large that a read counts half: V8 collects garbage when much memory is mapped. */
+const LARGE_SIZE = 10 << 20;
+
+/** Bytes of a write that chooses its way by its own pages. */
+const LONG_WRITE = 64 << 10;
+
+/** A page is written 32 times before memory pays for it, where 256 calls use the descriptor. */
+const CALLS_PER_WRITE = 8;
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
 const WASM_PAGE = 64 << 10;
