@@ -757,7 +757,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       offset + length > this.#writeLimit || length === 0
     ) {
       this.#checkOffset("write", offset);
-      return this.#writeRange(this.#toBytes("write", p), offset);
+      if (!isUint8Array(p)) throw this.#notBytesError("write");
+      return this.#writeRange(p, offset);
     }
     this.#copyFrom(p, offset);
     return length;
@@ -833,14 +834,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** A write at the cursor that needs checks. */
   #writeSlow(p: Uint8Array): number {
-    const bytes = this.#toBytes("write", p);
-    const { length } = bytes;
-    if (this.#access.append) this.#append(bytes);
+    if (!isUint8Array(p)) throw this.#notBytesError("write");
+    const length = byteLength.call(p);
+    if (this.#access.append) this.#append(p);
     else {
       // Resolves an append, which moves the cursor.
       this.#checkOpen("write");
       try {
-        this.#writeRange(bytes, this.#position);
+        this.#writeRange(p, this.#position);
       } catch (error) {
         this.#position += bytesWritten(error);
         throw error;
@@ -853,7 +854,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** A write at a position that needs checks. */
   #writeRange(p: Uint8Array, position: number): number {
     this.#checkWriteAccess("write");
-    const { length } = p;
+    const length = byteLength.call(p);
     this.#checkMaxPosition(position, length);
     if (length === 0) return 0;
     const { copyOnWrite, grow } = this.#access;
@@ -862,7 +863,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     switch (way) {
       case "memory":
         if (length < NON_TEMPORAL_THRESHOLD) this.#copyFrom(p, position);
-        else this.#copyLargeFrom(p, position);
+        else this.#copyLargeFrom(plainView(p), position);
         return length;
       case "descriptor":
         if (!grow) this.#checkEnd(end);
@@ -871,7 +872,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       case "what fits": {
         if (!copyOnWrite) this.#checkEnd(end);
         const fits = this.#lengthThatFits(position, length);
-        if (fits > 0) this.#writeRange(p.subarray(0, fits), position);
+        if (fits > 0) {
+          this.#writeRange(plainView(p).subarray(0, fits), position);
+        }
         throw this.#outOfBoundsError(fits);
       }
     }
@@ -900,13 +903,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Writes through the descriptor, past the end too. */
   #writeThrough(p: Uint8Array, position: number): void {
-    let written = p.length;
+    let written = byteLength.call(p);
     try {
       // The kernel does not handle a source that overlaps its target.
-      this.#mapping.write(
-        this.#mapping.owns(bufferOf(p)) ? copyOf(p) : p,
-        position,
-      );
+      const isOwn = (this.#mappedLength > 0 || this.#isAliased) &&
+        this.#mapping.owns(bufferOf(p));
+      this.#mapping.write(isOwn ? copyOf(p) : p, position);
     } catch (error) {
       written = bytesWritten(error);
       throw error;
@@ -942,12 +944,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #append(p: Uint8Array): void {
     if (this.#pendingAppend === 0) this.#checkWriteAccess("write");
-    if (p.length === 0) return;
+    const length = byteLength.call(p);
+    if (length === 0) return;
     // Others may append too, so the end is queried when it is needed.
     this.#readLimit = -1;
     try {
       this.#mapping.append(p);
-      this.#pendingAppend += p.length;
+      this.#pendingAppend += length;
     } catch (error) {
       this.#pendingAppend += bytesWritten(error);
       throw error;
@@ -2900,7 +2903,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (append || copyOnWrite) throw this.#markTruncated("write");
     this.#recoverFromFault();
     if (!grow) this.#checkEnd(position + byteLength.call(p));
-    this.#writeThrough(plainView(p), position);
+    this.#writeThrough(p, position);
   }
 
   /** Memory has shown zeros: maps the file's pages again, or uses the descriptor until `refresh`. */

@@ -148,7 +148,7 @@ export interface Mapping {
   prepareWrite(size: number, position: number, length: number): boolean;
   /** Reads up to `length` bytes through the descriptor, as many as there are. */
   read(target: Uint8Array, length: number, position: number): number;
-  /** Writes all of `source` through the descriptor, past the end too. */
+  /** Writes all of `source` through the descriptor, past the end too. Its properties cannot be trusted. */
   write(source: Uint8Array, position: number): void;
   /** Writes all of `source` at the end of the file, wherever that is now. */
   append(source: Uint8Array): void;

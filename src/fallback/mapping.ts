@@ -166,7 +166,7 @@ class FileCopy implements Mapping {
   }
 
   append(source: Uint8Array): void {
-    this.#file.append(source);
+    this.#file.append(plainView(source));
   }
 
   appendEnd(): number {

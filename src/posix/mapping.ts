@@ -24,6 +24,7 @@ import {
 } from "./libc.ts";
 import { ColdReads, MAX_RETRIED } from "./cold_reads.ts";
 import { copyLarge } from "./non_temporal_copy.ts";
+import { byteLengthOf, plainView } from "../intrinsics.ts";
 import {
   type Backend,
   type Exposed,
@@ -271,35 +272,25 @@ class PosixMapping implements Mapping {
   }
 
   write(source: Uint8Array, position: number): void {
-    const { pwrite, write } = libc();
-    const first = this.#options.offset + position;
-    let rest = source;
-    for (;;) {
-      const { length } = rest;
-      const at = first + (source.length - length);
-      // A sequential write needs no offset, and so no time to make a BigInt of it.
-      const isNext = at === this.#descriptorAt;
-      const written = Number(
-        isNext
-          ? write(this.#fd, rest, bigLength(length))
-          : pwrite(this.#fd, rest, bigLength(length), BigInt(at)),
-      );
-      if (isNext && written > 0) this.#descriptorAt += written;
-      if (written === length) break;
-      rest = this.#remainingAfter(source, rest, written);
-    }
+    const length = byteLengthOf(source);
+    const written = this.#writeOnce(source, length, position);
+    if (written === length) return;
+    this.#writeRest(
+      source,
+      written,
+      (rest, done) => this.#writeOnce(rest, rest.length, position + done),
+    );
   }
 
   append(source: Uint8Array): void {
-    const { write } = libc();
-    this.#descriptorAt = -1;
-    let rest = source;
-    for (;;) {
-      const { length } = rest;
-      const written = Number(write(this.#fd, rest, bigLength(length)));
-      if (written === length) return;
-      rest = this.#remainingAfter(source, rest, written);
-    }
+    const length = byteLengthOf(source);
+    const written = this.#appendOnce(source, length);
+    if (written === length) return;
+    this.#writeRest(
+      source,
+      written,
+      (rest) => this.#appendOnce(rest, rest.length),
+    );
   }
 
   appendEnd(): number {
@@ -704,22 +695,46 @@ class PosixMapping implements Mapping {
     return [pages, first - lead, length + lead];
   }
 
-  /** The bytes that remain after a call that wrote only a part. Throws if it failed. */
-  #remainingAfter(
-    source: Uint8Array,
-    rest: Uint8Array,
-    written: number,
-  ): Uint8Array {
-    if (written > 0) return rest.subarray(written);
-    const number = written === 0 ? E.ENOSPC : errno();
-    if (number === E.EINTR) return rest;
-    throw systemError(
-      number,
-      "write",
-      this.#options.name,
-      "write",
-      source.length - rest.length,
+  /** Writes to a position with one system call. Returns the number of bytes, or -1 if it failed. */
+  #writeOnce(source: Uint8Array, length: number, position: number): number {
+    const { pwrite, write } = libc();
+    const at = this.#options.offset + position;
+    // A sequential write needs no offset, and so no time to make a BigInt of it.
+    const isNext = at === this.#descriptorAt;
+    const written = Number(
+      isNext
+        ? write(this.#fd, source, bigLength(length))
+        : pwrite(this.#fd, source, bigLength(length), BigInt(at)),
     );
+    if (isNext && written > 0) this.#descriptorAt += written;
+    return written;
+  }
+
+  /** As `#writeOnce`, at the end of the file. */
+  #appendOnce(source: Uint8Array, length: number): number {
+    this.#descriptorAt = -1;
+    return Number(libc().write(this.#fd, source, bigLength(length)));
+  }
+
+  /** Writes what is left after a call that has written less than all of `source`, or has failed. */
+  #writeRest(
+    source: Uint8Array,
+    written: number,
+    write: (rest: Uint8Array, done: number) => number,
+  ): void {
+    let done = this.#checkWritten(written, 0);
+    const bytes = plainView(source);
+    while (done < bytes.length) {
+      done += this.#checkWritten(write(bytes.subarray(done), done), done);
+    }
+  }
+
+  /** Returns the number of bytes that a call has just written after `done` others. Throws if it failed. */
+  #checkWritten(written: number, done: number): number {
+    if (written > 0) return written;
+    const number = written === 0 ? E.ENOSPC : errno();
+    if (number === E.EINTR) return 0;
+    throw systemError(number, "write", this.#options.name, "write", done);
   }
 }
 

@@ -203,11 +203,11 @@ class WindowsMapping implements Mapping {
   }
 
   write(source: Uint8Array, position: number): void {
-    this.#file.writeAt(source, this.#options.offset + position);
+    this.#file.writeAt(plainView(source), this.#options.offset + position);
   }
 
   append(source: Uint8Array): void {
-    this.#file.append(source);
+    this.#file.append(plainView(source));
   }
 
   appendEnd(): number {
