@@ -63,11 +63,7 @@
  */
 
 export { create, createSync, open, openSync } from "./src/open.ts";
-export {
-  type ArrayOver,
-  MmapFile,
-  type TypedArrayConstructor,
-} from "./src/mmap_file.ts";
+export { MmapFile } from "./src/mmap_file.ts";
 export type { BlobOptions } from "./src/blob.ts";
 export type { LinesOptions } from "./src/search.ts";
 export type { TextLinesOptions } from "./src/text_lines.ts";
@@ -87,6 +83,7 @@ export {
 } from "./src/errors.ts";
 export type {
   Advice,
+  ArrayOver,
   ByteRange,
   Closer,
   MmapOpenOptions,
@@ -97,6 +94,7 @@ export type {
   ReaderSync,
   Seeker,
   SeekerSync,
+  TypedArrayConstructor,
   WaitOptions,
   WaitResult,
   Writer,

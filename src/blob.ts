@@ -1,10 +1,10 @@
 /**
- * A file, or a part of it, as a `Blob` that reads nothing until it is asked to.
+ * A file, or a part of it, as a lazy `Blob`.
  *
  * @module
  */
 
-import { turnAfter } from "./event_loop.ts";
+import { yieldIfDue } from "./event_loop.ts";
 import {
   checkRange,
   type CheckSize,
@@ -41,12 +41,12 @@ export function blobOf(
 ): Blob {
   const { type, offset = 0, length = file.size - offset } = options;
   checkRange("read", file, offset, length);
-  return new FileBlob(file, offset, length, type, checkSize);
+  return new FileBlob(file, offset, length, checkSize, type);
 }
 
 /**
- * To Deno a blob that is a part of another, or of a form, is an object whose `size`, `slice()` and
- * `stream()` it calls. So these are all that has to be replaced, and the methods that would be slow by them.
+ * Of a blob that is a part of another, or of a form, Deno calls `size`, `slice()`, and `stream()`. So only these are
+ * overridden, and the methods that would be slow with them.
  */
 class FileBlob extends Blob {
   readonly #file: Source;
@@ -58,8 +58,8 @@ class FileBlob extends Blob {
     file: Source,
     offset: number,
     size: number,
-    type: string | undefined,
     checkSize: CheckSize,
+    type = "",
   ) {
     super([], { type });
     this.#file = file;
@@ -80,8 +80,8 @@ class FileBlob extends Blob {
       this.#file,
       this.#offset + from,
       to - from,
-      type,
       this.#checkSize,
+      type,
     );
   }
 
@@ -90,7 +90,7 @@ class FileBlob extends Blob {
     return new ReadableStream({
       type: "bytes",
       pull: async (controller) => {
-        await turnAfter();
+        await yieldIfDue();
         const length = Math.min(CHUNK_SIZE, this.#size - at);
         if (length > 0) {
           controller.enqueue(await this.#read(at, length));

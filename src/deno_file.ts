@@ -8,7 +8,7 @@ import { notRegular, openError, SystemError } from "./errors.ts";
 import { codeOf as windowsCodeOf } from "./windows/kernel32.ts";
 import { codeOf } from "./posix/libc.ts";
 import { plainView } from "./intrinsics.ts";
-import type { FileOps } from "./storage.ts";
+import type { BackendFile } from "./storage.ts";
 
 /** One file, as Deno holds it open. */
 export interface Handles {
@@ -29,9 +29,9 @@ export function openHandlesSync(
 ): Handles {
   const name = String(path);
   try {
-    if (!options.createNew) checkType(name, lookAt(path));
-    const file = Deno.openSync(path, readable(options));
-    return beside(file, path, options);
+    if (!options.createNew) checkType(name, tryStat(path));
+    const file = Deno.openSync(path, withRead(options));
+    return openPositional(file, path, options);
   } catch (error) {
     throw denoOpenError(error, path, options);
   }
@@ -47,21 +47,21 @@ export async function openHandles(
     if (!options.createNew) {
       checkType(name, await Deno.stat(path).catch(() => undefined));
     }
-    const file = await Deno.open(path, readable(options));
-    return beside(file, path, options);
+    const file = await Deno.open(path, withRead(options));
+    return openPositional(file, path, options);
   } catch (error) {
     throw denoOpenError(error, path, options);
   }
 }
 
 /** A `Deno.FsFile` whose errors say what was done to which file. */
-export class DenoFile implements FileOps {
+export class DenoFile implements BackendFile {
   readonly name: string;
   readonly #file: Deno.FsFile;
   readonly #positional: Deno.FsFile;
   readonly #isAppendOnly: boolean;
   readonly #isWritten: boolean;
-  /** Where `#positional` goes on; NaN when that is not known. */
+  /** The cursor of `#positional`; NaN if it is not known. */
   #at = 0;
 
   constructor(
@@ -74,7 +74,7 @@ export class DenoFile implements FileOps {
     this.#isWritten = isWritten;
   }
 
-  /** Length in bytes, once it is certain that this is a regular file. */
+  /** The length in bytes. Throws if this is not a regular file. */
   regularSize(): number {
     const { isFile, isDirectory, size } = this.statSync();
     if (isFile) return size;
@@ -83,7 +83,7 @@ export class DenoFile implements FileOps {
 
   /** Length in bytes. */
   size(): number {
-    return this.#do("measure", "lseek", () => {
+    return this.#call("get the size of", "lseek", () => {
       this.#at = NaN;
       return this.#at = this.#positional.seekSync(0, Deno.SeekMode.End);
     });
@@ -92,8 +92,8 @@ export class DenoFile implements FileOps {
   /** Fills `target` from `position` on; returns the number of bytes, fewer at the end of the file. */
   readAt(target: Uint8Array, position: number): number {
     const { length } = target;
-    return this.#do("read", "read", () => {
-      this.#goTo(position);
+    return this.#call("read", "read", () => {
+      this.#seekTo(position);
       let done = 0;
       while (done < length) {
         const read = this.#positional.readSync(target.subarray(done));
@@ -109,7 +109,7 @@ export class DenoFile implements FileOps {
   writeAt(source: Uint8Array, position: number): void {
     if (this.#isAppendOnly) throw this.#appendOnlyError();
     const bytes = plainView(source);
-    this.#do("write", "lseek", () => this.#goTo(position));
+    this.#call("write", "lseek", () => this.#seekTo(position));
     this.#write(this.#positional, bytes);
     this.#at = position + bytes.length;
   }
@@ -120,46 +120,55 @@ export class DenoFile implements FileOps {
   }
 
   /** Where what was appended last ends. */
-  appendedTo(): number {
-    return this.#do(
-      "measure",
+  appendEnd(): number {
+    return this.#call(
+      "get the size of",
       "lseek",
       () => this.#file.seekSync(0, Deno.SeekMode.Current),
     );
   }
 
+  /** Deno has no fallocate(2). NTFS allocates a file's clusters when its length is set. */
+  reserveSync(_size: number): boolean {
+    return false;
+  }
+
+  reserve(_size: number): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   statSync(): Deno.FileInfo {
-    return this.#do("stat", "fstat", () => this.#file.statSync());
+    return this.#call("stat", "fstat", () => this.#file.statSync());
   }
 
   stat(): Promise<Deno.FileInfo> {
-    return this.#doAsync("stat", "fstat", this.#file.stat());
+    return this.#callAsync("stat", "fstat", this.#file.stat());
   }
 
   // Windows refuses to sync through a handle that cannot write, and that has nothing to write.
 
   syncSync(): void {
     if (!this.#isWritten) return;
-    this.#do("sync", "fsync", () => this.#positional.syncSync());
+    this.#call("sync", "fsync", () => this.#positional.syncSync());
   }
 
   async sync(): Promise<void> {
     if (!this.#isWritten) return;
-    await this.#doAsync("sync", "fsync", this.#positional.sync());
+    await this.#callAsync("sync", "fsync", this.#positional.sync());
   }
 
   syncDataSync(): void {
     if (!this.#isWritten) return;
-    this.#do("sync", "fdatasync", () => this.#positional.syncDataSync());
+    this.#call("sync", "fdatasync", () => this.#positional.syncDataSync());
   }
 
   async syncData(): Promise<void> {
     if (!this.#isWritten) return;
-    await this.#doAsync("sync", "fdatasync", this.#positional.syncData());
+    await this.#callAsync("sync", "fdatasync", this.#positional.syncData());
   }
 
   truncateSync(length = 0): void {
-    this.#do(
+    this.#call(
       "truncate",
       "ftruncate",
       () => this.#truncatable.truncateSync(length),
@@ -167,7 +176,7 @@ export class DenoFile implements FileOps {
   }
 
   truncate(length = 0): Promise<void> {
-    return this.#doAsync(
+    return this.#callAsync(
       "truncate",
       "ftruncate",
       this.#truncatable.truncate(length),
@@ -175,7 +184,7 @@ export class DenoFile implements FileOps {
   }
 
   utimeSync(atime: number | Date, mtime: number | Date): void {
-    this.#do(
+    this.#call(
       "set the times of",
       "futimens",
       () => this.#file.utimeSync(atime, mtime),
@@ -183,7 +192,7 @@ export class DenoFile implements FileOps {
   }
 
   utime(atime: number | Date, mtime: number | Date): Promise<void> {
-    return this.#doAsync(
+    return this.#callAsync(
       "set the times of",
       "futimens",
       this.#file.utime(atime, mtime),
@@ -191,27 +200,27 @@ export class DenoFile implements FileOps {
   }
 
   lockSync(exclusive?: boolean): void {
-    this.#do("lock", "flock", () => this.#file.lockSync(exclusive));
+    this.#call("lock", "flock", () => this.#file.lockSync(exclusive));
   }
 
   lock(exclusive?: boolean): Promise<void> {
-    return this.#doAsync("lock", "flock", this.#file.lock(exclusive));
+    return this.#callAsync("lock", "flock", this.#file.lock(exclusive));
   }
 
   tryLockSync(exclusive?: boolean): boolean {
-    return this.#do("lock", "flock", () => this.#file.tryLockSync(exclusive));
+    return this.#call("lock", "flock", () => this.#file.tryLockSync(exclusive));
   }
 
   tryLock(exclusive?: boolean): Promise<boolean> {
-    return this.#doAsync("lock", "flock", this.#file.tryLock(exclusive));
+    return this.#callAsync("lock", "flock", this.#file.tryLock(exclusive));
   }
 
   unlockSync(): void {
-    this.#do("unlock", "flock", () => this.#file.unlockSync());
+    this.#call("unlock", "flock", () => this.#file.unlockSync());
   }
 
   unlock(): Promise<void> {
-    return this.#doAsync("unlock", "flock", this.#file.unlock());
+    return this.#callAsync("unlock", "flock", this.#file.unlock());
   }
 
   close(): void {
@@ -233,8 +242,8 @@ export class DenoFile implements FileOps {
     );
   }
 
-  /** Goes to a position, if it is not there. Where it is next is known once what follows is done. */
-  #goTo(position: number): void {
+  /** Moves the cursor, unless it is there. Its next position is known when the following call has ended. */
+  #seekTo(position: number): void {
     const isThere = position === this.#at;
     this.#at = NaN;
     if (!isThere) this.#positional.seekSync(position, Deno.SeekMode.Start);
@@ -254,7 +263,7 @@ export class DenoFile implements FileOps {
     }
   }
 
-  #do<T>(action: string, syscall: string, call: () => T): T {
+  #call<T>(action: string, syscall: string, call: () => T): T {
     try {
       return call();
     } catch (error) {
@@ -262,7 +271,7 @@ export class DenoFile implements FileOps {
     }
   }
 
-  async #doAsync<T>(
+  async #callAsync<T>(
     action: string,
     syscall: string,
     result: Promise<T>,
@@ -275,11 +284,11 @@ export class DenoFile implements FileOps {
   }
 }
 
-/** How often a file is opened a second time before it is clear that its name does not stay with it. */
-const ATTEMPTS = 10;
+/** How often a path is opened if another file replaces it each time. */
+const MAX_ATTEMPTS = 10;
 
-/** Opens a file that was opened to append once more, to write anywhere. */
-function beside(
+/** Opens a file that was opened to append a second time, to write at a position. */
+function openPositional(
   file: Deno.FsFile,
   path: string | URL,
   options: Deno.OpenOptions,
@@ -292,7 +301,7 @@ function beside(
   }
   try {
     const found = openSame(file, path);
-    if (found === undefined) throw renamed(name);
+    if (found === undefined) throw renamedError(name);
     return { name, file, ...found, isWritten };
   } catch (error) {
     file.close();
@@ -300,13 +309,13 @@ function beside(
   }
 }
 
-/** Opens the same file by its name; undefined if that is another file's each time. */
+/** Opens the same file by its path; `undefined` if another file replaces it each time. */
 function openSame(
   file: Deno.FsFile,
   path: string | URL,
 ): Pick<Handles, "positional" | "isAppendOnly"> | undefined {
   const { dev, ino } = file.statSync();
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const found = openAnywhere(path);
     let isSame = false;
     try {
@@ -319,7 +328,7 @@ function openSame(
   }
 }
 
-/** Opens a file to write anywhere, or only to read where the system refuses that and lets it be appended to. */
+/** Opens a file to write at a position, or only to read if the system permits appends only. */
 function openAnywhere(
   path: string | URL,
 ): Pick<Handles, "positional" | "isAppendOnly"> {
@@ -332,14 +341,14 @@ function openAnywhere(
   }
 }
 
-/** The error for a name that is another file's each time that it is opened again. */
-export function renamed(name: string): Error {
+/** The error for a path that another file replaces each time it is opened. */
+export function renamedError(name: string): Error {
   return new Deno.errors.Busy(
     `Cannot open '${name}': the path keeps being replaced by another file; try again later`,
   );
 }
 
-function lookAt(path: string | URL): Deno.FileInfo | undefined {
+function tryStat(path: string | URL): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
   } catch {
@@ -348,17 +357,17 @@ function lookAt(path: string | URL): Deno.FileInfo | undefined {
 }
 
 /**
- * Refuses anything but a regular file before it is opened: to open a FIFO waits for its other end. If
- * another process puts a FIFO in its place after this check, the open waits. What cannot be checked is left to
- * the open, which says why.
+ * Throws if a path does not name a regular file, before it is opened: to open a FIFO waits for its other end. If
+ * another process puts a FIFO in its place after this check, the open waits. If the check fails, the open reports
+ * why.
  */
 function checkType(name: string, info: Deno.FileInfo | undefined): void {
   if (info === undefined || info.isFile) return;
   throw notRegular(name, info.isDirectory);
 }
 
-/** What is held in memory has to be read first. */
-function readable(options: Deno.OpenOptions): Deno.OpenOptions {
+/** The options with `read`: a copy in memory must be read. */
+function withRead(options: Deno.OpenOptions): Deno.OpenOptions {
   return { ...options, read: true };
 }
 
@@ -375,7 +384,7 @@ function denoOpenError(
   );
 }
 
-/** Puts an error of Deno's in our words, in its own class; what the system did not say stays as it is. */
+/** Converts an error of Deno to our message, in the same class. An error that is not the system's is returned unchanged. */
 function systemErrorOf(
   error: unknown,
   action: string,

@@ -158,20 +158,22 @@ export class SystemError extends Error implements SystemErrorFacts {
     this.syscall = facts.syscall;
     this.code = facts.code;
     this.errno = facts.errno;
-    this.bytesWritten = facts.bytesWritten;
+    if (facts.bytesWritten !== undefined) {
+      this.bytesWritten = facts.bytesWritten;
+    }
   }
 }
 
-/** How much a write that threw did write. */
+/** The number of bytes that a write had written before it threw. */
 export function bytesWritten(error: unknown): number {
   const count = error instanceof Error && "bytesWritten" in error
     ? error.bytesWritten
     : 0;
-  // Errors of which nothing was written may have the property too, and those of a target's own may lie.
+  // The error may be another library's, with a property of the same name.
   return typeof count === "number" && Number.isSafeInteger(count) ? count : 0;
 }
 
-/** Counts what was written before the write that failed. */
+/** Adds the bytes that were written before the write that failed. */
 export function addBytesWritten(error: unknown, before: number): unknown {
   return error instanceof Error && (before > 0 || "bytesWritten" in error)
     ? Object.assign(error, { bytesWritten: before + bytesWritten(error) })
@@ -214,8 +216,7 @@ export function errnoError(
 }
 
 /**
- * The error for what is not a regular file. mmap(2) says ENODEV of it (19 on every system that has it);
- * so do we, before it is asked.
+ * The error for anything but a regular file. It has the code that mmap(2) has for it: ENODEV, 19 on every system.
  */
 export function notRegular(name: string, isDirectory: boolean): Error {
   const facts = { syscall: "mmap", code: "ENODEV", errno: 19 };
@@ -232,7 +233,7 @@ export function notRegular(name: string, isDirectory: boolean): Error {
     );
 }
 
-/** The error of a failed open, in our words; `translate` puts what the system says in them. */
+/** The error of a failed open, with our message; `translate` converts errors of the system. */
 export function openError(
   error: unknown,
   path: string | URL,
@@ -249,14 +250,14 @@ export function openError(
     failure.message +=
       " (a file mapped for writing must be readable too: mappings cannot be write-only)";
   }
-  // Of a permission Deno's own words are left, which say what to run again with.
+  // Deno's message about a permission is kept: it says which flag to use.
   if (failure instanceof Deno.errors.NotCapable) {
     failure.message = `Cannot open '${name}': ${failure.message}`;
   }
   return failure;
 }
 
-/** Whether it is reading, not writing, that was refused. */
+/** Whether the read access was refused, and not the write access. */
 function isReadRefused(failure: Error, path: string | URL): boolean {
   if (failure instanceof Deno.errors.NotCapable) {
     return failure.message.includes("read access");
@@ -281,7 +282,7 @@ export function accessDenied(
   );
 }
 
-/** The error for `--allow-ffi` not given, or given for a path only. */
+/** The error if `--allow-ffi` is missing, or granted for a path only. */
 export function ffiDenied(name: string): Error {
   return new Deno.errors.NotCapable(
     `Cannot open '${name}': mapping requires FFI permission; ` +

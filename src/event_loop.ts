@@ -1,77 +1,78 @@
 /**
- * Fairness: calls that are done as soon as they are made, awaited in a loop, let other tasks have their turn.
+ * Fairness: calls that are done at once, awaited in a loop, let other tasks run.
  *
  * @module
  */
 
-import { setImmediate } from "node:timers";
+import { setImmediate } from "node:timers/promises";
 
-/** How long such calls may keep timers and I/O waiting. */
+/** Milliseconds for which such calls may delay timers and I/O. */
 const SLICE_MS = 1;
 
-/** Bytes after which the clock is read, which takes longer than to copy 4 KiB, and what a call counts beside its own. */
-const STEP = 512 << 10;
-const CALL = 4 << 10;
+/** Bytes after which the clock is read, which takes longer than to copy 4 KiB. Each call counts as some bytes more. */
+const BYTES_PER_CLOCK_READ = 512 << 10;
+const BYTES_PER_CALL = 4 << 10;
 
-/** Bytes left until the clock is read; none while a turn is due. */
-let left = STEP;
+/** Bytes left until the clock is read. While a turn of the event loop is due, there are none. */
+let left = BYTES_PER_CLOCK_READ;
 
-/** The next turn of the event loop, once it is asked for, and since when. */
+/** The next turn of the event loop, once it was requested, and when that was. */
 let next: Promise<void> | null = null;
-let asked = 0;
+let requestedAt = 0;
 let isDue = false;
 
-/** Told the time whenever the clock is read. */
-let onLook: (now: number) => void = () => {};
+/** Called with the time when the clock is read. */
+let clockCallback: (now: number) => void = () => {};
 
-/** Has a function told the time whenever the clock is read, which costs nothing more. */
-export function watchClock(callback: (now: number) => void): void {
-  onLook = callback;
+/** Registers a function that is called with the time whenever the clock is read. */
+export function onClockRead(callback: (now: number) => void): void {
+  clockCallback = callback;
 }
 
-/** Lets timers and I/O have their turn. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
+/** Resolves at the next turn of the event loop, after timers and I/O. */
+export function yieldToEventLoop(): Promise<void> {
+  return setImmediate();
 }
 
 /**
  * What a call that has done its work waits for before it resolves: the next turn of the event loop if the
- * present one has lasted long enough, nothing otherwise. All calls made in a turn share its time, and once
- * the next is due all wait for it, so that they resolve in the order in which they were made.
+ * present one has lasted long enough, otherwise nothing. All calls made in a turn share its time. Once
+ * the next turn is due all wait for it, so they resolve in the order in which they were made.
  *
- * @param bytes How many the call has moved; by default enough for a look at the clock.
+ * @param bytes How many bytes the call has copied; by default enough to read the clock.
  */
-export function turnAfter(bytes = STEP): Promise<void> | undefined {
-  left -= CALL + bytes;
-  return left > 0 ? undefined : turnIfDue();
+export function yieldIfDue(
+  bytes = BYTES_PER_CLOCK_READ,
+): Promise<void> | undefined {
+  left -= BYTES_PER_CALL + bytes;
+  return left > 0 ? undefined : readClock();
 }
 
-/** Does what is not counted in bytes, and then lets other tasks have their turn if it is due. */
-export async function fairly<T>(work: () => T | Promise<T>): Promise<T> {
+/** Runs work that is not counted in bytes, and then lets other tasks run if it is due. */
+export async function runAndYield<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {
-    await turnAfter();
+    await yieldIfDue();
   }
 }
 
-function turnIfDue(): Promise<void> | undefined {
+function readClock(): Promise<void> | undefined {
   if (isDue) return next!;
   const now = performance.now();
-  onLook(now);
+  clockCallback(now);
   if (next === null) {
-    asked = now;
-    next = nextTurn().then(begin);
-  } else if (now - asked > SLICE_MS) {
+    requestedAt = now;
+    next = yieldToEventLoop().then(beginTurn);
+  } else if (now - requestedAt > SLICE_MS) {
     isDue = true;
     return next;
   }
-  left = STEP;
+  left = BYTES_PER_CLOCK_READ;
 }
 
-/** The event loop has gone round. */
-function begin(): void {
+function beginTurn(): void {
   next = null;
   isDue = false;
-  left = STEP;
+  left = BYTES_PER_CLOCK_READ;
 }

@@ -1,69 +1,69 @@
 /**
- * Generators over memory that are async iterables too: `for await` lets other tasks run, and has pages
- * brought in off the event loop before they are touched.
+ * Generators over memory that are async iterables too: `for await` lets other tasks run, and brings pages in off
+ * the event loop before they are touched.
  *
  * @module
  */
 
-import { turnAfter } from "./event_loop.ts";
+import { yieldIfDue } from "./event_loop.ts";
 
-/** Bytes of memory that are entered at a time: a millisecond's work, beside which a call in another thread is cheap. */
-export const PART = 4 << 20;
+/** Bytes between two pauses: a millisecond's work, compared with which a call in another thread is cheap. */
+export const PART_SIZE = 4 << 20;
 
-/** What a generator has come to: the next item, or the end of the memory that it may touch. */
+/** What a generator yields: the next item, or a pause. */
 export type Step<T> = T | typeof PAUSE;
 
-/** In place of an item: the generator is about to touch the next part of the memory. */
+/** Yielded before the generator touches the next part of the memory. */
 export const PAUSE = Symbol("pause");
 
-/** How a generator walks through memory. */
-export class Walk {
-  /** Whether it yields `PAUSE` before each part. If not, it goes on at once, and a part may have any length. */
-  pauses = false;
-  /** The range that it is about to touch, once it has paused. */
+/** Whether and where a generator pauses. */
+export class Pauses {
+  /** Whether the generator yields `PAUSE` before each part. If not, a part may have any length. */
+  areOn = false;
+  /** The range that it is about to touch, at a pause. */
   from = 0;
   to = 0;
 }
 
-/** What is iterated over by `for` and by `for await`. */
-export type BothWays<T> =
+/** Iterable by `for` and by `for await`. */
+export type SyncAndAsync<T> =
   & Generator<T, void, undefined>
   & AsyncIterable<T, void, undefined>;
 
 /**
- * Makes a generator iterable both ways. Both go on where the other has stopped.
+ * Makes a generator iterable by `for` and by `for await`. Each continues where the other has stopped.
  *
- * @param steps The generator, which yields `PAUSE` only if `walk.pauses`.
- * @param walk Tells it so, and tells what it is about to touch.
+ * @param steps The generator, which yields `PAUSE` only if `pauses.areOn`.
+ * @param pauses Turns pauses on, and has the range that the generator is about to touch.
  * @param bringIn Brings a range into memory, off the event loop.
  */
-export function bothWays<T extends ArrayBufferView | string>(
+export function syncAndAsync<T extends ArrayBufferView | string>(
   steps: Generator<Step<T>, void, undefined>,
-  walk: Walk,
+  pauses: Pauses,
   bringIn: (from: number, to: number) => Promise<void>,
-): BothWays<T> {
-  // Without pauses, as `for` and `next()` find it, it yields items only.
+): SyncAndAsync<T> {
+  // Without pauses, as `for` and `next()` use it, it yields items only.
   const items = steps as Generator<T, void, undefined>;
   return Object.assign(items, {
-    [Symbol.asyncIterator]: () => new AsyncItems(steps, walk, bringIn),
+    [Symbol.asyncIterator]: () => new AsyncItems(steps, pauses, bringIn),
   });
 }
 
 class AsyncItems<T extends ArrayBufferView | string>
   implements AsyncIterator<T, void, undefined> {
   readonly #steps: Generator<Step<T>, void, undefined>;
-  readonly #walk: Walk;
+  readonly #pauses: Pauses;
   readonly #bringIn: (from: number, to: number) => Promise<void>;
-  /** What a `next()` waits for, and those behind it. */
+  /** What a `next()` waits for, and later ones too. */
   #pause: Promise<void> | null = null;
 
   constructor(
     steps: Generator<Step<T>, void, undefined>,
-    walk: Walk,
+    pauses: Pauses,
     bringIn: (from: number, to: number) => Promise<void>,
   ) {
     this.#steps = steps;
-    this.#walk = walk;
+    this.#pauses = pauses;
     this.#bringIn = bringIn;
   }
 
@@ -73,7 +73,7 @@ class AsyncItems<T extends ArrayBufferView | string>
       const step = this.#step();
       if (step.value === PAUSE) this.#pause = this.#enter();
       else {
-        const turn = turnAfter(step.done ? 0 : sizeOf(step.value));
+        const turn = yieldIfDue(step.done ? 0 : sizeOf(step.value));
         if (turn !== undefined) await turn;
         return step as IteratorResult<T, void>;
       }
@@ -87,20 +87,20 @@ class AsyncItems<T extends ArrayBufferView | string>
   }
 
   #step(): IteratorResult<Step<T>, void> {
-    this.#walk.pauses = true;
+    this.#pauses.areOn = true;
     try {
       return this.#steps.next();
     } finally {
-      // Who calls `next()` of the generator itself in between wants an item.
-      this.#walk.pauses = false;
+      // A call of the generator's own `next()` in between must return an item.
+      this.#pauses.areOn = false;
     }
   }
 
   async #enter(): Promise<void> {
-    const { from, to } = this.#walk;
+    const { from, to } = this.#pauses;
     try {
       await this.#bringIn(from, to);
-      await turnAfter(to - from);
+      await yieldIfDue(to - from);
     } finally {
       this.#pause = null;
     }

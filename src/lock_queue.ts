@@ -6,8 +6,8 @@
  * @module
  */
 
-/** Milliseconds between two tries, at most. */
-const LONGEST_PAUSE = 10;
+/** The longest pause between two tries, in milliseconds. */
+const MAX_PAUSE_MS = 10;
 
 /** The last to have joined each queue. */
 const last = new Map<string, Promise<void>>();
@@ -18,7 +18,7 @@ const wakers = new Map<string, () => void>();
 /**
  * Resolves once `tryLock` has returned true, and rejects if it throws.
  *
- * @param queue Names the lock. Of those who wait for one lock only the first tries, so that thousands can wait.
+ * @param queue Names the lock. Only the first of its waiters tries, so that thousands can wait.
  */
 export async function waitForLock(
   queue: string,
@@ -30,7 +30,7 @@ export async function waitForLock(
   try {
     await before;
     for (let pause = 0; !tryLock(); pause++) {
-      await sleep(queue, Math.min(pause, LONGEST_PAUSE));
+      await sleep(queue, Math.min(pause, MAX_PAUSE_MS));
     }
   } finally {
     if (last.get(queue) === promise) last.delete(queue);
@@ -38,12 +38,12 @@ export async function waitForLock(
   }
 }
 
-/** Whether anybody waits for a lock. */
+/** Whether a lock is being waited for. */
 export function hasWaiters(): boolean {
   return last.size > 0;
 }
 
-/** Has the first in a queue try at once: a lock that it may be waiting for has been released. */
+/** Makes the first in a queue try at once, because a lock that it may be waiting for has been released. */
 export function wake(queue: string): void {
   wakers.get(queue)?.();
 }

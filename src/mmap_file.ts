@@ -1,21 +1,47 @@
 /**
- * MmapFile: the cursor, positional I/O and the surface of `Deno.FsFile`, over any mapping.
+ * MmapFile: the cursor, positional I/O, and the methods of `Deno.FsFile`, over any mapping.
  *
  * @module
  */
 
+import { AsyncQueue } from "./async_queue.ts";
 import { blobOf, type BlobOptions } from "./blob.ts";
+import {
+  type ByteSource,
+  byteStream,
+  CHUNK_SIZE as STREAM_CHUNK_SIZE,
+  MAX_SYNC_READ,
+  sinkStream,
+} from "./byte_stream.ts";
 import {
   accessDenied,
   addBytesWritten,
   bytesWritten,
-  ClosedError,
-  OutOfBoundsError,
-  ReadOnlyError,
-  SystemError,
   TruncatedError,
 } from "./errors.ts";
-import { fairly, nextTurn, turnAfter } from "./event_loop.ts";
+import { runAndYield, yieldIfDue, yieldToEventLoop } from "./event_loop.ts";
+import {
+  changesLostError,
+  closedError,
+  detachedError,
+  invalidCountError,
+  isMemoryFault,
+  notBytesError,
+  notReadableError,
+  notStringError,
+  outOfBoundsError,
+  readOnlyError,
+  seekError,
+  shortenedError,
+  tooLargeError,
+  truncatedError,
+  unmappedError,
+} from "./file_errors.ts";
+import {
+  toDistance as importedToDistance,
+  toLength,
+  toTimes,
+} from "./fsfile_arguments.ts";
 import {
   bufferOf,
   byteLength as importedByteLength,
@@ -25,7 +51,13 @@ import {
   plainView,
   set as importedSet,
 } from "./intrinsics.ts";
-import { bothWays, PART, PAUSE, type Step, Walk } from "./iteration.ts";
+import {
+  PART_SIZE,
+  PAUSE,
+  Pauses,
+  type Step,
+  syncAndAsync,
+} from "./iteration.ts";
 import {
   type Access,
   type FileOps,
@@ -34,127 +66,86 @@ import {
   type Residency,
 } from "./storage.ts";
 import { isAdvice } from "./options.ts";
-import { mayBePastEnd } from "./ranges.ts";
+import { checkRange, mayBePastEnd } from "./ranges.ts";
 import { isNamed } from "./same_file.ts";
 import {
   indexOf,
   lastIndexOf,
   lines,
-  linesBack,
   type LinesOptions,
+  linesReverse,
 } from "./search.ts";
-import { readableOf, writableOf } from "./streams.ts";
 import { longText, shortText } from "./text.ts";
 import { textLinesOf, type TextLinesOptions } from "./text_lines.ts";
 import {
-  moveFrom,
-  moveFromSync,
-  moveTo,
-  moveToSync,
-  type Outgoing,
-} from "./transfer.ts";
+  copyFrom,
+  copyFromSync,
+  type CopySource,
+  copyTo,
+  copyToSync,
+} from "./copy.ts";
 import { hasThread } from "./threads.ts";
 import type {
   Advice,
+  ArrayOver,
   ByteRange,
   PrefetchOptions,
   Reader,
   ReaderSync,
+  TypedArrayConstructor,
   WaitOptions,
   WaitResult,
   Writer,
   WriterSync,
 } from "./types.ts";
-import { FileWaits, lookAtWaits } from "./wait.ts";
+import { chunksOf, writeASCII as importedWriteASCII } from "./utf8.ts";
+import { checkWaits, FileWaits } from "./wait.ts";
 
-/**
- * A constructor of typed arrays, such as `Int32Array`: the parameter of {@linkcode MmapFile.prototype.view | view}.
- *
- * @example Choose a type at run time
- * ```ts
- * import assert from "node:assert/strict";
- * import { createSync, type TypedArrayConstructor } from "@mmapfile/mmapfile";
- *
- * const types: Record<string, TypedArrayConstructor<Int8Array | Uint8Array>> = {
- *   signed: Int8Array,
- *   unsigned: Uint8Array,
- * };
- * using file = createSync(Deno.makeTempFileSync(), 1);
- * file.writeSync(Uint8Array.of(255));
- * assert.equal(file.view(types.signed)[0], -1);
- * ```
- */
-export interface TypedArrayConstructor<
-  T,
-  Buffer extends ArrayBufferLike = ArrayBuffer,
-> {
-  /** The name of the type, such as "Int32Array". */
-  readonly name: string;
-  /** The size of one element, in bytes. */
-  readonly BYTES_PER_ELEMENT: number;
-  /** Creates an array of `length` elements over `buffer`, from `byteOffset` bytes on. */
-  new (buffer: Buffer, byteOffset: number, length: number): T;
-}
-
-/**
- * A typed array of the same kind over another type of buffer: the return type of {@linkcode MmapFile.prototype.view | view} for
- * a `shared` file, where `Int32Array` becomes `Int32Array<SharedArrayBuffer>`.
- */
-export type ArrayOver<T, Buffer extends ArrayBufferLike> = T extends Int8Array
-  ? Int8Array<Buffer>
-  : T extends Uint8Array ? Uint8Array<Buffer>
-  : T extends Uint8ClampedArray ? Uint8ClampedArray<Buffer>
-  : T extends Int16Array ? Int16Array<Buffer>
-  : T extends Uint16Array ? Uint16Array<Buffer>
-  : T extends Int32Array ? Int32Array<Buffer>
-  : T extends Uint32Array ? Uint32Array<Buffer>
-  : T extends Float32Array ? Float32Array<Buffer>
-  : T extends Float64Array ? Float64Array<Buffer>
-  : T extends BigInt64Array ? BigInt64Array<Buffer>
-  : T extends BigUint64Array ? BigUint64Array<Buffer>
-  : T;
-
-const NOTHING = new Uint8Array(new ArrayBuffer(0));
+const EMPTY_BYTES = new Uint8Array(new ArrayBuffer(0));
 
 // V8 inlines calls of a module's own constants, and not of those that it imports (measured).
 const byteLength = importedByteLength;
 const set = importedSet;
+const writeASCII = importedWriteASCII;
+const toDistance = importedToDistance;
 
 const encoder = new TextEncoder();
 
-/** Characters that are written sooner than `encodeInto`, 190 ns a call, has begun (measured). */
-const SHORT = 24;
+/** Characters of a string that JavaScript writes faster than `encodeInto`, which takes 190 ns per call (measured). */
+const MAX_INLINE_ASCII = 24;
 
-/** Bytes of a write from which on it may go through the descriptor, though there is memory. */
-const DIRECT = 64 << 10;
+/** Bytes of a write that may use the descriptor even if the file is mapped. */
+const PWRITE_THRESHOLD = 64 << 10;
 
-/** Bytes that a processor's caches may hold: copies of more go past them. */
-const CACHES = 32 << 20;
+/** Bytes of a copy that bypasses the processor's caches, because it does not fit in them. */
+const NON_TEMPORAL_THRESHOLD = 32 << 20;
 
-/** Bytes of a page, which is what the system says of every file of /sys. */
-const PAGE = 4096;
+/** Bytes of a page: the size that the system reports for files of /sys. */
+const PAGE_SIZE = 4096;
 
-/** Bytes of an async read or write from which on it leaves time to the event loop. */
-const LARGE = 1 << 20;
+/** Bytes up to which an async read or write is done at once. A longer one lets the event loop run. */
+const YIELD_THRESHOLD = 1 << 20;
 
-/** Bytes of such a one copied in one go: a millisecond's work, beside which the turns in between are cheap. */
-const PIECE = 8 << 20;
+/** Bytes of a longer one copied in one go: a millisecond's work, compared with which a turn is cheap. */
+const CHUNK_SIZE = 8 << 20;
 
-/** Bytes brought in by one call: a fraction of a second's work on a slow disk. */
-const PREFETCH_PIECE = 16 << 20;
+/** Bytes that one call brings into memory: a fraction of a second on a slow disk. */
+const PREFETCH_CHUNK_SIZE = 16 << 20;
 
-/** Whether views stay when a file grows: a copy in memory moves, and its views become empty. */
-export let keepsViews: (file: MmapFile<ArrayBufferLike>) => boolean;
+/** What `streams.ts` uses of a file, in addition to its public methods. */
+export interface Internals {
+  /** Whether `bytes` returns views that stay when the file grows. A copy in memory moves, and empties its views. */
+  readonly isView: boolean;
+  /** Brings a range into memory, off the event loop; `undefined` if there is nothing to wait for. */
+  bringIn(position: number, length: number): Promise<void> | undefined;
+  /** Throws unless the file can be read in chunks of `size` bytes. */
+  checkChunkSize(size: number): void;
+  /** Throws unless the file can be written at a position. */
+  checkWritable(offset: number): void;
+}
 
-/**
- * Brings a range of a file into memory, off the event loop, before it is touched there; `undefined` if there is
- * nothing to wait for.
- */
-export let bringIn: (
-  file: MmapFile<ArrayBufferLike>,
-  position: number,
-  length: number,
-) => Promise<void> | undefined;
+/** Returns what `streams.ts` uses of a file. */
+export let internalsOf: (file: MmapFile<ArrayBufferLike>) => Internals;
 
 /**
  * A memory-mapped file: a drop-in replacement for `Deno.FsFile`.
@@ -205,56 +196,57 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   readonly #mapping: Mapping;
   readonly #access: Access;
 
-  // The hot path's own copies of what the mapping knows.
-  #bytes: Uint8Array = NOTHING;
-  #buffer: ArrayBufferLike = NOTHING.buffer;
+  // The hot path's copies of the mapping's properties.
+  #bytes: Uint8Array = EMPTY_BYTES;
+  #buffer: ArrayBufferLike = EMPTY_BYTES.buffer;
   #start = 0;
   /** Bytes of the memory that show the file. */
-  #mapped = 0;
+  #mappedLength = 0;
   #faults: Int32Array;
-  /** What of the file is in memory, and may so be touched on the event loop. */
+  /** Which parts of the file are in memory, and may be touched on the event loop. */
   #residency: Residency;
-  /** Whether users may have other memory of the file. */
+  /** Whether users may have views of the file at other addresses. */
   #isAliased = false;
+  /** Whether the mapping takes note of each write. */
+  #notesWrites: boolean;
 
   #size = 0;
   #position = 0;
-  /** The end of what may be read without a further look; -1 when every read wants one. */
+  /** The end of what can be read from memory without a check; -1 if every read needs one. */
   #readLimit = -1;
-  /** The end of what may be written without a further look; -1 when every write wants one. */
+  /** The end of what can be written to memory without a check; -1 if every write needs one. */
   #writeLimit = -1;
 
-  /** Whether memory was written to since the modification time last moved. */
+  /** Whether memory was written since the modification time last changed. */
   #isDirty = false;
-  /** Whether the times are those that `utime` has set. */
+  /** Whether `utime` has set the times. */
   #hasSetTimes = false;
-  /** Bytes appended since the size of the file was last learnt. */
-  #appended = 0;
+  /** Bytes appended since the size of the file was last queried. */
+  #pendingAppend = 0;
   #closed = false;
   #truncated = false;
-  /** Writes under way in other threads: until they are over others go through the descriptor too, after them. */
+  /** Writes in progress in other threads. Until they end, other writes use the descriptor too, after them. */
   #pendingWrites = 0;
-  /** Which file it is, once that was asked for. */
-  #info: Deno.FileInfo | null = null;
-  /** The large async operation under way, which later async ones wait for, as Deno's do. */
-  #turn: Promise<unknown> | null = null;
-  /** The same while that is reads which have begun, beside which other reads are done; otherwise null. */
-  #reads: Promise<unknown> | null = null;
-  #readGroup: ReadGroup | null = null;
+  /** The file's device and inode, once they were queried. */
+  #identity: Deno.FileInfo | null = null;
+  readonly #queue = new AsyncQueue();
 
-  /** Made by the first wait or notify. */
+  /** Created by the first wait or notify. */
   #waits: FileWaits | undefined;
 
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: WritableStream<Uint8Array<ArrayBufferLike>> | null = null;
 
   static {
-    keepsViews = (file) => file.backend !== "fallback" || !file.#access.grow;
-    // With what is likely to be read next.
-    bringIn = (file, position, length) =>
-      file.#isInMemory(position, length)
-        ? undefined
-        : file.#bringIn(position, position + Math.max(length, PART));
+    internalsOf = (file) => ({
+      isView: file.backend !== "fallback" || !file.#access.grow,
+      bringIn: (position, length) => file.#bringInIfMissing(position, length),
+      checkChunkSize: (size) => file.#checkChunkSize(size),
+      checkWritable(offset) {
+        file.#checkOffset("write", offset);
+        file.#checkWriteAccess("write");
+      },
+    });
   }
 
   /**
@@ -276,9 +268,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#mapping = mapping;
     this.#access = access;
     this.#faults = mapping.faults;
-    this.#residency = mapping.residency ?? IN_MEMORY;
+    this.#residency = mapping.residency;
+    this.#notesWrites = mapping.notesWrites;
     this.#setSize(size);
-    if (mapping.mapsAtOpen) this.#cover();
+    if (mapping.mapsAtOpen) this.#ensureMapped();
   }
 
   /**
@@ -295,7 +288,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   get size(): number {
-    if (this.#appended > 0) this.#settle();
+    if (this.#pendingAppend > 0) this.#resolveAppend();
     return this.#size;
   }
 
@@ -330,7 +323,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   get guarded(): boolean {
-    if (!this.#closed && !this.#truncated) this.#cover();
+    if (!this.#closed && !this.#truncated) this.#ensureMapped();
     return this.#mapping.guarded;
   }
 
@@ -355,6 +348,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return this.#truncated || this.#mapping.hasFaulted;
   }
 
+  // --- Reads
+
   /**
    * Reads up to `p.byteLength` bytes at the cursor into `p`, and advances the cursor.
    *
@@ -375,10 +370,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   readSync(p: Uint8Array): number | null {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("read");
     const position = this.#position;
     const length = byteLength.call(p);
-    if (position + length > this.#readLimit) return this.#readFurther(p);
+    if (position + length > this.#readLimit) return this.#readSlow(p);
     const read = this.#copyTo(p, position, length);
     this.#position = position + (read ?? 0);
     return read;
@@ -406,20 +401,22 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async read(p: Uint8Array): Promise<number | null> {
     const length = lengthOf(p);
     if (
-      this.#turn === this.#reads && length <= LARGE &&
+      this.#queue.admitsReads && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canRead(p, this.#position, length))
     ) {
       try {
         return this.readSync(p);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
-    this.#opened("read");
-    const bytes = this.#bytesOf("read", p);
-    const read = await this.#amongReads(() => this.#readNext(bytes));
-    const lost = lostOf(bytes, read);
+    this.#checkOpen("read");
+    const bytes = this.#toBytes("read", p);
+    const read = await this.#queue.enqueueRead(() =>
+      this.#readLargeAtCursor(bytes)
+    );
+    const lost = missingFrom(bytes, read);
     this.#position -= lost;
     return read === null ? null : read - lost;
   }
@@ -447,12 +444,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   readAtSync(p: Uint8Array, offset: number): number | null {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("read");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("read");
     const length = byteLength.call(p);
     if (
       !Number.isSafeInteger(offset) || offset < 0 ||
       offset + length > this.#readLimit
-    ) return this.#readAtFurther(p, offset);
+    ) return this.#readAtSlow(p, offset);
     return this.#copyTo(p, offset, length);
   }
 
@@ -469,22 +466,198 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async readAt(p: Uint8Array, offset: number): Promise<number | null> {
     const length = lengthOf(p);
     if (
-      this.#turn === this.#reads && length <= LARGE &&
+      this.#queue.admitsReads && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canRead(p, offset, length))
     ) {
       try {
         return this.readAtSync(p, offset);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
     this.#checkOffset("read", offset);
-    this.#opened("read");
-    const bytes = this.#bytesOf("read", p);
-    const read = await this.#amongReads(() => this.#readLarge(bytes, offset));
-    return read === null ? null : read - lostOf(bytes, read);
+    this.#checkOpen("read");
+    const bytes = this.#toBytes("read", p);
+    const read = await this.#queue.enqueueRead(() =>
+      this.#readLarge(bytes, offset)
+    );
+    return read === null ? null : read - missingFrom(bytes, read);
   }
+
+  /** Returns the number of bytes read: fewer, or `null`, if another process has truncated the file. */
+  #copyTo(p: Uint8Array, position: number, length: number): number | null {
+    if (length >= NON_TEMPORAL_THRESHOLD) {
+      return this.#copyLargeTo(p, position, length);
+    }
+    try {
+      const at = this.#start + position;
+      const source = new Uint8Array(this.#buffer, at, length);
+      set.call(p, this.#isAliased ? this.#copyIfAliased(source, p) : source);
+    } catch (error) {
+      throw this.#copyError("read", error);
+    }
+    return this.#faults[0] === 0
+      ? length
+      : this.#readFaulted(p, position, length);
+  }
+
+  #copyLargeTo(
+    p: Uint8Array,
+    position: number,
+    length: number,
+  ): number | null {
+    try {
+      const at = this.#start + position;
+      this.#copyLarge(p, new Uint8Array(this.#buffer, at, length));
+    } catch (error) {
+      throw this.#copyError("read", error);
+    }
+    return this.#faults[0] === 0
+      ? length
+      : this.#readFaulted(p, position, length);
+  }
+
+  /** A read at the cursor that needs checks. */
+  #readSlow(p: Uint8Array): number | null {
+    // Resolves an append, which moves the cursor.
+    if (this.#pendingAppend > 0) this.#resolveAppend();
+    const position = this.#position;
+    const read = this.#readAtSlow(p, position);
+    this.#position = position + (read ?? 0);
+    return read;
+  }
+
+  #readAtSlow(p: Uint8Array, offset: number): number | null {
+    this.#checkOffset("read", offset);
+    const length = byteLength.call(p);
+    if (length === 0) {
+      this.#checkOpen("read");
+      return 0;
+    }
+    this.#checkReadAccess("read");
+    return this.#readRange(p, offset, length);
+  }
+
+  /** Reads as much of a range as the file has, from memory or through the descriptor. */
+  #readRange(p: Uint8Array, offset: number, length: number): number | null {
+    if (!this.#prepareRead()) {
+      return this.#readThrough(p, offset, length);
+    }
+    if (this.#access.grow && offset + length > this.#size) this.#followGrowth();
+    const rest = Math.min(length, this.#size - offset);
+    if (rest <= 0) return null;
+    // The file has changed its length, as the system has just reported.
+    return offset + rest <= this.#readLimit
+      ? this.#copyTo(p, offset, rest)
+      : this.#readThrough(p, offset, rest);
+  }
+
+  /** Decides whether a read uses memory, which then reaches to the end of the file. */
+  #prepareRead(): boolean {
+    if (this.#access.copyOnWrite) this.#checkIntact("read");
+    if (this.#truncated) return false;
+    if (!this.#mapping.prepareRead(this.#size)) return false;
+    this.#adoptIfChanged();
+    if (this.#mapping.isDetached) throw detachedError("read", this.name);
+    return !this.#mapping.hasFaulted;
+  }
+
+  /** Reads through the descriptor, and follows a change of the size. Files of /proc have size 0. */
+  #readThrough(p: Uint8Array, offset: number, length: number): number | null {
+    const end = this.#access.grow ? this.#access.length : this.#size;
+    const wanted = Math.min(length, end - offset);
+    if (wanted <= 0) return null;
+    const read = this.#mapping.read(p, wanted, offset);
+    const readTo = offset + read;
+    if (read < wanted && readTo < this.#size) this.#findTruncation();
+    if (readTo > this.#size && read > 0) this.#setSize(readTo);
+    return read || null;
+  }
+
+  /** As `#isInMemory`, for a read that follows at once. It may make that read itself. */
+  #canRead(p: Uint8Array, position: number, length: number): boolean {
+    const { read, append, copyOnWrite } = this.#access;
+    // The next call is `mapping.read`.
+    const isDirect = this.#mappedLength === 0 && read && !append &&
+      !copyOnWrite &&
+      length > 0 && Number.isSafeInteger(position) && position >= 0 &&
+      position < this.#size;
+    return isDirect
+      ? this.#residency.readAhead(p, position, this.#size)
+      : this.#isInMemory(position, length);
+  }
+
+  /** A large read at the cursor, which moves at once, so that later calls continue after it. */
+  async #readLargeAtCursor(p: Uint8Array): Promise<number | null> {
+    if (this.#closed) return await this.#readLarge(p, this.#position);
+    if (this.#access.grow) this.#followGrowth();
+    const position = this.#position;
+    const left = Math.max(0, this.size - position);
+    const expected = Math.min(p.length, left);
+    this.#position += expected;
+    let read: number | null = 0;
+    try {
+      return read = await this.#readLarge(p, position);
+    } finally {
+      this.#position -= expected - (read ?? 0);
+    }
+  }
+
+  /** A large read that lets the event loop run, and continues if the file is closed. */
+  async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
+    const { readAsync } = this.#mapping;
+    // To the file's own memory, the kernel would overwrite bytes before it reads them.
+    const isOwn = this.#mapping.owns(bufferOf(p));
+    if (isOwn && p.length > YIELD_THRESHOLD) {
+      return this.readAtSync(p, position);
+    }
+    const isResizable = isOfAnyLength(p);
+    if (
+      readAsync === undefined || this.#access.copyOnWrite ||
+      isResizable && p.length > YIELD_THRESHOLD
+    ) {
+      return await this.#readInChunks(p, position);
+    }
+    if (!this.#closed) this.#checkReadAccess("read");
+    const end = this.#access.grow ? this.#access.length : this.#size;
+    const length = Math.min(p.length, Math.max(0, end - position));
+    if (length === 0) return p.length === 0 ? 0 : null;
+    const isCopied = isOwn || isResizable;
+    const target = isCopied ? new Uint8Array(length) : p.subarray(0, length);
+    const read = await readAsync.call(this.#mapping, target, position);
+    this.#residency.add(position, read);
+    // Emptied or resized since.
+    const kept = Math.min(read, p.length);
+    if (isCopied && kept > 0) set.call(p, target.subarray(0, kept));
+    if (!this.#closed) this.#followGrowth();
+    return read || null;
+  }
+
+  async #readInChunks(p: Uint8Array, position: number): Promise<number | null> {
+    this.#checkReadAccess("read");
+    if (this.#access.grow) this.#followGrowth();
+    const left = Math.max(0, this.#size - position);
+    const length = Math.min(left, p.length);
+    if (length === 0) return p.length === 0 ? 0 : null;
+    let done = 0;
+    // The array may be resized in between, and must have the bytes at the end.
+    while (done < Math.min(length, p.length)) {
+      if (done > 0) await yieldToEventLoop();
+      const chunk = p.subarray(done, Math.min(done + CHUNK_SIZE, length));
+      if (chunk.length === 0) break;
+      await this.#mapping.prefetch(position + done, chunk.length);
+      // Resized in between.
+      if (chunk.length === 0) break;
+      // Truncated by this file's own `truncate` since: the rest is past the end.
+      const read = this.readAtSync(chunk, position + done);
+      done += read ?? 0;
+      if (read !== chunk.length) break;
+    }
+    return Math.min(done, p.length);
+  }
+
+  // --- Writes
 
   /**
    * Writes `p` at the cursor and advances the cursor. With `append`, writes at the end of the file.
@@ -508,12 +681,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeSync(p: Uint8Array): number {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("write");
     const position = this.#position;
     const length = byteLength.call(p);
     const end = position + length;
-    if (length >= DIRECT || end > this.#writeLimit || length === 0) {
-      return this.#writeFurther(p);
+    if (length >= PWRITE_THRESHOLD || end > this.#writeLimit || length === 0) {
+      return this.#writeSlow(p);
     }
     this.#copyFrom(p, position);
     this.#position = end;
@@ -541,18 +714,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async write(p: Uint8Array): Promise<number> {
     const length = lengthOf(p);
     if (
-      this.#turn === null && length <= LARGE &&
+      this.#queue.isEmpty && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canWrite(this.#position, length))
     ) {
       try {
         return this.writeSync(p);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
-    const bytes = this.#bytesToWrite(p);
-    return await this.#inTurn(() => this.#writeNext(bytes));
+    const bytes = this.#toBytesToWrite(p);
+    return await this.#queue.enqueue(() => this.#writeLargeAtCursor(bytes));
   }
 
   /**
@@ -582,14 +755,16 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeAtSync(p: Uint8Array, offset: number): number {
-    if (!(p instanceof Uint8Array)) throw this.#notBytes("write");
+    if (!(p instanceof Uint8Array)) throw this.#notBytesError("write");
     const length = byteLength.call(p);
     if (
-      length >= DIRECT || !Number.isSafeInteger(offset) || offset < 0 ||
+      length >= PWRITE_THRESHOLD || !Number.isSafeInteger(offset) ||
+      offset < 0 ||
       offset + length > this.#writeLimit || length === 0
     ) {
       this.#checkOffset("write", offset);
-      return this.#writeOver(this.#bytesOf("write", p), offset);
+      if (!isUint8Array(p)) throw this.#notBytesError("write");
+      return this.#writeRange(p, offset);
     }
     this.#copyFrom(p, offset);
     return length;
@@ -607,20 +782,348 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async writeAt(p: Uint8Array, offset: number): Promise<number> {
     const length = lengthOf(p);
     if (
-      this.#turn === null && length <= LARGE &&
+      this.#queue.isEmpty && length <= YIELD_THRESHOLD &&
       (this.#residency.isWhole || this.#canWrite(offset, length))
     ) {
       try {
         return this.writeAtSync(p, offset);
       } finally {
-        const turn = turnAfter(length);
+        const turn = yieldIfDue(length);
         if (turn !== undefined) await turn;
       }
     }
     this.#checkOffset("write", offset);
-    const bytes = this.#bytesToWrite(p);
-    return await this.#inTurn(() => this.#writeLarge(bytes, offset));
+    const bytes = this.#toBytesToWrite(p);
+    return await this.#queue.enqueue(() => this.#writeLarge(bytes, offset));
   }
+
+  #copyFrom(p: Uint8Array, position: number): void {
+    try {
+      const source = this.#isAliased ? this.#copyIfAliased(p, this.#bytes) : p;
+      set.call(this.#bytes, source, this.#start + position);
+    } catch (error) {
+      throw this.#copyError("write", error);
+    }
+    this.#isDirty = true;
+    if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
+  }
+
+  #copyLargeFrom(p: Uint8Array, position: number): void {
+    try {
+      this.#copyLarge(this.#bytes.subarray(this.#start + position), p);
+    } catch (error) {
+      throw this.#copyError("write", error);
+    }
+    this.#isDirty = true;
+    if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
+  }
+
+  #copyLarge(target: Uint8Array, source: Uint8Array): void {
+    const mapping = this.#mapping;
+    const mayOverlap = mapping.owns(bufferOf(target)) &&
+      mapping.owns(bufferOf(source));
+    if (mayOverlap) set.call(target, this.#copyIfAliased(source, target));
+    else if (mapping.copyLarge === undefined) set.call(target, source);
+    else mapping.copyLarge(target, source);
+  }
+
+  /**
+   * The source, or a copy if it may overlap the target at another address, which `set` does not notice.
+   */
+  #copyIfAliased(source: Uint8Array, target: Uint8Array): Uint8Array {
+    const [from, to] = [bufferOf(source), bufferOf(target)];
+    const mapping = this.#mapping;
+    return from !== to && mapping.owns(from) && mapping.owns(to)
+      ? copyOf(source)
+      : source;
+  }
+
+  /** A write at the cursor that needs checks. */
+  #writeSlow(p: Uint8Array): number {
+    if (!isUint8Array(p)) throw this.#notBytesError("write");
+    const length = byteLength.call(p);
+    if (this.#access.append) this.#append(p);
+    else {
+      // Resolves an append, which moves the cursor.
+      this.#checkOpen("write");
+      try {
+        this.#writeRange(p, this.#position);
+      } catch (error) {
+        this.#position += bytesWritten(error);
+        throw error;
+      }
+      this.#position += length;
+    }
+    return length;
+  }
+
+  /** A write at a position that needs checks. */
+  #writeRange(p: Uint8Array, position: number): number {
+    this.#checkWriteAccess("write");
+    const length = byteLength.call(p);
+    this.#checkMaxPosition(position, length);
+    if (length === 0) return 0;
+    const { copyOnWrite, grow } = this.#access;
+    const end = position + length;
+    const way = this.#wayToWrite(position, length);
+    switch (way) {
+      case "memory":
+        if (length < NON_TEMPORAL_THRESHOLD) this.#copyFrom(p, position);
+        else this.#copyLargeFrom(plainView(p), position);
+        return length;
+      case "descriptor":
+        if (!grow) this.#checkEnd(end);
+        this.#writeThrough(p, position);
+        return length;
+      case "what fits": {
+        if (!copyOnWrite) this.#checkEnd(end);
+        const fits = this.#lengthThatFits(position, length);
+        if (fits > 0) {
+          this.#writeRange(plainView(p).subarray(0, fits), position);
+        }
+        throw this.#outOfBoundsError(fits);
+      }
+    }
+  }
+
+  /** Decides how to write a range. If memory is the way, it shows the file when this returns. */
+  #wayToWrite(
+    position: number,
+    length: number,
+  ): "memory" | "descriptor" | "what fits" {
+    const { append, copyOnWrite, grow } = this.#access;
+    // pwrite(2) with O_APPEND appends at any position. Private changes are in memory only.
+    const needsMemory = append || copyOnWrite;
+    if (position + length > this.#size) {
+      return grow && !needsMemory ? "descriptor" : "what fits";
+    }
+    if (needsMemory) this.#checkIntact("write");
+    else if (this.#truncated || this.#mapping.hasFaulted) return "descriptor";
+    // After the writes in progress in other threads, which use the descriptor.
+    else if (this.#pendingWrites > 0) return "descriptor";
+    const isPrepared = this.#mapping.prepareWrite(this.#size, position, length);
+    if (needsMemory && !isPrepared) this.#map();
+    else this.#adoptIfChanged();
+    return needsMemory || isPrepared ? "memory" : "descriptor";
+  }
+
+  /** Writes through the descriptor, past the end too. */
+  #writeThrough(p: Uint8Array, position: number): void {
+    let written = byteLength.call(p);
+    try {
+      // The kernel does not handle a source that overlaps its target.
+      const isOwn = (this.#mappedLength > 0 || this.#isAliased) &&
+        this.#mapping.owns(bufferOf(p));
+      this.#mapping.write(isOwn ? copyOf(p) : p, position);
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      const end = position + written;
+      if (written > 0 && end > this.#size) this.#setSize(end);
+    }
+  }
+
+  /** How many bytes of a write are in the file. */
+  #lengthThatFits(position: number, length: number): number {
+    return Math.max(0, Math.min(length, this.#size - position));
+  }
+
+  #outOfBoundsError(bytesWritten: number): Error {
+    const { append } = this.#access;
+    return outOfBoundsError(this.name, this.#size, append, bytesWritten);
+  }
+
+  /** Throws if a write ends at a position that is not a safe integer. */
+  #checkMaxPosition(position: number, length: number): void {
+    if (position + length <= Number.MAX_SAFE_INTEGER) return;
+    if (!this.#access.grow) return;
+    const bytes = `${length} bytes at ${position}`;
+    throw tooLargeError("write", this.name, bytes, "write");
+  }
+
+  /** Throws if a fixed-size file was truncated before `end`: a write there would extend it with zeros. */
+  #checkEnd(end: number): void {
+    if (!this.#truncated) this.#findTruncation();
+    if (this.#truncated && end > this.#size) throw this.#markTruncated("write");
+  }
+
+  #append(p: Uint8Array): void {
+    if (this.#pendingAppend === 0) this.#checkWriteAccess("write");
+    const length = byteLength.call(p);
+    if (length === 0) return;
+    // Others may append too, so the end is queried when it is needed.
+    this.#readLimit = -1;
+    try {
+      this.#mapping.append(p);
+      this.#pendingAppend += length;
+    } catch (error) {
+      this.#pendingAppend += bytesWritten(error);
+      throw error;
+    }
+  }
+
+  /** Queries the end of the last append, which is the end of the file, and the cursor. */
+  #resolveAppend(): void {
+    const least = this.#size + this.#pendingAppend;
+    this.#pendingAppend = 0;
+    const end = this.#mapping.appendEnd();
+    this.#position = end;
+    // Truncated by others, as logrotate's copytruncate does: the log continues, with other bytes in memory.
+    if (end < least) this.#remap();
+    else this.#setSize(end);
+  }
+
+  /** Whether a write does not need bytes from the disk. */
+  #canWrite(position: number, length: number): boolean {
+    if (!Number.isSafeInteger(position) || position < 0) return true;
+    const size = this.#size;
+    const { append } = this.#access;
+    // It uses the descriptor, most of the time, or memory that was written before.
+    const isDirect = this.#mappedLength === 0 || length >= PWRITE_THRESHOLD ||
+      position >= size;
+    return append || isDirect
+      ? this.#residency.hasEnds(append ? size : position, length, size)
+      : this.#isInMemory(position, length);
+  }
+
+  /** The bytes of a large write. If it must wait, a copy: the array may be detached by then. */
+  #toBytesToWrite(p: Uint8Array): Uint8Array {
+    this.#checkOpen("write");
+    const bytes = this.#toBytes("write", p);
+    return this.#queue.isEmpty && hasThread() ? bytes : copyOf(bytes);
+  }
+
+  /** A large write at the cursor, which moves at once, so that later calls continue after it. */
+  async #writeLargeAtCursor(p: Uint8Array): Promise<number> {
+    if (this.#access.append) return await this.#appendLarge(p);
+    const position = this.#position;
+    const { length } = p;
+    this.#checkMaxPosition(position, length);
+    this.#position += length;
+    let written = 0;
+    try {
+      return written = await this.#writeLarge(p, position);
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      this.#position -= length - written;
+    }
+  }
+
+  /** A large write that lets the event loop run, and continues if the file is closed. */
+  async #writeLarge(bytes: Uint8Array, position: number): Promise<number> {
+    const { append, copyOnWrite, grow } = this.#access;
+    const { writeAsync } = this.#mapping;
+    if (!this.#closed) this.#checkWriteAccess("write");
+    this.#checkMaxPosition(position, bytes.length);
+    if (
+      append || copyOnWrite || writeAsync === undefined || isOfAnyLength(bytes)
+    ) {
+      if (!this.#isInMemory(position, bytes.length)) {
+        bytes = copyOf(bytes);
+        await this.#bringIn(position, position + bytes.length);
+      }
+      return await this.#writeInChunks(
+        bytes,
+        (chunk, done) => this.#writeChunk(chunk, position + done),
+      );
+    }
+    const { length } = bytes;
+    const fits = grow ? length : this.#lengthThatFits(position, length);
+    // The kernel does not handle a source that overlaps its target.
+    if (this.#mapping.owns(bufferOf(bytes))) bytes = copyOf(bytes);
+    if (!this.#closed && !grow) this.#checkEnd(position + length);
+    const written = await this.#whileWriting(
+      () => writeAsync.call(this.#mapping, bytes.subarray(0, fits), position),
+      position,
+    );
+    this.#residency.add(position, written);
+    if (fits < length) throw this.#outOfBoundsError(written);
+    return written;
+  }
+
+  async #appendLarge(bytes: Uint8Array): Promise<number> {
+    const { appendAsync } = this.#mapping;
+    if (!this.#closed) this.#checkWriteAccess("write");
+    if (appendAsync === undefined || isOfAnyLength(bytes)) {
+      return await this.#writeInChunks(bytes, (chunk) => {
+        if (this.#closed) this.#mapping.append(chunk);
+        else this.#append(chunk);
+        return chunk.length;
+      });
+    }
+    let written = 0;
+    try {
+      return written = await this.#whileWriting(() =>
+        appendAsync.call(this.#mapping, bytes)
+      );
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      if (!this.#closed) this.#pendingAppend += written;
+    }
+  }
+
+  /** Makes other writes use the descriptor while a write in another thread is in progress. */
+  async #whileWriting(
+    write: () => Promise<number>,
+    position?: number,
+  ): Promise<number> {
+    this.#pendingWrites++;
+    this.#setSize(this.#size);
+    let written = 0;
+    try {
+      return written = await write();
+    } catch (error) {
+      written = bytesWritten(error);
+      throw error;
+    } finally {
+      this.#pendingWrites--;
+      const isFixed = position === undefined || written === 0 || this.#closed;
+      const end = isFixed ? 0 : position + written;
+      this.#setSize(Math.max(this.#size, end));
+    }
+  }
+
+  async #writeInChunks(
+    p: Uint8Array,
+    write: (chunk: Uint8Array, done: number) => number,
+  ): Promise<number> {
+    // The first chunks would overwrite later ones of a view of this file.
+    if (this.#mapping.owns(bufferOf(p))) p = copyOf(p);
+    const { length } = p;
+    let done = 0;
+    try {
+      // The array may be resized in between.
+      while (done < Math.min(length, p.length)) {
+        if (done > 0) await yieldToEventLoop();
+        const chunk = p.subarray(done, Math.min(done + CHUNK_SIZE, length));
+        if (chunk.length === 0) break;
+        done += write(chunk, done);
+      }
+    } catch (error) {
+      throw addBytesWritten(error, done);
+    }
+    return done;
+  }
+
+  /** A chunk of a large write. The file may be closed by now, but its descriptor is open until the write ends. */
+  #writeChunk(p: Uint8Array, position: number): number {
+    if (!this.#closed || this.#access.copyOnWrite) {
+      return this.#writeRange(p, position);
+    }
+    const { length } = p;
+    const { grow } = this.#access;
+    const fits = grow ? length : this.#lengthThatFits(position, length);
+    this.#mapping.write(p.subarray(0, fits), position);
+    if (fits < length) throw this.#outOfBoundsError(fits);
+    return length;
+  }
+
+  // --- Strings
 
   /**
    * Writes a string as UTF-8 at the cursor and advances the cursor. With `append`, writes at the end of the file.
@@ -647,11 +1150,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeStringSync(s: string): number {
-    if (typeof s !== "string") throw this.#notString();
+    if (typeof s !== "string") throw notStringError(this.name);
     const position = this.#position;
     // No UTF-16 unit needs more in UTF-8.
     const room = 3 * s.length;
-    if (position + room > this.#writeLimit) return this.#writeStringFurther(s);
+    if (position + room > this.#writeLimit) return this.#writeStringSlow(s);
     const written = this.#encode(s, position, room).written;
     this.#position = position + written;
     return written;
@@ -667,18 +1170,83 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @returns The number of bytes written.
    */
   async writeString(s: string): Promise<number> {
-    if (typeof s !== "string") throw this.#notString();
-    if (this.#turn === null && s.length <= LARGE) {
+    if (typeof s !== "string") throw notStringError(this.name);
+    if (this.#queue.isEmpty && s.length <= YIELD_THRESHOLD) {
       try {
         return this.writeStringSync(s);
       } finally {
-        const turn = turnAfter(s.length);
+        const turn = yieldIfDue(s.length);
         if (turn !== undefined) await turn;
       }
     }
-    this.#opened("write");
-    return await this.#inTurn(() => this.#writeLargeString(s));
+    this.#checkOpen("write");
+    return await this.#queue.enqueue(() => this.#writeLargeString(s));
   }
+
+  #encode(
+    s: string,
+    position: number,
+    room: number,
+  ): TextEncoderEncodeIntoResult {
+    if (room === 0) return { read: 0, written: 0 };
+    const at = this.#start + position;
+    const { length } = s;
+    let result;
+    if (
+      length <= MAX_INLINE_ASCII && length <= room &&
+      writeASCII(this.#bytes, at, s)
+    ) {
+      result = { read: length, written: length };
+    } else {
+      try {
+        const view = new Uint8Array(this.#buffer, at, room);
+        result = encoder.encodeInto(s, view);
+      } catch (error) {
+        throw this.#copyError("write", error);
+      }
+    }
+    this.#isDirty = true;
+    if (this.#faults[0] !== 0) {
+      const { read, written } = result;
+      const encoded = encoder.encode(s.slice(0, read));
+      this.#writeFaulted(encoded.subarray(0, written), position);
+    }
+    return result;
+  }
+
+  /** A string at the cursor that may not fit in memory. */
+  #writeStringSlow(s: string): number {
+    this.#checkWriteAccess("write");
+    const bytes = encoder.encode(s);
+    const { grow } = this.#access;
+    const { length } = bytes;
+    const fits = grow ? length : this.#lengthThatFits(this.#position, length);
+    if (fits === length) return this.#writeSlow(bytes);
+    // Only complete characters.
+    const { written } = encoder.encodeInto(s, bytes.subarray(0, fits));
+    this.#writeSlow(bytes.subarray(0, written));
+    throw this.#truncated
+      ? this.#markTruncated("write")
+      : this.#outOfBoundsError(written);
+  }
+
+  async #writeLargeString(s: string): Promise<number> {
+    if (this.#access.grow) {
+      return await this.#writeLargeAtCursor(encoder.encode(s));
+    }
+    let done = 0;
+    try {
+      for (const chunk of chunksOf(s)) {
+        if (done > 0) await yieldToEventLoop();
+        done += this.writeStringSync(chunk);
+      }
+    } catch (error) {
+      throw addBytesWritten(error, done);
+    }
+    return done;
+  }
+
+  // --- Readers and writers
 
   /**
    * Writes everything that a reader or a stream delivers at the cursor, and advances the cursor. With `append`,
@@ -708,15 +1276,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async readFrom(r: Reader | ReadableStream<Uint8Array>): Promise<number> {
     this.#checkWriteAccess("write");
     if (!(r instanceof MmapFile)) {
-      return await fairly(() => moveFrom(r, this));
+      return await runAndYield(() => copyFrom(r, this));
     }
     r.#checkReadable("read");
     const length = Math.max(0, r.size - r.#position);
-    if (this.#turn === null && length <= LARGE) {
+    if (this.#queue.isEmpty && length <= YIELD_THRESHOLD) {
       try {
         return this.readFromSync(r);
       } finally {
-        await turnAfter(length);
+        await yieldIfDue(length);
       }
     }
     // Memory that stays mapped while it is written, even if its file is closed.
@@ -724,11 +1292,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     let written = 0;
     try {
       written = await this.write(r === this ? copyOf(rest) : rest);
-      if (!r.#closed) r.#checkWhole("read");
+      if (!r.#closed) r.#checkIntact("read");
       return written;
     } catch (error) {
       written ||= bytesWritten(error);
-      throw r.#outgoingError(error, 0);
+      throw r.#sourceError(error, 0);
     } finally {
       if (r !== this) r.#position += written;
     }
@@ -753,19 +1321,19 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   readFromSync(r: ReaderSync): number {
     this.#checkWriteAccess("write");
-    if (!(r instanceof MmapFile)) return moveFromSync(r, this);
+    if (!(r instanceof MmapFile)) return copyFromSync(r, this);
     r.#checkReadable("read");
-    r.#cover();
+    r.#ensureMapped();
     const position = Math.min(r.#position, r.#size);
     const rest = r.#bytes.subarray(r.#start + position, r.#start + r.#size);
     let written = 0;
     try {
-      written = this.#writeFurther(r === this ? copyOf(rest) : rest);
-      r.#checkWhole("read");
+      written = this.#writeSlow(r === this ? copyOf(rest) : rest);
+      r.#checkIntact("read");
       return written;
     } catch (error) {
       written ||= bytesWritten(error);
-      throw r.#outgoingError(error, 0);
+      throw r.#sourceError(error, 0);
     } finally {
       if (r !== this) r.#position += written;
     }
@@ -796,13 +1364,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   async writeTo(w: Writer | WritableStream<Uint8Array>): Promise<number> {
-    const source = this.#outgoing(w);
-    let moved = 0;
+    const source = this.#copySource(w);
+    let copied = 0;
     try {
-      await fairly(() => moveTo(source, w, (count) => moved += count));
-      return moved;
+      await runAndYield(() => copyTo(source, w, (count) => copied += count));
+      return copied;
     } catch (error) {
-      throw this.#outgoingError(error, moved);
+      throw this.#sourceError(error, copied);
     }
   }
 
@@ -823,15 +1391,54 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   writeToSync(w: WriterSync): number {
-    const source = this.#outgoing(w);
-    let moved = 0;
+    const source = this.#copySource(w);
+    let copied = 0;
     try {
-      moveToSync(source, w, (count) => moved += count);
-      return moved;
+      copyToSync(source, w, (count) => copied += count);
+      return copied;
     } catch (error) {
-      throw this.#outgoingError(error, moved);
+      throw this.#sourceError(error, copied);
     }
   }
+
+  /** The file as it is now, for a target that may change the file during the copy. */
+  #copySource(target: unknown): CopySource {
+    this.#checkReadable("read");
+    const end = this.size;
+    // If the file is its own target, chunks would overwrite later ones.
+    const own = target === this ? this.copy() : undefined;
+    const from = <T>(at: number, work: () => T): T => {
+      try {
+        return work();
+      } catch (error) {
+        throw Object.assign(error as Error, { bytesWritten: at });
+      }
+    };
+    return {
+      length: end,
+      view: (at) =>
+        own?.subarray(at) ?? from(at, () => this.bytes(at, end - at)),
+      bringIn: (at, length) => this.#bringInIfMissing(at, length),
+      copy: (at, length) => from(at, () => this.copy(at, length)),
+      check: (at, view) =>
+        from(at, () => {
+          this.#checkEndIs(end);
+          if (view?.length === 0) throw unmappedError(this.name);
+        }),
+    };
+  }
+
+  /** Why bytes could not be copied: the kernel reports truncated memory as EFAULT. */
+  #sourceError(error: unknown, copied: number): unknown {
+    if (!this.#closed && (isMemoryFault(error) || this.#isDamaged())) {
+      return Object.assign(this.#markTruncated("read"), {
+        bytesWritten: copied,
+      });
+    }
+    return error;
+  }
+
+  // --- The cursor
 
   /**
    * Moves the cursor, which may lie past the end of the file.
@@ -853,7 +1460,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   seekSync(offset: number | bigint, whence: Deno.SeekMode): number {
-    this.#opened("seek in");
+    this.#checkOpen("seek in");
     return this.#seek(offset, whence);
   }
 
@@ -867,6 +1474,32 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   async seek(offset: number | bigint, whence: Deno.SeekMode): Promise<number> {
     return await this.#inOrder("seek in", () => this.#seek(offset, whence));
   }
+
+  #seek(offset: number | bigint, whence: Deno.SeekMode): number {
+    const distance = toDistance(offset);
+    // As Deno: rounded toward zero, to 32 bits.
+    const mode = typeof whence === "number" ? whence | 0 : NaN;
+    const base = mode === 0
+      ? 0
+      : mode === 1
+      ? this.#position
+      : mode === 2
+      ? this.#end()
+      : NaN;
+    const position = base + distance;
+    if (!Number.isSafeInteger(position) || position < 0) {
+      throw seekError(this.name, offset, whence, !Number.isNaN(base));
+    }
+    return this.#position = position;
+  }
+
+  /** The end of the file now; of a fixed-size file, the end when it was opened. */
+  #end(): number {
+    if (this.#access.grow) this.#followGrowth();
+    return this.#size;
+  }
+
+  // --- Truncate
 
   /**
    * Truncates the file to `len` bytes, or extends it with zeros. The cursor does not move.
@@ -892,14 +1525,14 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   truncateSync(len?: number): void {
     const size = this.#lengthToTruncate(len);
-    this.#beforeTruncate(size);
+    this.#unmapTail(size);
     try {
       this.#file.truncateSync(size);
     } catch (error) {
-      this.#mapAsItIs();
+      this.#remap();
       throw error;
     }
-    this.#resize(size);
+    this.#adoptSize(size);
   }
 
   /**
@@ -910,18 +1543,52 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   async truncate(len?: number): Promise<void> {
     const size = this.#lengthToTruncate(len);
-    await this.#inTurn(async () => {
+    await this.#queue.enqueue(async () => {
       if (this.#closed) return await this.#file.truncate(size);
-      this.#beforeTruncate(size);
+      this.#unmapTail(size);
       try {
         await this.#file.truncate(size);
       } catch (error) {
-        if (!this.#closed) this.#mapAsItIs();
+        if (!this.#closed) this.#remap();
         throw error;
       }
-      if (!this.#closed) this.#resize(size);
+      if (!this.#closed) this.#adoptSize(size);
     });
   }
+
+  /** Throws unless the file can be truncated. Returns the length that is meant. */
+  #lengthToTruncate(length: number | undefined): number {
+    this.#checkWriteAccess("truncate");
+    if (this.#access.copyOnWrite) {
+      throw readOnlyError("truncate", this.name, this.#access.copyOnWrite);
+    }
+    if (this.#access.isWindow) {
+      throw new TypeError(
+        `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
+      );
+    }
+    return toLength(this.name, length);
+  }
+
+  /** Unmaps the memory that the file is about to lose. */
+  #unmapTail(length: number): void {
+    // Windows does not truncate a mapped file, and another process may have extended it.
+    if (this.#access.grow) this.#followGrowth();
+    if (length >= this.#size) return;
+    // Before the truncation: an access to the missing pages would fault.
+    if (this.#mapping.shrink === undefined) this.#mapping.unmap();
+    else this.#mapping.shrink(length);
+    this.#size = length;
+    this.#adoptMapping();
+  }
+
+  #adoptSize(size: number): void {
+    this.#size = size;
+    this.#adoptMapping();
+    checkWaits();
+  }
+
+  // --- Metadata and locks
 
   /**
    * Returns information about the file, such as its size and times.
@@ -941,7 +1608,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   statSync(): Deno.FileInfo {
     this.#checkStat();
     const info = this.#file.statSync();
-    this.#learnSize(info);
+    this.#compareSize(info);
     return info;
   }
 
@@ -955,75 +1622,21 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkStat();
     return await this.#inOrder("stat", async () => {
       const info = await this.#file.stat();
-      if (!this.#closed) this.#learnSize(info);
+      if (!this.#closed) this.#compareSize(info);
       return info;
     });
   }
 
-  /**
-   * Flushes everything that was written, and the file's size and times, to the disk.
-   *
-   * @throws {SystemError} If the disk fails.
-   * @throws {ClosedError} If the file is closed.
-   *
-   * @example
-   * ```ts
-   * import { createSync } from "@mmapfile/mmapfile";
-   *
-   * using file = createSync(Deno.makeTempFileSync(), 8);
-   * file.view(Float64Array)[0] = 0.5;
-   * file.syncSync(); // writes through views too
-   * ```
-   */
-  syncSync(): void {
-    this.#syncNow(false);
+  /** As Deno does: `stat` requires the permission to read. */
+  #checkStat(): void {
+    this.#checkOpen("stat");
+    if (!this.#access.read) this.#checkPermission("stat", "read");
   }
 
-  /**
-   * Flushes everything that was written, and the file's size and times, to the disk, off the event loop.
-   * Rejects as {@linkcode MmapFile.prototype.syncSync | syncSync} throws.
-   *
-   * @example Lose nothing in a power failure
-   * ```ts
-   * import { open } from "@mmapfile/mmapfile";
-   *
-   * using log = await open(Deno.makeTempFileSync(), { append: true });
-   * await log.writeString("paid\n");
-   * await log.sync();
-   * ```
-   */
-  async sync(): Promise<void> {
-    await this.#inOrder("sync", () => this.#syncOff(false));
-  }
-
-  /**
-   * Flushes everything that was written to the disk, and the metadata needed to read it, but not the times.
-   *
-   * @throws {SystemError} If the disk fails.
-   * @throws {ClosedError} If the file is closed.
-   *
-   * @example
-   * ```ts
-   * import { createSync } from "@mmapfile/mmapfile";
-   *
-   * using file = createSync(Deno.makeTempFileSync(), 8);
-   * file.writeStringSync("record 1");
-   * file.syncDataSync();
-   * ```
-   */
-  syncDataSync(): void {
-    this.#syncNow(true);
-  }
-
-  /**
-   * Flushes everything that was written to the disk, and the metadata needed to read it, off the event loop.
-   * Rejects as {@linkcode MmapFile.prototype.syncDataSync | syncDataSync} throws.
-   */
-  async syncData(): Promise<void> {
-    await this.#inOrder(
-      "sync",
-      () => this.#syncOff(true),
-    );
+  /** Records a truncation by another process, if this information shows one. */
+  #compareSize(info: Deno.FileInfo): void {
+    const end = this.#access.offset + this.#size;
+    if (info.size < end) this.#findTruncation();
   }
 
   /**
@@ -1046,7 +1659,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   utimeSync(atime: number | Date, mtime: number | Date): void {
-    const times = plainTimes(atime, mtime);
+    const times = toTimes(atime, mtime);
     this.#beforeUtime().utimeSync(...times);
   }
 
@@ -1057,12 +1670,28 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @param mtime The modification time, likewise.
    */
   async utime(atime: number | Date, mtime: number | Date): Promise<void> {
-    const times = plainTimes(atime, mtime);
+    const times = toTimes(atime, mtime);
     const file = this.#beforeUtime();
     await this.#inOrder(
       "set the times of",
       () => file.utime(...times),
     );
+  }
+
+  /** Checks and records that the times are set: earlier writes must not change them later. */
+  #beforeUtime(): FileOps {
+    const file = this.#checkOpen("set the times of");
+    // As Deno does, also for files open for reading.
+    this.#checkPermission("set the times of", "write");
+    this.#isDirty = false;
+    this.#hasSetTimes = true;
+    return file;
+  }
+
+  #checkPermission(action: string, access: "read" | "write"): void {
+    const { path } = this.#access;
+    const { state } = Deno.permissions.requestSync({ name: access, path });
+    if (state !== "granted") throw accessDenied(action, this.name, access);
   }
 
   /**
@@ -1085,7 +1714,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   lockSync(exclusive?: boolean): void {
-    this.#opened("lock").lockSync(exclusive);
+    this.#checkOpen("lock").lockSync(exclusive);
   }
 
   /**
@@ -1095,9 +1724,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @param exclusive Whether to exclude all other locks. A shared lock, the default, excludes exclusive ones.
    */
   async lock(exclusive?: boolean): Promise<void> {
-    this.#opened("lock");
-    // A close leaves the descriptor open until the lock is taken, as Deno's does.
-    await this.#inTurn(() => this.#file.lock(exclusive));
+    this.#checkOpen("lock");
+    // As in Deno, a close leaves the descriptor open until the lock is acquired.
+    await this.#queue.enqueue(() => this.#file.lock(exclusive));
   }
 
   /**
@@ -1120,7 +1749,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   tryLockSync(exclusive?: boolean): boolean {
-    return this.#opened("lock").tryLockSync(exclusive);
+    return this.#checkOpen("lock").tryLockSync(exclusive);
   }
 
   /**
@@ -1152,7 +1781,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   unlockSync(): void {
-    this.#opened("unlock").unlockSync();
+    this.#checkOpen("unlock").unlockSync();
   }
 
   /** Releases the advisory lock. Rejects as {@linkcode MmapFile.prototype.unlockSync | unlockSync} throws. */
@@ -1167,7 +1796,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @throws {ClosedError} If the file is closed.
    */
   isTerminal(): boolean {
-    this.#opened("look at");
+    this.#checkOpen("query");
     return false;
   }
 
@@ -1179,11 +1808,170 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * @throws {Deno.errors.BadResource} Always. If the file is closed, it is a {@linkcode ClosedError}.
    */
   setRaw(_mode: boolean, _options?: Deno.SetRawOptions): void {
-    this.#opened("set the raw mode of");
+    this.#checkOpen("set the raw mode of");
     throw new Deno.errors.BadResource(
       `Cannot set the raw mode of '${this.name}': not a terminal`,
     );
   }
+
+  // --- Flushes to the disk
+
+  /**
+   * Flushes everything that was written, and the file's size and times, to the disk.
+   *
+   * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 8);
+   * file.view(Float64Array)[0] = 0.5;
+   * file.syncSync(); // writes through views too
+   * ```
+   */
+  syncSync(): void {
+    this.#flushAllSync(false);
+  }
+
+  /**
+   * Flushes everything that was written, and the file's size and times, to the disk, off the event loop.
+   * Rejects as {@linkcode MmapFile.prototype.syncSync | syncSync} throws.
+   *
+   * @example Lose nothing in a power failure
+   * ```ts
+   * import { open } from "@mmapfile/mmapfile";
+   *
+   * using log = await open(Deno.makeTempFileSync(), { append: true });
+   * await log.writeString("paid\n");
+   * await log.sync();
+   * ```
+   */
+  async sync(): Promise<void> {
+    await this.#inOrder("sync", () => this.#flushAll(false));
+  }
+
+  /**
+   * Flushes everything that was written to the disk, and the metadata needed to read it, but not the times.
+   *
+   * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   *
+   * @example
+   * ```ts
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 8);
+   * file.writeStringSync("record 1");
+   * file.syncDataSync();
+   * ```
+   */
+  syncDataSync(): void {
+    this.#flushAllSync(true);
+  }
+
+  /**
+   * Flushes everything that was written to the disk, and the metadata needed to read it, off the event loop.
+   * Rejects as {@linkcode MmapFile.prototype.syncDataSync | syncDataSync} throws.
+   */
+  async syncData(): Promise<void> {
+    await this.#inOrder(
+      "sync",
+      () => this.#flushAll(true),
+    );
+  }
+
+  #flushAllSync(dataOnly: boolean): void {
+    this.#checkOpen("sync");
+    if (this.#access.copyOnWrite) return;
+    this.#updateTimes();
+    this.#mapping.syncSync(this.#size, dataOnly);
+    this.#checkViewsWritten("sync");
+  }
+
+  async #flushAll(dataOnly: boolean): Promise<void> {
+    if (this.#access.copyOnWrite) return;
+    if (!this.#closed) this.#updateTimes();
+    await this.#mapping.sync(this.#closed ? 0 : this.#size, dataOnly);
+    if (!this.#closed) this.#checkViewsWritten("sync");
+  }
+
+  /**
+   * Flushes a range of the file to the disk, in whole pages; by default the whole file.
+   *
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
+   * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the disk fails.
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example Keep an order that survives a power failure
+   * ```ts
+   * import { createSync } from "@mmapfile/mmapfile";
+   *
+   * using file = createSync(Deno.makeTempFileSync(), 8192);
+   * file.writeAtSync(new TextEncoder().encode("the record"), 4096);
+   * file.flushSync(4096, 10);
+   * file.view(Uint32Array)[0] = 4096; // points to what is on the disk
+   * file.flushSync(0, 4);
+   * ```
+   */
+  flushSync(offset = 0, length: number = this.size - offset): void {
+    this.#checkRange("flush", offset, length);
+    if (!this.#access.write) return;
+    this.#updateTimes();
+    this.#mapping.flushSync(offset, length);
+    this.#checkSize("flush");
+  }
+
+  /**
+   * Flushes a range of the file to the disk, in whole pages, off the event loop; by default the whole file.
+   * Rejects as {@linkcode MmapFile.prototype.flushSync | flushSync} throws.
+   *
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
+   */
+  async flush(offset = 0, length?: number): Promise<void> {
+    await this.#inOrder("flush", () => this.#flushRange(offset, length));
+  }
+
+  async #flushRange(
+    offset: number,
+    length: number = this.size - offset,
+  ): Promise<void> {
+    if (this.#closed) return await this.#file.syncData();
+    this.#checkRange("flush", offset, length);
+    if (!this.#access.write) return;
+    this.#updateTimes();
+    await this.#mapping.flush(offset, length);
+    if (!this.#closed) this.#checkSize("flush");
+  }
+
+  /**
+   * Sets the modification time if memory was written. The kernel sets it at the first change of a page only, until
+   * that page is flushed.
+   */
+  #updateTimes(): void {
+    const { write, copyOnWrite } = this.#access;
+    if (!write || copyOnWrite) return;
+    // It is not known whether users wrote to their views.
+    const mayBeDirty = this.#mapping.isHandedOut && !this.#hasSetTimes;
+    if (this.#isDirty || mayBeDirty) this.#mapping.updateTimes?.();
+    this.#isDirty = false;
+  }
+
+  /** Throws if views faulted but the file was not truncated: writes to them may be lost. */
+  #checkViewsWritten(action: string): void {
+    const { write, copyOnWrite } = this.#access;
+    if (this.#findTruncation()) return;
+    const isLost = write && !copyOnWrite && !this.#truncated &&
+      this.#mapping.isHandedOut && this.#mapping.hasFaulted;
+    if (isLost) throw changesLostError(action, this.name);
+  }
+
+  // --- Streams
 
   /**
    * The file from the cursor on, as a byte stream that takes ownership of the file: it closes the file at its
@@ -1200,7 +1988,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#readable ??= readableOf(this);
+    return this.#readable ??= byteStream(
+      this,
+      this.#sourceAtCursor(),
+      STREAM_CHUNK_SIZE,
+      true,
+    );
   }
 
   /**
@@ -1218,8 +2011,33 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
-    return this.#writable ??= writableOf(this);
+    return this.#writable ??= sinkStream(
+      this,
+      true,
+      async (p) => void await this.write(p),
+    );
   }
+
+  /** The file from the cursor on, for a stream. */
+  #sourceAtCursor(): ByteSource {
+    return {
+      left: () => this.size - this.#position,
+      bringIn: (size) => this.#bringInIfMissing(this.#position, size),
+      copy: (size) => {
+        try {
+          const copy = this.copy(this.#position, size);
+          this.#position += size;
+          return copy;
+        } catch (error) {
+          // A read goes on where the file is truncated, as that of Deno.FsFile does.
+          if (!(error instanceof TruncatedError)) throw error;
+        }
+      },
+      read: (p) => p.length <= MAX_SYNC_READ ? this.readSync(p) : this.read(p),
+    };
+  }
+
+  // --- Views
 
   /**
    * Returns a view of the mapped bytes without copying. Writes to the view change the file, and changes by
@@ -1262,53 +2080,6 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkPages();
     const { buffer, start } = this.#expose(offset, length);
     return new Uint8Array(buffer, start + offset, length);
-  }
-
-  /**
-   * Returns a copy of a range of the file, by default of all of it.
-   *
-   * The copy is checked: if the file was truncated, `bytes().slice()` returns zeros, and `copy()` throws.
-   *
-   * @param offset Position of the first byte, 0 by default.
-   * @param length Bytes, by default up to the end of the file.
-   * @returns The copy, which may be changed, transferred, and kept.
-   * @throws {RangeError} If the range is not in the file.
-   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
-   * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If another process has truncated the file.
-   *
-   * @example Keep a header longer than the file
-   * ```ts
-   * import assert from "node:assert/strict";
-   * import { openSync } from "@mmapfile/mmapfile";
-   *
-   * const file = openSync("LICENSE");
-   * const header = file.copy(0, 6);
-   * file.close();
-   * assert.equal(header.length, 6);
-   * ```
-   */
-  copy(
-    offset = 0,
-    length: number = this.#readableSize() - offset,
-  ): Uint8Array<ArrayBuffer> {
-    this.#checkReadable("copy");
-    this.#checkRange("copy", offset, length);
-    let read: number | null = length;
-    let copy: Uint8Array<ArrayBuffer>;
-    if (offset + length <= this.#readLimit) {
-      // Made with its bytes, the array need not be filled with zeros first.
-      copy = copyOf(
-        new Uint8Array(this.#buffer, this.#start + offset, length),
-      );
-      if (this.#faults[0] !== 0) read = this.#readFaulted(copy, offset, length);
-    } else {
-      copy = new Uint8Array(length);
-      if (length > 0) read = this.#readRange(copy, offset, length);
-    }
-    if (read !== length) throw this.#markTruncated("copy");
-    if (mayBePastEnd(copy)) this.#checkSize("copy");
-    return copy;
   }
 
   /**
@@ -1393,7 +2164,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       : 1;
     const elements = length ?? Math.floor((this.size - offset) / width);
     // An object that is converted to a number here must not be converted again after the checks.
-    this.#checkOffset("view", elements);
+    this.#checkOffset("view", elements, "length");
     const byteLength = elements * width;
     this.#checkRange("view", offset, byteLength);
     if ((this.#access.offset + offset) % width !== 0) {
@@ -1406,6 +2177,75 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#checkPages();
     const { buffer, start } = this.#expose(offset, byteLength);
     return new type(buffer, start + offset, elements);
+  }
+
+  /** Throws if the file has bytes that cannot be mapped: files of /proc, whose size is 0. */
+  #checkPages(): void {
+    if (this.#size > 0 || this.#learnSize() === 0) return;
+    this.#mapping.map(1);
+    // The file has grown, which views show after a refresh.
+    this.#setSize(0);
+  }
+
+  /** Memory for views, which may replace the memory mapped so far. */
+  #expose(offset: number, length: number): { buffer: Buffer; start: number } {
+    try {
+      const exposed = this.#mapping.expose(this.#size, offset, length);
+      // The option `shared` determines the type of the buffers, and `open` returns that type.
+      return exposed as { buffer: Buffer; start: number };
+    } finally {
+      this.#adoptIfChanged();
+      this.#isAliased = this.#mapping.isAliased === true;
+    }
+  }
+
+  // --- Copies and text
+
+  /**
+   * Returns a copy of a range of the file, by default of all of it.
+   *
+   * The copy is checked: if the file was truncated, `bytes().slice()` returns zeros, and `copy()` throws.
+   *
+   * @param offset Position of the first byte, 0 by default.
+   * @param length Bytes, by default up to the end of the file.
+   * @returns The copy, which may be changed, transferred, and kept.
+   * @throws {RangeError} If the range is not in the file.
+   * @throws {SystemError} If the file was not opened for reading: `code` is "EBADF".
+   * @throws {ClosedError} If the file is closed.
+   * @throws {TruncatedError} If another process has truncated the file.
+   *
+   * @example Keep a header longer than the file
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { openSync } from "@mmapfile/mmapfile";
+   *
+   * const file = openSync("LICENSE");
+   * const header = file.copy(0, 6);
+   * file.close();
+   * assert.equal(header.length, 6);
+   * ```
+   */
+  copy(
+    offset = 0,
+    length: number = this.#learnSize() - offset,
+  ): Uint8Array<ArrayBuffer> {
+    this.#checkReadable("copy");
+    this.#checkRange("copy", offset, length);
+    let read: number | null = length;
+    let copy: Uint8Array<ArrayBuffer>;
+    if (offset + length <= this.#readLimit) {
+      // Made with its bytes, the array need not be filled with zeros first.
+      copy = copyOf(
+        new Uint8Array(this.#buffer, this.#start + offset, length),
+      );
+      if (this.#faults[0] !== 0) read = this.#readFaulted(copy, offset, length);
+    } else {
+      copy = new Uint8Array(length);
+      if (length > 0) read = this.#readRange(copy, offset, length);
+    }
+    if (read !== length) throw this.#markTruncated("copy");
+    if (mayBePastEnd(copy)) this.#checkSize("copy");
+    return copy;
   }
 
   /**
@@ -1434,10 +2274,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * assert.equal(file.text(4, 9).trim(), "Zürich");
    * ```
    */
-  text(offset = 0, length: number = this.#readableSize() - offset): string {
+  text(offset = 0, length: number = this.#learnSize() - offset): string {
     const text = shortText(this, offset, length);
     if (text !== null) {
-      if (this.#truncated) throw this.#truncatedError("read");
+      if (this.#truncated) throw truncatedError("read", this.name);
       if (text.endsWith("\0")) this.#checkSize("read");
       return text;
     }
@@ -1476,8 +2316,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     options?: TextLinesOptions,
   ): Iterable<string> & AsyncIterable<string> {
     this.#checkReadable("read lines of");
-    this.#readableSize();
-    return textLinesOf(this, () => this.#checkSizeOfOpen("read"), options);
+    this.#learnSize();
+    return textLinesOf(this, () => this.#checkSizeIfOpen("read"), options);
   }
 
   /**
@@ -1511,9 +2351,36 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   blob(options?: BlobOptions): Blob {
     this.#checkReadable("read");
-    this.#readableSize();
-    return blobOf(this, () => this.#checkSizeOfOpen("read"), options);
+    this.#learnSize();
+    return blobOf(this, () => this.#checkSizeIfOpen("read"), options);
   }
+
+  /**
+   * Learns the size by reading, if the system does not tell it: files of /proc have 0 bytes, and files of /sys
+   * one page. Returns the size.
+   */
+  #learnSize(): number {
+    const { size } = this;
+    const { read, grow } = this.#access;
+    const isTold = size > 0 && (size !== PAGE_SIZE || this.#mappedLength > 0);
+    if (isTold || !read || !grow || this.#closed) return size;
+    const p = new Uint8Array(2 * PAGE_SIZE);
+    let length = 0;
+    for (let read; (read = this.#mapping.read(p, p.length, length)) > 0;) {
+      length += read;
+    }
+    if (length > size || length < size && !this.#isShorter()) {
+      this.#setSize(length);
+    }
+    return this.#size;
+  }
+
+  /** As `#checkSize`, if the file is open. */
+  #checkSizeIfOpen(action: string): void {
+    if (!this.#closed) this.#checkSize(action);
+  }
+
+  // --- Iteration
 
   /**
    * Returns successive views of the mapped file. The last may be shorter.
@@ -1541,17 +2408,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   chunks(size: number = 64 << 10):
     & Generator<Uint8Array<Buffer>, void, undefined>
     & AsyncIterable<Uint8Array<Buffer>, void, undefined> {
-    this.#checkReadable("read");
-    this.#checkOffset("read", size);
-    if (size === 0) {
-      throw new RangeError(
-        `Cannot read '${this.name}': chunks of 0 bytes never end; use a size of 1 or more`,
-      );
-    }
-    const walk = new Walk();
-    return bothWays(
-      this.#chunks(size, walk),
-      walk,
+    this.#checkChunkSize(size);
+    const pauses = new Pauses();
+    return syncAndAsync(
+      this.#chunks(size, pauses),
+      pauses,
       (from, to) => this.#bringIn(from, to),
     );
   }
@@ -1589,17 +2450,53 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const end = this.size;
     // Shared memory is not emptied when the file is truncated.
     const check = () => this.#checkEndIs(end);
-    const walk = new Walk();
+    const pauses = new Pauses();
     const { name } = this;
     const view = (offset: number, length: number) => this.bytes(offset, length);
-    return bothWays(
+    return syncAndAsync(
       options?.reverse
-        ? linesBack(view, end, options, check, undefined, name, walk)
-        : lines(this.bytes(), options, check, undefined, name, walk),
-      walk,
+        ? linesReverse(view, end, options, check, undefined, name, pauses)
+        : lines(this.bytes(), options, check, undefined, name, pauses),
+      pauses,
       (from, to) => this.#bringIn(from, to),
     );
   }
+
+  *#chunks(
+    size: number,
+    pauses: Pauses,
+  ): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
+    let end = this.size;
+    for (let at = 0; at < end; at += size) {
+      if (pauses.areOn && Math.min(end, at + size) > pauses.to) {
+        pauses.from = at;
+        pauses.to = Math.min(end, at + Math.max(size, PART_SIZE));
+        yield PAUSE;
+      }
+      this.#checkEndIs(end);
+      end = this.#size;
+      yield this.bytes(at, Math.min(size, end - at));
+    }
+  }
+
+  /** Throws unless the file can be read in chunks of `size` bytes. */
+  #checkChunkSize(size: number): void {
+    this.#checkReadable("read");
+    this.#checkOffset("read", size, "size");
+    if (size > 0) return;
+    throw new RangeError(
+      `Cannot read '${this.name}': chunks of 0 bytes never end; use a size of 1 or more`,
+    );
+  }
+
+  /** Throws if the file has become shorter since an operation began. */
+  #checkEndIs(end: number): void {
+    this.#checkReadable("read");
+    if (end <= this.size) return;
+    throw shortenedError(this.name, end, this.#size);
+  }
+
+  // --- Search
 
   /**
    * Returns the position of the first occurrence of `needle`, at `from` or later.
@@ -1628,10 +2525,10 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     needle: Uint8Array | string | number,
     from: number | ByteRange = 0,
   ): number {
-    const haystack = this.#haystack();
+    const haystack = this.#bytesToSearch();
     const { memmem } = this.#mapping;
     const index = indexOf(haystack, needle, from, memmem, this.name);
-    this.#checkWhole("search");
+    this.#checkIntact("search");
     return index;
   }
 
@@ -1658,9 +2555,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     needle: Uint8Array | string | number,
     from?: number | ByteRange,
   ): number {
-    const haystack = this.#haystack();
+    const haystack = this.#bytesToSearch();
     const index = lastIndexOf(haystack, needle, from, this.name);
-    this.#checkWhole("search");
+    this.#checkIntact("search");
     return index;
   }
 
@@ -1688,45 +2585,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     return this.indexOf(needle, from) !== -1;
   }
 
-  /**
-   * Flushes a range of the file to the disk, in whole pages; by default the whole file.
-   *
-   * @param offset Position of the first byte, 0 by default.
-   * @param length Bytes, by default up to the end of the file.
-   * @throws {RangeError} If the range is not in the file.
-   * @throws {SystemError} If the disk fails.
-   * @throws {ClosedError} If the file is closed.
-   * @throws {TruncatedError} If another process has truncated the file.
-   *
-   * @example Keep an order that survives a power failure
-   * ```ts
-   * import { createSync } from "@mmapfile/mmapfile";
-   *
-   * using file = createSync(Deno.makeTempFileSync(), 8192);
-   * file.writeAtSync(new TextEncoder().encode("the record"), 4096);
-   * file.flushSync(4096, 10);
-   * file.view(Uint32Array)[0] = 4096; // points to what is on the disk
-   * file.flushSync(0, 4);
-   * ```
-   */
-  flushSync(offset = 0, length: number = this.size - offset): void {
-    this.#checkRange("flush", offset, length);
-    if (!this.#access.write) return;
-    this.#updateTimes();
-    this.#mapping.flushSync(offset, length);
-    this.#checkSize("flush");
+  /** The bytes to search: all of the file, in memory. */
+  #bytesToSearch(): Uint8Array {
+    this.#checkReadable("search");
+    this.#checkPages();
+    this.#ensureMapped();
+    return this.#bytes.subarray(this.#start, this.#start + this.#size);
   }
 
-  /**
-   * Flushes a range of the file to the disk, in whole pages, off the event loop; by default the whole file.
-   * Rejects as {@linkcode MmapFile.prototype.flushSync | flushSync} throws.
-   *
-   * @param offset Position of the first byte, 0 by default.
-   * @param length Bytes, by default up to the end of the file.
-   */
-  async flush(offset = 0, length?: number): Promise<void> {
-    await this.#inOrder("flush", () => this.#flushOff(offset, length));
-  }
+  // --- The page cache
 
   /**
    * Brings a range of the file into memory, off the event loop; by default the whole file.
@@ -1735,7 +2602,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    *
    * @param offset Position of the first byte, 0 by default.
    * @param length Bytes, by default up to the end of the file.
-   * @param options A signal that ends it early, and a callback that is told the progress.
+   * @param options A signal that ends it early, and a callback for the progress.
    * @throws {RangeError} If the range is not in the file.
    * @throws {ClosedError} If the file is closed.
    * @throws {TruncatedError} If another process has truncated the file.
@@ -1760,15 +2627,15 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
     this.#checkRange("prefetch", offset, length);
-    this.#cover();
+    this.#ensureMapped();
     for (let done = 0; done < length && !this.#closed;) {
-      const piece = Math.min(PREFETCH_PIECE, length - done);
-      await this.#mapping.prefetch(offset + done, piece);
+      const chunk = Math.min(PREFETCH_CHUNK_SIZE, length - done);
+      await this.#mapping.prefetch(offset + done, chunk);
       signal?.throwIfAborted();
-      done += piece;
+      done += chunk;
       onProgress?.(done, length);
     }
-    await turnAfter();
+    await yieldIfDue();
   }
 
   /**
@@ -1815,9 +2682,49 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       );
     }
     this.#checkRange("advise on", offset, length);
-    if (advice !== "dontneed") this.#cover();
+    if (advice !== "dontneed") this.#ensureMapped();
     this.#mapping.advise(advice, offset, length);
   }
+
+  /** Whether a range, up to the end of the file, is in memory. */
+  #isInMemory(position: number, length: number): boolean {
+    if (!Number.isSafeInteger(position) || position < 0) return true;
+    const size = this.#size;
+    const end = Math.min(position + length, size);
+    return end <= position ||
+      this.#residency.has(position, end - position, size);
+  }
+
+  /** Brings a range into memory, and what is likely to be read next; `undefined` if it is there. */
+  #bringInIfMissing(
+    position: number,
+    length: number,
+  ): Promise<void> | undefined {
+    return this.#isInMemory(position, length)
+      ? undefined
+      : this.#bringIn(position, position + Math.max(length, PART_SIZE));
+  }
+
+  /** Brings a range into memory. The file may be closed during that. */
+  async #bringIn(from: number, to: number): Promise<void> {
+    const end = Math.min(to, this.#size);
+    if (this.#closed) return;
+    const isTold = this.#residency !== IN_MEMORY;
+    if (isTold && this.#isInMemory(from, end - from)) return;
+    const { readAsync } = this.#mapping;
+    if (end <= this.#mappedLength || readAsync === undefined) {
+      await this.#mapping.prefetch(from, end - from);
+    } else {
+      const p = new Uint8Array(Math.min(end - from, YIELD_THRESHOLD));
+      for (let at = from; at < end && !this.#closed; at += p.length) {
+        const rest = p.subarray(0, Math.min(p.length, end - at));
+        await readAsync.call(this.#mapping, rest, at);
+      }
+    }
+    this.#residency.add(from, end - from);
+  }
+
+  // --- Waits
 
   /**
    * Waits while the Int32 at a position is `expected`, until {@linkcode MmapFile.prototype.notify | notify} wakes it. It works
@@ -1884,10 +2791,34 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#waitsOn("notify", offset).notify(offset);
   }
 
+  /** The waits of this file. Throws unless there is an Int32 at a position. */
+  #waitsOn(action: string, offset: number): FileWaits {
+    this.#checkRange(action, offset, 4);
+    if (this.#mapping.loadInt32 === undefined) {
+      throw new Deno.errors.NotSupported(
+        `Cannot ${action} '${this.name}': its memory is a private copy of the file`,
+      );
+    }
+    const at = this.#access.offset + offset;
+    if (at % 4 !== 0) {
+      throw new RangeError(
+        `Cannot ${action} '${this.name}': byte ${at} of the file is not aligned to the 4 bytes of an Int32`,
+      );
+    }
+    return this.#waits ??= new FileWaits(
+      this.name,
+      this.#mapping,
+      this.#file,
+      this.#access.offset,
+    );
+  }
+
+  // --- Changes by other processes
+
   /**
    * Maps the file as it is now, after another process has extended or truncated it.
    *
-   * Views are emptied if the file has to be mapped again, and changes made with `copyOnWrite` are then lost.
+   * Views are emptied if the file must be mapped again, and changes made with `copyOnWrite` are then lost.
    * Views of a `shared` file stay valid. Native operations on older views go on with the old memory.
    *
    * @returns Whether the size has changed or the file was truncated. Changes within the file need no refresh,
@@ -1908,9 +2839,9 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   refresh(): boolean {
-    this.#opened("refresh");
-    this.#mapping.reread?.();
-    return this.#mapAsItIs();
+    this.#checkOpen("refresh");
+    this.#mapping.reload?.();
+    return this.#remap();
   }
 
   /**
@@ -1935,13 +2866,110 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   isCurrent(): boolean {
-    const file = this.#opened("look at");
+    const file = this.#checkOpen("query");
     const { path, length } = this.#access;
     if (this.truncated) return false;
     if (Math.min(this.#mapping.fileSize(), length) !== this.#size) return false;
-    this.#info ??= file.statSync();
-    return isNamed(path, this.#info);
+    this.#identity ??= file.statSync();
+    return isNamed(path, this.#identity);
   }
+
+  /** Maps the file as it is now. Returns whether its size has changed, or its memory did not show it. */
+  #remap(): boolean {
+    const size = Math.min(
+      this.#mapping.fileSize(),
+      this.#access.length,
+    );
+    const isStale = this.#truncated || this.#mapping.hasFaulted ||
+      this.#mapping.isDetached || this.#mapping.isStale || size < this.#size;
+    const hasChanged = isStale || size !== this.#size;
+    this.#truncated = false;
+    this.#size = size;
+    if (isStale) {
+      if (this.#mapping.reset === undefined) this.#mapping.unmap();
+      else this.#mapping.reset(size);
+    }
+    this.#adoptMapping();
+    if (this.#mapping.mapsAtOpen) this.#ensureMapped();
+    checkWaits();
+    return hasChanged;
+  }
+
+  /** A read faulted: the file was truncated, or the disk failed. A read through the descriptor shows which. */
+  #readFaulted(
+    p: Uint8Array,
+    position: number,
+    length: number,
+  ): number | null {
+    if (this.#access.copyOnWrite) throw this.#markTruncated("read");
+    this.#recoverFromFault();
+    return this.#readThrough(p, position, length);
+  }
+
+  /** As `#readFaulted`, for a write. A full disk is a fault too, which write(2) reports. */
+  #writeFaulted(p: Uint8Array, position: number): void {
+    const { append, copyOnWrite, grow } = this.#access;
+    if (append || copyOnWrite) throw this.#markTruncated("write");
+    this.#recoverFromFault();
+    if (!grow) this.#checkEnd(position + byteLength.call(p));
+    this.#writeThrough(p, position);
+  }
+
+  /** Memory has shown zeros: maps the file's pages again, or uses the descriptor until `refresh`. */
+  #recoverFromFault(): void {
+    const size = this.#mapping.fileSize();
+    if (size >= this.#size && this.#mapping.restore?.()) this.#adoptMapping();
+    else this.#followTruncation(size);
+  }
+
+  /** Adopts the size after a truncation by another process. Until `refresh`, memory is not used. */
+  #followTruncation(size: number): void {
+    this.#truncated = true;
+    this.#setSize(Math.min(this.#size, size));
+  }
+
+  /** Queries the size, and adopts it if another process has truncated the file. Returns whether it has. */
+  #findTruncation(): boolean {
+    if (this.#size === 0) return false;
+    const size = this.#mapping.fileSize();
+    if (size >= this.#size) return false;
+    this.#followTruncation(size);
+    return true;
+  }
+
+  /** Queries the size, and adopts it. */
+  #followGrowth(): void {
+    const size = this.#mapping.fileSize();
+    if (size < this.#size) this.#followTruncation(size);
+    else if (size > this.#size) this.#setSize(size);
+  }
+
+  /** Throws if another process has truncated the file. */
+  #checkSize(action: string): void {
+    if (!this.#isDamaged()) return;
+    if (!this.#access.append || this.#mapping.hasFaulted) {
+      throw this.#markTruncated(action);
+    }
+    this.#remap();
+  }
+
+  /** Whether memory shows zeros in place of the file. */
+  #isDamaged(): boolean {
+    return this.#mapping.hasFaulted || this.#isShorter();
+  }
+
+  #isShorter(): boolean {
+    return this.#size > 0 && this.#mapping.fileSize() < this.#size;
+  }
+
+  /** Records that the file was truncated, until `refresh`. Returns the error for that. */
+  #markTruncated(action: string): Error {
+    this.#truncated = true;
+    this.#setSize(this.#size);
+    return truncatedError(action, this.name);
+  }
+
+  // --- Close
 
   /**
    * Closes the file. Every view of its memory becomes empty, unless the file is `shared`.
@@ -1963,19 +2991,19 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * ```
    */
   close(): void {
-    if (this.#closed) throw this.#closedError("close");
+    if (this.#closed) throw closedError("close", this.name);
     try {
-      if (this.#appended > 0) this.#settle();
+      if (this.#pendingAppend > 0) this.#resolveAppend();
       this.#updateTimes();
-      if (this.#mapping.hasFaulted) this.#checkStored("close");
+      if (this.#mapping.hasFaulted) this.#checkViewsWritten("close");
     } finally {
       this.#closed = true;
       this.#residency = IN_MEMORY;
       try {
-        this.#waits?.close(this.#closedError("wait on"));
+        this.#waits?.close(closedError("wait on", this.name));
         this.#unmap();
       } finally {
-        if (this.#turn === null) this.#file.close();
+        if (this.#queue.isEmpty) this.#file.close();
         else this.#closeWhenIdle();
       }
     }
@@ -1996,6 +3024,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   [Symbol.dispose](): void {
     if (!this.#closed) this.close();
+  }
+
+  /** Closes the descriptor when the operations that began before `close` have ended, as Deno does. */
+  async #closeWhenIdle(): Promise<void> {
+    await this.#queue.whenEmpty();
+    this.#file.close();
   }
 
   /**
@@ -2024,877 +3058,29 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     );
   }
 
-  /** Returns the number of bytes read: fewer, or `null`, if another process has truncated the file. */
-  #copyTo(p: Uint8Array, position: number, length: number): number | null {
-    if (length >= CACHES) return this.#copyLargeTo(p, position, length);
-    try {
-      const at = this.#start + position;
-      const source = new Uint8Array(this.#buffer, at, length);
-      set.call(p, this.#isAliased ? this.#unaliased(source, p) : source);
-    } catch (error) {
-      throw this.#explain("read", error);
-    }
-    return this.#faults[0] === 0
-      ? length
-      : this.#readFaulted(p, position, length);
+  // --- The mapping
+
+  /** Maps what is not mapped yet. */
+  #ensureMapped(): void {
+    if (this.#mappedLength >= this.#size) return;
+    this.#adoptIfChanged();
+    if (this.#mappedLength < this.#size) this.#map();
   }
 
-  #copyLargeTo(
-    p: Uint8Array,
-    position: number,
-    length: number,
-  ): number | null {
-    try {
-      const at = this.#start + position;
-      this.#copyLarge(p, new Uint8Array(this.#buffer, at, length));
-    } catch (error) {
-      throw this.#explain("read", error);
-    }
-    return this.#faults[0] === 0
-      ? length
-      : this.#readFaulted(p, position, length);
+  #adoptIfChanged(): void {
+    const { buffer, length, notesWrites } = this.#mapping;
+    const isSame = buffer === this.#buffer && length === this.#mappedLength &&
+      notesWrites === this.#notesWrites;
+    if (!isSame) this.#adoptMapping();
   }
 
-  #copyFrom(p: Uint8Array, position: number): void {
-    try {
-      const source = this.#isAliased ? this.#unaliased(p, this.#bytes) : p;
-      set.call(this.#bytes, source, this.#start + position);
-    } catch (error) {
-      throw this.#explain("write", error);
-    }
-    this.#isDirty = true;
-    if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
-  }
-
-  /**
-   * The source of a copy, or a copy of it. Two mappings of one page have different addresses, by which
-   * `set` does not find out that they overlap.
-   */
-  #unaliased(source: Uint8Array, target: Uint8Array): Uint8Array {
-    const [from, to] = [bufferOf(source), bufferOf(target)];
-    const mapping = this.#mapping;
-    return from !== to && mapping.holds(from) && mapping.holds(to)
-      ? copyOf(source)
-      : source;
-  }
-
-  #copyLargeFrom(p: Uint8Array, position: number): void {
-    try {
-      this.#copyLarge(this.#bytes.subarray(this.#start + position), p);
-    } catch (error) {
-      throw this.#explain("write", error);
-    }
-    this.#isDirty = true;
-    if (this.#faults[0] !== 0) this.#writeFaulted(p, position);
-  }
-
-  #copyLarge(target: Uint8Array, source: Uint8Array): void {
-    const mapping = this.#mapping;
-    const mayOverlap = mapping.holds(bufferOf(target)) &&
-      mapping.holds(bufferOf(source));
-    if (mayOverlap) set.call(target, this.#unaliased(source, target));
-    else if (mapping.copyLarge === undefined) set.call(target, source);
-    else mapping.copyLarge(target, source);
-  }
-
-  /** Memory faulted under a read: the file was truncated, or the disk failed. The descriptor can tell. */
-  #readFaulted(
-    p: Uint8Array,
-    position: number,
-    length: number,
-  ): number | null {
-    if (this.#access.copyOnWrite) throw this.#markTruncated("read");
-    this.#leaveMemory();
-    return this.#readThrough(p, position, length);
-  }
-
-  /** As `#readFaulted`, under a write: a full disk too is a fault, and the system's own write tells it. */
-  #writeFaulted(p: Uint8Array, position: number): void {
-    const { append, copyOnWrite, grow } = this.#access;
-    if (append || copyOnWrite) throw this.#markTruncated("write");
-    this.#leaveMemory();
-    if (!grow) this.#checkEnd(position + byteLength.call(p));
-    this.#writeThrough(plainView(p), position);
-  }
-
-  /** Memory has shown zeros: repairs it, or uses the descriptor from now on. */
-  #leaveMemory(): void {
-    const size = this.#mapping.fileSize();
-    if (size >= this.#size && this.#mapping.restore?.()) this.#adopt();
-    else this.#followTruncation(size);
-  }
-
-  /** Takes over the size after a truncation by others. Until `refresh` memory is not used. */
-  #followTruncation(size: number): void {
-    this.#truncated = true;
-    this.#setSize(Math.min(this.#size, size));
-  }
-
-  /** Asks the system for the size, and takes it over if another process has truncated the file; says whether one has. */
-  #findTruncation(): boolean {
-    if (this.#size === 0) return false;
-    const size = this.#mapping.fileSize();
-    if (size >= this.#size) return false;
-    this.#followTruncation(size);
-    return true;
-  }
-
-  /** The size, learnt by reading if the system does not tell: files of /proc have 0 bytes, and of /sys a page. */
-  #readableSize(): number {
-    const { size } = this;
-    const { read, grow } = this.#access;
-    const isUntold = size === 0 || size === PAGE && this.#mapped === 0;
-    if (!isUntold || !read || !grow || this.#closed) return size;
-    const p = new Uint8Array(2 * PAGE);
-    let length = 0;
-    for (let read; (read = this.#mapping.read(p, p.length, length)) > 0;) {
-      length += read;
-    }
-    if (length > size || length < size && !this.#isShorter()) {
-      this.#setSize(length);
-    }
-    return this.#size;
-  }
-
-  /** Throws if the system says that a file has 0 bytes, though it has some, and maps none of them: files of /proc. */
-  #checkPages(): void {
-    if (this.#size > 0 || this.#readableSize() === 0) return;
-    this.#mapping.map(1);
-    // It has grown, which views show after a refresh.
-    this.#setSize(0);
-  }
-
-  *#chunks(
-    size: number,
-    walk: Walk,
-  ): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
-    let end = this.size;
-    for (let at = 0; at < end; at += size) {
-      if (walk.pauses && Math.min(end, at + size) > walk.to) {
-        walk.from = at;
-        walk.to = Math.min(end, at + Math.max(size, PART));
-        yield PAUSE;
-      }
-      this.#checkEndIs(end);
-      end = this.#size;
-      yield this.bytes(at, Math.min(size, end - at));
-    }
-  }
-
-  /** Brings a range into memory for a reader that may be slower than a close. */
-  async #bringIn(from: number, to: number): Promise<void> {
-    const end = Math.min(to, this.#size);
-    if (this.#closed) return;
-    const isTold = this.#residency !== IN_MEMORY;
-    if (isTold && this.#isInMemory(from, end - from)) return;
-    const { readAsync } = this.#mapping;
-    if (end <= this.#mapped || readAsync === undefined) {
-      await this.#mapping.prefetch(from, end - from);
-    } else {
-      const p = new Uint8Array(Math.min(end - from, LARGE));
-      for (let at = from; at < end && !this.#closed; at += p.length) {
-        const rest = p.subarray(0, Math.min(p.length, end - at));
-        await readAsync.call(this.#mapping, rest, at);
-      }
-    }
-    this.#residency.add(from, end - from);
-  }
-
-  /** Whether there is nothing in a range, as far as the file goes, that has to be brought in from the disk. */
-  #isInMemory(position: number, length: number): boolean {
-    if (!Number.isSafeInteger(position) || position < 0) return true;
-    const size = this.#size;
-    const end = Math.min(position + length, size);
-    return end <= position ||
-      this.#residency.has(position, end - position, size);
-  }
-
-  /** As `#isInMemory`, of a read that is done next if so. */
-  #canRead(p: Uint8Array, position: number, length: number): boolean {
-    const { read, append, copyOnWrite } = this.#access;
-    // Nothing comes between the question and `mapping.read`.
-    const isDirect = this.#mapped === 0 && read && !append && !copyOnWrite &&
-      length > 0 && Number.isSafeInteger(position) && position >= 0 &&
-      position < this.#size;
-    return isDirect
-      ? this.#residency.readAhead(p, position, this.#size)
-      : this.#isInMemory(position, length);
-  }
-
-  /** Whether a write needs nothing that has to be brought in from the disk. */
-  #canWrite(position: number, length: number): boolean {
-    if (!Number.isSafeInteger(position) || position < 0) return true;
-    const size = this.#size;
-    const { append } = this.#access;
-    // Through the descriptor, most of the time, or to memory that was written before.
-    const isDirect = this.#mapped === 0 || length >= DIRECT ||
-      position >= size;
-    return append || isDirect
-      ? this.#residency.hasEnds(append ? size : position, length, size)
-      : this.#isInMemory(position, length);
-  }
-
-  /** All the bytes there are to search, in memory. */
-  #haystack(): Uint8Array {
-    this.#checkReadable("search");
-    this.#checkPages();
-    this.#cover();
-    return this.#bytes.subarray(this.#start, this.#start + this.#size);
-  }
-
-  /** A read at the cursor that is not simply within the memory. */
-  #readFurther(p: Uint8Array): number | null {
-    // Resolves an append, which moves the cursor.
-    if (this.#appended > 0) this.#settle();
-    const position = this.#position;
-    const read = this.#readAtFurther(p, position);
-    this.#position = position + (read ?? 0);
-    return read;
-  }
-
-  #readAtFurther(p: Uint8Array, offset: number): number | null {
-    this.#checkOffset("read", offset);
-    const length = byteLength.call(p);
-    if (length === 0) {
-      this.#opened("read");
-      return 0;
-    }
-    this.#checkReadAccess("read");
-    return this.#readRange(p, offset, length);
-  }
-
-  /** Reads what there is of a range, from memory or through the descriptor. */
-  #readRange(p: Uint8Array, offset: number, length: number): number | null {
-    if (!this.#usesMemory(offset, length)) {
-      return this.#readThrough(p, offset, length);
-    }
-    if (this.#access.grow && offset + length > this.#size) this.#followGrowth();
-    const rest = Math.min(length, this.#size - offset);
-    if (rest <= 0) return null;
-    // Longer or shorter since, as the system has just said.
-    return offset + rest <= this.#readLimit
-      ? this.#copyTo(p, offset, rest)
-      : this.#readThrough(p, offset, rest);
-  }
-
-  /** Whether a read is to use memory, which then reaches to the end of the file. */
-  #usesMemory(offset: number, length: number): boolean {
-    if (this.#access.copyOnWrite) this.#checkWhole("read");
-    if (this.#truncated) return false;
-    if (!this.#mapping.readsMemory(this.#size, offset, length)) return false;
-    this.#take();
-    if (this.#mapping.moved) throw this.#movedError("read");
-    return !this.#mapping.hasFaulted;
-  }
-
-  /** Reads through the descriptor: files of /proc have no size, and any may have grown or been truncated. */
-  #readThrough(p: Uint8Array, offset: number, length: number): number | null {
-    const end = this.#access.grow ? this.#access.length : this.#size;
-    const wanted = Math.min(length, end - offset);
-    if (wanted <= 0) return null;
-    const read = this.#mapping.read(p, wanted, offset);
-    const readTo = offset + read;
-    if (read < wanted && readTo < this.#size) this.#findTruncation();
-    if (readTo > this.#size && read > 0) this.#setSize(readTo);
-    return read || null;
-  }
-
-  /** Learns how long the file is now. */
-  #followGrowth(): void {
-    const size = this.#mapping.fileSize();
-    if (size < this.#size) this.#followTruncation(size);
-    else if (size > this.#size) this.#setSize(size);
-  }
-
-  /** A large read at the cursor, which moves at once, so that other calls go on behind it. */
-  async #readNext(p: Uint8Array): Promise<number | null> {
-    if (this.#closed) return await this.#readLarge(p, this.#position);
-    if (this.#access.grow) this.#followGrowth();
-    const position = this.#position;
-    const left = Math.max(0, this.size - position);
-    const expected = Math.min(p.length, left);
-    this.#position += expected;
-    let read: number | null = 0;
-    try {
-      return read = await this.#readLarge(p, position);
-    } finally {
-      this.#position -= expected - (read ?? 0);
-    }
-  }
-
-  /** A large read that leaves time to the event loop, and goes on when the file is closed. */
-  async #readLarge(p: Uint8Array, position: number): Promise<number | null> {
-    const { readAsync } = this.#mapping;
-    // Into the file's own memory: the kernel would overwrite bytes that it has yet to read.
-    const isOwn = this.#mapping.holds(bufferOf(p));
-    if (isOwn && p.length > LARGE) return this.readAtSync(p, position);
-    const isResizable = isOfAnyLength(p);
-    if (
-      readAsync === undefined || this.#access.copyOnWrite ||
-      isResizable && p.length > LARGE
-    ) {
-      return await this.#readInPieces(p, position);
-    }
-    if (!this.#closed) this.#checkReadAccess("read");
-    const end = this.#access.grow ? this.#access.length : this.#size;
-    const length = Math.min(p.length, Math.max(0, end - position));
-    if (length === 0) return p.length === 0 ? 0 : null;
-    const isCopied = isOwn || isResizable;
-    const target = isCopied ? new Uint8Array(length) : p.subarray(0, length);
-    const read = await readAsync.call(this.#mapping, target, position);
-    this.#residency.add(position, read);
-    // Emptied or resized since.
-    const kept = Math.min(read, p.length);
-    if (isCopied && kept > 0) set.call(p, target.subarray(0, kept));
-    if (!this.#closed) this.#followGrowth();
-    return read || null;
-  }
-
-  async #readInPieces(p: Uint8Array, position: number): Promise<number | null> {
-    this.#checkReadAccess("read");
-    if (this.#access.grow) this.#followGrowth();
-    const left = Math.max(0, this.#size - position);
-    const length = Math.min(left, p.length);
-    if (length === 0) return p.length === 0 ? 0 : null;
-    let done = 0;
-    // The array may be resized in between: what is read has to be there at the end.
-    while (done < Math.min(length, p.length)) {
-      if (done > 0) await nextTurn();
-      const piece = p.subarray(done, Math.min(done + PIECE, length));
-      if (piece.length === 0) break;
-      await this.#mapping.prefetch(position + done, piece.length);
-      // Resized in between.
-      if (piece.length === 0) break;
-      // Truncated by this file's own `truncate` since: the rest is past the end.
-      const read = this.readAtSync(piece, position + done);
-      done += read ?? 0;
-      if (read !== piece.length) break;
-    }
-    return Math.min(done, p.length);
-  }
-
-  /** A large write at the cursor, which moves at once, so that other calls go on behind it. */
-  async #writeNext(p: Uint8Array): Promise<number> {
-    if (this.#access.append) return await this.#appendLarge(p);
-    const position = this.#position;
-    const { length } = p;
-    this.#checkReach(position, length);
-    this.#position += length;
-    let written = 0;
-    try {
-      return written = await this.#writeLarge(p, position);
-    } catch (error) {
-      written = bytesWritten(error);
-      throw error;
-    } finally {
-      this.#position -= length - written;
-    }
-  }
-
-  /** A large write that leaves time to the event loop, and goes on when the file is closed. */
-  async #writeLarge(bytes: Uint8Array, position: number): Promise<number> {
-    const { append, copyOnWrite, grow } = this.#access;
-    const { writeAsync } = this.#mapping;
-    if (!this.#closed) this.#checkWriteAccess("write");
-    this.#checkReach(position, bytes.length);
-    if (
-      append || copyOnWrite || writeAsync === undefined || isOfAnyLength(bytes)
-    ) {
-      if (!this.#isInMemory(position, bytes.length)) {
-        bytes = copyOf(bytes);
-        await this.#bringIn(position, position + bytes.length);
-      }
-      return await this.#inPieces(
-        bytes,
-        (piece, done) => this.#writePiece(piece, position + done),
-      );
-    }
-    const { length } = bytes;
-    const fits = grow ? length : this.#fitting(position, length);
-    // The kernel does not look out for bytes that are copied onto themselves.
-    if (this.#mapping.holds(bufferOf(bytes))) bytes = copyOf(bytes);
-    if (!this.#closed && !grow) this.#checkEnd(position + length);
-    const written = await this.#whileWriting(
-      () => writeAsync.call(this.#mapping, bytes.subarray(0, fits), position),
-      position,
-    );
-    this.#residency.add(position, written);
-    if (fits < length) throw this.#overEnd(written);
-    return written;
-  }
-
-  /** What a large write is given. If it has to wait, a copy: the array may be detached by then. */
-  #bytesToWrite(p: Uint8Array): Uint8Array {
-    this.#opened("write");
-    const bytes = this.#bytesOf("write", p);
-    return this.#turn === null && hasThread() ? bytes : copyOf(bytes);
-  }
-
-  async #appendLarge(bytes: Uint8Array): Promise<number> {
-    const { appendAsync } = this.#mapping;
-    if (!this.#closed) this.#checkWriteAccess("write");
-    if (appendAsync === undefined || isOfAnyLength(bytes)) {
-      return await this.#inPieces(bytes, (piece) => {
-        if (this.#closed) this.#mapping.append(piece);
-        else this.#append(piece);
-        return piece.length;
-      });
-    }
-    let written = 0;
-    try {
-      return written = await this.#whileWriting(() =>
-        appendAsync.call(this.#mapping, bytes)
-      );
-    } catch (error) {
-      written = bytesWritten(error);
-      throw error;
-    } finally {
-      if (!this.#closed) this.#appended += written;
-    }
-  }
-
-  /** Sends other writes through the descriptor as long as one is under way there. */
-  async #whileWriting(
-    write: () => Promise<number>,
-    position?: number,
-  ): Promise<number> {
-    this.#pendingWrites++;
-    this.#setSize(this.#size);
-    let written = 0;
-    try {
-      return written = await write();
-    } catch (error) {
-      written = bytesWritten(error);
-      throw error;
-    } finally {
-      this.#pendingWrites--;
-      const isFixed = position === undefined || written === 0 || this.#closed;
-      const end = isFixed ? 0 : position + written;
-      this.#setSize(Math.max(this.#size, end));
-    }
-  }
-
-  async #writeLargeString(s: string): Promise<number> {
-    if (this.#access.grow) return await this.#writeNext(encoder.encode(s));
-    let done = 0;
-    try {
-      for (const piece of pieces(s)) {
-        if (done > 0) await nextTurn();
-        done += this.writeStringSync(piece);
-      }
-    } catch (error) {
-      throw addBytesWritten(error, done);
-    }
-    return done;
-  }
-
-  async #inPieces(
-    p: Uint8Array,
-    write: (piece: Uint8Array, done: number) => number,
-  ): Promise<number> {
-    // A view of this very file would be overtaken by its own first pieces.
-    if (this.#mapping.holds(bufferOf(p))) p = copyOf(p);
-    const { length } = p;
-    let done = 0;
-    try {
-      // The array may be resized in between.
-      while (done < Math.min(length, p.length)) {
-        if (done > 0) await nextTurn();
-        const piece = p.subarray(done, Math.min(done + PIECE, length));
-        if (piece.length === 0) break;
-        done += write(piece, done);
-      }
-    } catch (error) {
-      throw addBytesWritten(error, done);
-    }
-    return done;
-  }
-
-  /** A part of a large write. Its file may have been closed since that began; the descriptor is open until it ends. */
-  #writePiece(p: Uint8Array, position: number): number {
-    if (!this.#closed || this.#access.copyOnWrite) {
-      return this.#writeOver(p, position);
-    }
-    const { length } = p;
-    const { grow } = this.#access;
-    const fits = grow ? length : this.#fitting(position, length);
-    this.#mapping.write(p.subarray(0, fits), position);
-    if (fits < length) throw this.#overEnd(fits);
-    return length;
-  }
-
-  /** A write at the cursor that is not simply within the memory. */
-  #writeFurther(p: Uint8Array): number {
-    const bytes = this.#bytesOf("write", p);
-    const { length } = bytes;
-    if (this.#access.append) this.#append(bytes);
-    else {
-      // Resolves an append, which moves the cursor.
-      this.#opened("write");
-      try {
-        this.#writeOver(bytes, this.#position);
-      } catch (error) {
-        this.#position += bytesWritten(error);
-        throw error;
-      }
-      this.#position += length;
-    }
-    return length;
-  }
-
-  /** A string at the cursor that may not fit within the memory. */
-  #writeStringFurther(s: string): number {
-    this.#checkWriteAccess("write");
-    const bytes = encoder.encode(s);
-    const { grow } = this.#access;
-    const { length } = bytes;
-    const fits = grow ? length : this.#fitting(this.#position, length);
-    if (fits === length) return this.#writeFurther(bytes);
-    // The characters that fit, and none of them in part.
-    const { written } = encoder.encodeInto(s, bytes.subarray(0, fits));
-    this.#writeFurther(bytes.subarray(0, written));
-    throw this.#truncated
-      ? this.#markTruncated("write")
-      : this.#overEnd(written);
-  }
-
-  #encode(
-    s: string,
-    position: number,
-    room: number,
-  ): TextEncoderEncodeIntoResult {
-    if (room === 0) return { read: 0, written: 0 };
-    const at = this.#start + position;
-    const { length } = s;
-    let result;
-    if (length <= SHORT && length <= room && setASCII(this.#bytes, at, s)) {
-      result = { read: length, written: length };
-    } else {
-      try {
-        const view = new Uint8Array(this.#buffer, at, room);
-        result = encoder.encodeInto(s, view);
-      } catch (error) {
-        throw this.#explain("write", error);
-      }
-    }
-    this.#isDirty = true;
-    if (this.#faults[0] !== 0) {
-      const { read, written } = result;
-      const encoded = encoder.encode(s.slice(0, read));
-      this.#writeFaulted(encoded.subarray(0, written), position);
-    }
-    return result;
-  }
-
-  /** The file as it is now, for a target that takes its time and may change the file in between. */
-  #outgoing(target: unknown): Outgoing {
-    this.#checkReadable("read");
-    const end = this.size;
-    // Copied onto themselves piece by piece, the bytes would overtake each other.
-    const own = target === this ? this.copy() : undefined;
-    const from = <T>(at: number, work: () => T): T => {
-      try {
-        return work();
-      } catch (error) {
-        throw Object.assign(error as Error, { bytesWritten: at });
-      }
-    };
-    return {
-      length: end,
-      view: (at) =>
-        own?.subarray(at) ?? from(at, () => this.bytes(at, end - at)),
-      bringIn: (at, length) => bringIn(this, at, length),
-      copy: (at, length) => from(at, () => this.copy(at, length)),
-      check: (at, view) =>
-        from(at, () => {
-          this.#checkEndIs(end);
-          if (view?.length === 0) throw this.#unmappedError();
-        }),
-    };
-  }
-
-  /** Throws unless the file still reaches as far as it did when an operation began. */
-  #checkEndIs(end: number): void {
-    this.#checkReadable("read");
-    if (end <= this.size) return;
-    throw new RangeError(
-      `Cannot read '${this.name}': it was truncated from ${end} to ${this.#size} bytes during the operation`,
-    );
-  }
-
-  /** Why bytes could not be passed on. The kernel only says EFAULT of memory whose file was truncated. */
-  #outgoingError(error: unknown, moved: number): unknown {
-    if (!this.#closed && (isMemoryFault(error) || this.#isDamaged())) {
-      return Object.assign(this.#markTruncated("read"), {
-        bytesWritten: moved,
-      });
-    }
-    return error;
-  }
-
-  #append(p: Uint8Array): void {
-    if (this.#appended === 0) this.#checkWriteAccess("write");
-    if (p.length === 0) return;
-    // Where the end is now, others may decide too: it is asked for when it is needed.
-    this.#readLimit = -1;
-    try {
-      this.#mapping.append(p);
-      this.#appended += p.length;
-    } catch (error) {
-      this.#appended += bytesWritten(error);
-      throw error;
-    }
-  }
-
-  /** Learns where the last append has left the end of the file, and the cursor. */
-  #settle(): void {
-    const least = this.#size + this.#appended;
-    this.#appended = 0;
-    const end = this.#mapping.appendedTo();
-    this.#position = end;
-    // Truncated by others, as logrotate's copytruncate does: the log goes on, with other bytes in memory.
-    if (end < least) this.#mapAsItIs();
-    else this.#setSize(end);
-  }
-
-  /** A write at a position that is not simply within the memory. */
-  #writeOver(p: Uint8Array, position: number): number {
-    this.#checkWriteAccess("write");
-    const { length } = p;
-    this.#checkReach(position, length);
-    const end = position + length;
-    if (length === 0) return 0;
-    const { append, copyOnWrite, grow } = this.#access;
-    if (end <= this.#size && this.#isWrittenInMemory(position, length)) {
-      if (length < CACHES) this.#copyFrom(p, position);
-      else this.#copyLargeFrom(p, position);
-      return length;
-    }
-    if (!append && !copyOnWrite && (grow || end <= this.#size)) {
-      if (!grow) this.#checkEnd(end);
-      this.#writeThrough(p, position);
-      return length;
-    }
-    if (!copyOnWrite) this.#checkEnd(end);
-    const fits = this.#fitting(position, length);
-    if (fits > 0) this.#writeOver(p.subarray(0, fits), position);
-    throw this.#overEnd(fits);
-  }
-
-  /** Whether a write within the file is to use memory. While others are under way in threads it goes after them. */
-  #isWrittenInMemory(position: number, length: number): boolean {
-    const { append, copyOnWrite } = this.#access;
-    // These have no other way to write there.
-    if (append || copyOnWrite) this.#checkWhole("write");
-    if (this.#truncated || this.#mapping.hasFaulted) return false;
-    if (this.#pendingWrites > 0 && !append) return false;
-    const usesMemory = this.#mapping.writesMemory(this.#size, position, length);
-    // pwrite(2) to a descriptor with O_APPEND appends, wherever it is told to write.
-    if (append && !usesMemory) this.#map();
-    else this.#take();
-    return append || usesMemory;
-  }
-
-  /** Writes through the descriptor, past the end too. */
-  #writeThrough(p: Uint8Array, position: number): void {
-    let written = p.length;
-    try {
-      // The kernel does not look out for bytes that are copied onto themselves.
-      this.#mapping.write(
-        this.#mapping.holds(bufferOf(p)) ? copyOf(p) : p,
-        position,
-      );
-    } catch (error) {
-      written = bytesWritten(error);
-      throw error;
-    } finally {
-      const end = position + written;
-      if (written > 0 && end > this.#size) this.#setSize(end);
-    }
-  }
-
-  /** How many bytes of a write are within the file. */
-  #fitting(position: number, length: number): number {
-    return Math.max(0, Math.min(length, this.#size - position));
-  }
-
-  /** Throws if a write ends where a number no longer tells one byte from the next. */
-  #checkReach(position: number, length: number): void {
-    if (position + length <= Number.MAX_SAFE_INTEGER) return;
-    if (!this.#access.grow) return;
-    throw new SystemError(
-      `Cannot write '${this.name}': ${length} bytes at ${position} end past byte ${Number.MAX_SAFE_INTEGER}`,
-      { syscall: "write", code: "EFBIG", errno: 27 },
-    );
-  }
-
-  /** Throws if a file of fixed size no longer reaches as far: a write there would fill the gap with zeros. */
-  #checkEnd(end: number): void {
-    if (!this.#truncated) this.#findTruncation();
-    if (this.#truncated && end > this.#size) throw this.#markTruncated("write");
-  }
-
-  #seek(offset: number | bigint, whence: Deno.SeekMode): number {
-    const distance = wholeNumber(offset);
-    // As Deno: rounded toward zero, to 32 bits.
-    const mode = typeof whence === "number" ? whence | 0 : NaN;
-    const base = mode === 0
-      ? 0
-      : mode === 1
-      ? this.#position
-      : mode === 2
-      ? this.#end()
-      : NaN;
-    const position = base + distance;
-    if (!Number.isSafeInteger(position) || position < 0) {
-      throw this.#seekError(offset, whence);
-    }
-    return this.#position = position;
-  }
-
-  /** The end of the file as it is now; of a file of fixed size as it was. */
-  #end(): number {
-    if (this.#access.grow) this.#followGrowth();
-    return this.#size;
-  }
-
-  /** Gives up the memory that the file is about to lose. */
-  #beforeTruncate(length: number): void {
-    // Windows truncates no file that is mapped, and another process may have made it longer.
-    if (this.#access.grow) this.#followGrowth();
-    if (length >= this.#size) return;
-    // Before the bytes are gone: nothing may touch them any more.
-    if (this.#mapping.shrink === undefined) this.#mapping.unmap();
-    else this.#mapping.shrink(length);
-    this.#size = length;
-    this.#adopt();
-  }
-
-  /** The times that are set stay: writes before that are not to move them later. */
-  #beforeUtime(): FileOps {
-    const file = this.#opened("set the times of");
-    // As Deno does it, of files open for reading too.
-    this.#checkPermission("set the times of", "write");
-    this.#isDirty = false;
-    this.#hasSetTimes = true;
-    return file;
-  }
-
-  #checkPermission(action: string, access: "read" | "write"): void {
-    const { path } = this.#access;
-    const { state } = Deno.permissions.requestSync({ name: access, path });
-    if (state !== "granted") throw accessDenied(action, this.name, access);
-  }
-
-  /** As Deno does it: a program that may only write a file does not learn more of it. */
-  #checkStat(): void {
-    this.#opened("stat");
-    if (!this.#access.read) this.#checkPermission("stat", "read");
-  }
-
-  /** The length that is meant: as with Deno.FsFile, whole and 0 or more, and 0 if it is not given. */
-  #lengthToTruncate(length: number | bigint | null = 0): number {
-    this.#checkWriteAccess("truncate");
-    if (this.#access.copyOnWrite) throw this.#readOnlyError("truncate");
-    if (this.#access.isWindow) {
-      throw new TypeError(
-        `Cannot truncate '${this.name}': only a window of it is mapped; open it without 'offset' and 'length'`,
-      );
-    }
-    const isNumber = typeof length === "number" || typeof length === "bigint";
-    if (!isNumber && length !== null || length !== null && length >= 2 ** 63) {
-      throw new TypeError(
-        `Cannot truncate '${this.name}': ${String(length)} is not a length`,
-      );
-    }
-    const size = Math.max(0, Math.trunc(Number(length)) || 0);
-    if (size <= Number.MAX_SAFE_INTEGER) return size;
-    throw new SystemError(
-      `Cannot truncate '${this.name}': ${size} bytes end past byte ${Number.MAX_SAFE_INTEGER}`,
-      { syscall: "ftruncate", code: "EFBIG", errno: 27 },
-    );
-  }
-
-  #resize(size: number): void {
-    this.#size = size;
-    this.#adopt();
-    lookAtWaits();
-  }
-
-  /** Returns whether its size has changed, or its memory was no longer the file's. */
-  #mapAsItIs(): boolean {
-    const size = Math.min(
-      this.#mapping.fileSize(),
-      this.#access.length,
-    );
-    const isStale = this.#truncated || this.#mapping.hasFaulted ||
-      this.#mapping.moved || this.#mapping.isStale || size < this.#size;
-    const hasChanged = isStale || size !== this.#size;
-    this.#truncated = false;
-    this.#size = size;
-    if (isStale) {
-      if (this.#mapping.reset === undefined) this.#mapping.unmap();
-      else this.#mapping.reset(size);
-    }
-    this.#adopt();
-    if (this.#mapping.mapsAtOpen) this.#cover();
-    lookAtWaits();
-    return hasChanged;
-  }
-
-  /** The waits of this file, once an Int32 can be waited on. */
-  #waitsOn(action: string, offset: number): FileWaits {
-    this.#checkRange(action, offset, 4);
-    if (this.#mapping.loadInt32 === undefined) {
-      throw new Deno.errors.NotSupported(
-        `Cannot ${action} '${this.name}': its memory is a private copy of the file`,
-      );
-    }
-    const at = this.#access.offset + offset;
-    if (at % 4 !== 0) {
-      throw new RangeError(
-        `Cannot ${action} '${this.name}': byte ${at} of the file is not aligned to the 4 bytes of an Int32`,
-      );
-    }
-    return this.#waits ??= new FileWaits(
-      this.name,
-      this.#mapping,
-      this.#file,
-      this.#access.offset,
-    );
-  }
-
-  /** Takes over memory not used yet, and maps what is not mapped yet of a file that has grown. */
-  #cover(): void {
-    if (this.#mapped >= this.#size) return;
-    this.#take();
-    if (this.#mapped < this.#size) this.#map();
-  }
-
-  #take(): void {
-    const { buffer, length } = this.#mapping;
-    if (buffer !== this.#buffer || length !== this.#mapped) this.#adopt();
-  }
-
-  /** Maps the file at its size. Where that fails memory may have moved all the same. */
+  /** Maps the file at its size. If that fails, the memory may have been replaced even so. */
   #map(): void {
-    if (this.#closed) throw this.#closedError("map");
+    if (this.#closed) throw closedError("map", this.name);
     try {
       this.#mapping.map(this.#size);
     } finally {
-      this.#adopt();
-    }
-  }
-
-  /** Memory for views, which may take the place of what was mapped so far. */
-  #expose(offset: number, length: number): { buffer: Buffer; start: number } {
-    try {
-      const exposed = this.#mapping.expose(this.#size, offset, length);
-      // The option `shared` decides of which type the buffers are, and `open` has the type.
-      return exposed as { buffer: Buffer; start: number };
-    } finally {
-      this.#take();
-      this.#isAliased = this.#mapping.isAliased === true;
+      this.#adoptMapping();
     }
   }
 
@@ -2903,412 +3089,135 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       this.#mapping.unmap();
     } finally {
       // Most files are closed without having been mapped.
-      if (this.#mapped > 0) this.#adopt();
+      if (this.#mappedLength > 0) this.#adoptMapping();
       else this.#readLimit = this.#writeLimit = -1;
     }
   }
 
-  /** Takes over what the mapping says of its memory. */
-  #adopt(): void {
-    const { buffer, start, length, faults, isAliased } = this.#mapping;
+  /** Copies the mapping's properties to this object. */
+  #adoptMapping(): void {
+    const { buffer, start, length, faults, isAliased, notesWrites } = this
+      .#mapping;
     this.#faults = faults;
+    this.#notesWrites = notesWrites;
     this.#isAliased = isAliased === true;
     this.#start = start;
-    this.#mapped = length;
+    this.#mappedLength = length;
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
-      this.#bytes = buffer.byteLength === 0 ? NOTHING : new Uint8Array(buffer);
+      this.#bytes = buffer.byteLength === 0
+        ? EMPTY_BYTES
+        : new Uint8Array(buffer);
     }
     this.#setSize(this.#size);
   }
 
   #setSize(size: number): void {
-    // -0 is a whole number too, and would be the size.
+    // Turns -0 into 0.
     this.#size = size + 0;
     const { read, write, append, copyOnWrite } = this.#access;
     const limit = this.#memoryLimit();
     this.#readLimit = read ? limit : -1;
     const isWritten = (write && !append) || copyOnWrite;
-    const isDirect = isWritten && !this.#mapping.notesWrites &&
+    const isDirect = isWritten && !this.#notesWrites &&
       this.#pendingWrites === 0;
     this.#writeLimit = isDirect ? limit : -1;
   }
 
-  /** The end of the bytes that are in memory; -1 when none may be used. */
+  /** The end of the bytes that are in memory; -1 if memory must not be used. */
   #memoryLimit(): number {
     return this.#closed || this.#truncated
       ? -1
-      : Math.min(this.#size, this.#mapped);
+      : Math.min(this.#size, this.#mappedLength);
   }
 
-  #syncNow(dataOnly: boolean): void {
-    this.#opened("sync");
-    if (this.#access.copyOnWrite) return;
-    this.#updateTimes();
-    this.#mapping.syncSync(this.#size, dataOnly);
-    this.#checkStored("sync");
+  /** Why memory could not be copied: it may be detached. */
+  #copyError(action: string, error: unknown): unknown {
+    return this.#mapping.isDetached ? detachedError(action, this.name) : error;
   }
 
-  async #syncOff(dataOnly: boolean): Promise<void> {
-    if (this.#access.copyOnWrite) return;
-    if (!this.#closed) this.#updateTimes();
-    await this.#mapping.sync(this.#closed ? 0 : this.#size, dataOnly);
-    if (!this.#closed) this.#checkStored("sync");
-  }
+  // --- Order and checks
 
   /**
-   * Moves the modification time for what was written through memory. The kernel moves it at the first change of
-   * a page alone, and not again until that is on the disk.
-   */
-  #updateTimes(): void {
-    const { write, copyOnWrite } = this.#access;
-    if (!write || copyOnWrite) return;
-    // Nobody knows whether what users have views of was written to.
-    const mayBeDirty = this.#mapping.isHandedOut && !this.#hasSetTimes;
-    if (this.#isDirty || mayBeDirty) this.#mapping.updateTimes?.();
-    this.#isDirty = false;
-  }
-
-  async #flushOff(
-    offset: number,
-    length: number = this.size - offset,
-  ): Promise<void> {
-    if (this.#closed) return await this.#file.syncData();
-    this.#checkRange("flush", offset, length);
-    if (!this.#access.write) return;
-    this.#updateTimes();
-    await this.#mapping.flush(offset, length);
-    if (!this.#closed) this.#checkSize("flush");
-  }
-
-  /** Closes the descriptor when the operations that were begun before `close` are over, as Deno does. */
-  async #closeWhenIdle(): Promise<void> {
-    while (this.#turn !== null) await this.#turn;
-    this.#file.close();
-  }
-
-  /**
-   * Does the work at once, or after the large operation in progress. The file may be closed by then, as a
+   * Runs the work at once, or after the operations in progress. The file may be closed by then, as a
    * `Deno.FsFile` may: its descriptor is open until the work is done.
    */
-  async #inOrder<T>(action: string, work: () => T | Promise<T>): Promise<T> {
-    this.#opened(action);
-    return await (this.#turn === null ? fairly(work) : this.#inTurn(work));
+  #inOrder<T>(action: string, work: () => T | Promise<T>): Promise<T> {
+    this.#checkOpen(action);
+    return this.#queue.run(work);
   }
 
-  /** Does the work after the operations that were begun before it, and ahead of those begun later. */
-  async #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    try {
-      // Begun at once if it can be: the caller may change or detach its array as soon as it has returned.
-      if (before !== null) await before;
-      return await work();
-    } finally {
-      if (this.#turn === promise) this.#turn = null;
-      resolve();
-      await turnAfter();
-    }
-  }
-
-  /** As `#inTurn`, but beside the reads that were begun just before it. */
-  async #amongReads<T>(work: () => Promise<T>): Promise<T> {
-    let group = this.#readGroup;
-    if (group === null || group.end.promise !== this.#turn) {
-      group = new ReadGroup(this.#turn);
-      this.#readGroup = group;
-      this.#turn = group.end.promise;
-      if (group.before === null) this.#reads = this.#turn;
-    }
-    const { promise, resolve } = group.end;
-    group.left++;
-    try {
-      if (group.before !== null) {
-        group.waiting++;
-        await group.before;
-        // Once all have begun, reads that are done at once do not overtake them.
-        if (--group.waiting === 0) {
-          group.before = null;
-          if (this.#turn === promise) this.#reads = promise;
-        }
-      }
-      return await work();
-    } finally {
-      if (--group.left === 0) {
-        if (this.#turn === promise) this.#turn = null;
-        if (this.#reads === promise) this.#reads = null;
-        resolve();
-      }
-      await turnAfter();
-    }
-  }
-
-  #opened(action: string): FileOps {
-    if (this.#appended > 0) this.#settle();
-    if (this.#closed) throw this.#closedError(action);
+  #checkOpen(action: string): FileOps {
+    if (this.#pendingAppend > 0) this.#resolveAppend();
+    if (this.#closed) throw closedError(action, this.name);
     return this.#file;
   }
 
-  /** Throws unless the file is open and its memory as it was mapped. */
-  #checkWhole(action: string): void {
-    this.#opened(action);
-    if (this.#truncated) throw this.#truncatedError(action);
+  /** Throws unless the file is open, and its memory neither truncated nor detached. */
+  #checkIntact(action: string): void {
+    this.#checkOpen(action);
+    if (this.#truncated) throw truncatedError(action, this.name);
     if (this.#mapping.hasFaulted) throw this.#markTruncated(action);
-    if (this.#mapping.moved) throw this.#movedError(action);
+    if (this.#mapping.isDetached) throw detachedError(action, this.name);
   }
 
   #checkReadable(action: string): void {
     this.#checkReadAccess(action);
-    this.#checkWhole(action);
+    this.#checkIntact(action);
   }
 
   /** Throws unless the file is open for reading. */
   #checkReadAccess(action: string): void {
-    this.#opened(action);
-    if (!this.#access.read) {
-      throw new SystemError(
-        `Cannot ${action} '${this.name}': it was not opened for reading; open it with { read: true } too`,
-        { syscall: "read", code: "EBADF", errno: 9 },
-      );
-    }
+    this.#checkOpen(action);
+    if (!this.#access.read) throw notReadableError(action, this.name);
   }
 
   /** Throws unless the file is open for writing. */
   #checkWriteAccess(action: string): void {
-    this.#opened(action);
+    this.#checkOpen(action);
     const { write, copyOnWrite } = this.#access;
-    if (!write && !copyOnWrite) throw this.#readOnlyError(action);
-    if (this.#mapping.moved) throw this.#movedError(action);
+    if (!write && !copyOnWrite) {
+      throw readOnlyError(action, this.name, this.#access.copyOnWrite);
+    }
+    if (this.#mapping.isDetached) throw detachedError(action, this.name);
   }
 
-  /** What was passed as bytes, as an array that can be trusted. */
-  #bytesOf(action: string, p: unknown): Uint8Array {
-    if (isUint8Array(p)) return plainView(p);
-    throw this.#notBytes(action);
-  }
-
-  #notBytes(action: string): Error {
-    this.#opened(action);
-    return new TypeError(
-      `Cannot ${action} '${this.name}': expected a Uint8Array`,
-    );
-  }
-
-  #checkOffset(action: string, offset: number): void {
-    if (Number.isSafeInteger(offset) && offset >= 0) return;
-    this.#opened(action);
-    const message =
-      `Cannot ${action} '${this.name}': ${offset} is not a whole number of bytes, 0 or more`;
-    throw typeof offset === "number"
-      ? new RangeError(message)
-      : new TypeError(message);
+  #checkOffset(action: string, bytes: number, what = "offset"): void {
+    if (Number.isSafeInteger(bytes) && bytes >= 0) return;
+    this.#checkOpen(action);
+    throw invalidCountError(action, this.name, what, bytes);
   }
 
   #checkRange(action: string, offset: number, length: number): void {
-    this.#checkWhole(action);
-    this.#checkOffset(action, offset);
-    if (offset > this.#size) {
-      throw new RangeError(
-        `Cannot ${action} '${this.name}': byte ${offset} is past its end at ${this.#size}`,
-      );
-    }
-    this.#checkOffset(action, length);
-    if (offset + length > this.#size) {
-      throw new RangeError(
-        `Cannot ${action} '${this.name}': ${length} bytes at ${offset} go past its end at ${this.#size}`,
-      );
-    }
+    this.#checkIntact(action);
+    checkRange(action, this, offset, length);
   }
 
-  /** Notes that the file has become shorter, if what the system knows of it says so. */
-  #learnSize(info: Deno.FileInfo): void {
-    const end = this.#access.offset + this.#size;
-    if (info.size < end) this.#findTruncation();
+  /** The argument as an array whose properties can be trusted. */
+  #toBytes(action: string, p: unknown): Uint8Array {
+    if (isUint8Array(p)) return plainView(p);
+    throw this.#notBytesError(action);
   }
 
-  /** Throws if another process has truncated the file. */
-  #checkSize(action: string): void {
-    if (!this.#isDamaged()) return;
-    if (!this.#access.append || this.#mapping.hasFaulted) {
-      throw this.#markTruncated(action);
-    }
-    this.#mapAsItIs();
-  }
-
-  /** Throws if views faulted though the file was not truncated: what was written to them may not be in it. */
-  #checkStored(action: string): void {
-    const { write, copyOnWrite } = this.#access;
-    if (this.#findTruncation()) return;
-    const isLost = write && !copyOnWrite && !this.#truncated &&
-      this.#mapping.isHandedOut && this.#mapping.hasFaulted;
-    if (!isLost) return;
-    throw new SystemError(
-      `Cannot ${action} '${this.name}': changes made through views may be lost, because the disk is full or failed`,
-      { syscall: "write", code: "EIO", errno: 5 },
-    );
-  }
-
-  /** As `#checkSize`, after an operation that may have ended when the file was closed. */
-  #checkSizeOfOpen(action: string): void {
-    if (!this.#closed) this.#checkSize(action);
-  }
-
-  /** Whether memory does not show the file any more. */
-  #isDamaged(): boolean {
-    return this.#mapping.hasFaulted || this.#isShorter();
-  }
-
-  #isShorter(): boolean {
-    return this.#size > 0 && this.#mapping.fileSize() < this.#size;
-  }
-
-  /** Notes that the file was truncated, which holds until `refresh`. */
-  #markTruncated(action: string): Error {
-    this.#truncated = true;
-    this.#setSize(this.#size);
-    return this.#truncatedError(action);
-  }
-
-  #closedError(action: string): Error {
-    return new ClosedError(
-      `Cannot ${action} '${this.name}': the file is closed; open it again`,
-    );
-  }
-
-  #truncatedError(action: string): Error {
-    return new TruncatedError(
-      `Cannot ${action} '${this.name}': another process truncated the file, ` +
-        "or its disk failed; refresh() maps it as it is now",
-    );
-  }
-
-  #readOnlyError(action: string): Error {
-    return new ReadOnlyError(
-      `Cannot ${action} '${this.name}': ` +
-        (this.#access.copyOnWrite
-          ? "it was opened with copyOnWrite, which does not change the file; open it with { write: true } instead"
-          : "it was opened for reading; open it with { write: true }"),
-    );
-  }
-
-  #overEnd(bytesWritten: number): Error {
-    return new OutOfBoundsError(
-      `Cannot write '${this.name}': ` +
-        (this.#access.append
-          ? `past the end of the file (${this.#size} bytes); with append, only write() extends it`
-          : `past the end of a fixed-size file (${this.#size} bytes); open it with { grow: true }`),
-      bytesWritten,
-    );
-  }
-
-  #movedError(action: string): Error {
-    return new TypeError(
-      `Cannot ${action} '${this.name}': its memory was detached by transfer(), ` +
-        "structuredClone(), or a byte stream; refresh() maps it again",
-    );
-  }
-
-  #unmappedError(): Error {
-    return new TypeError(
-      `Cannot read '${this.name}': its memory was unmapped during the operation; retry`,
-    );
-  }
-
-  #notString(): Error {
-    return new TypeError(`Cannot write '${this.name}': expected a string`);
-  }
-
-  #seekError(offset: unknown, whence: unknown): Error {
-    const mode = Number(whence) | 0;
-    const isMode = typeof whence === "number" && mode >= 0 && mode <= 2;
-    return new TypeError(
-      `Cannot seek in '${this.name}': ` +
-        (isMode
-          ? `${String(offset)} leads to an invalid position`
-          : `Invalid seek mode: ${String(whence)}`),
-    );
-  }
-
-  /** The reason why memory could not be copied. */
-  #explain(action: string, error: unknown): unknown {
-    return this.#mapping.moved ? this.#movedError(action) : error;
+  #notBytesError(action: string): Error {
+    this.#checkOpen(action);
+    return notBytesError(action, this.name);
   }
 }
 
 /**
- * Writes a string if it is all ASCII; says whether it was. Of any other it has written a beginning, as UTF-8 does too. Does
- * nothing to memory that was moved away, or in which an index does not fit V8's 32 bits.
- */
-function setASCII(bytes: Uint8Array, at: number, s: string): boolean {
-  const { length } = s;
-  if (bytes.length === 0 || at > 2 ** 30) return false;
-  for (let i = 0; i < length; i++) {
-    const code = s.charCodeAt(i);
-    if (code > 0x7f) return false;
-    bytes[at + i] = code;
-  }
-  return true;
-}
-
-/** A long string in pieces of which each is worth a turn, and none ends within a surrogate pair. */
-function* pieces(s: string): Generator<string> {
-  for (let at = 0; at < s.length;) {
-    let end = at + LARGE;
-    // Only a whole pair has a code point beyond the 16 bits of a unit.
-    if (s.codePointAt(end - 1)! > 0xffff) end++;
-    yield s.slice(at, end);
-    at = end;
-  }
-}
-
-/**
- * Bytes of an array, whatever it says of itself; -1 for what is not an array of bytes.
+ * The length of an array in bytes, as the engine knows it; -1 for anything else.
  *
- * @throws {TypeError} If it only pretends to be one.
+ * @throws {TypeError} If it only inherits from `Uint8Array`.
  */
 function lengthOf(p: unknown): number {
   return p instanceof Uint8Array ? byteLength.call(p) : -1;
 }
 
-/** Bytes that were read, and that an array does not have any more: its buffer was resized since. */
-function lostOf(array: Uint8Array, read: number | null): number {
+/** Bytes that were read, but that the array no longer has, because its buffer was resized. */
+function missingFrom(array: Uint8Array, read: number | null): number {
   return Math.max(0, (read ?? 0) - array.length);
 }
 
-/** As Deno takes a distance: rounded toward zero, of a bigint its low 64 bits, and NaN is 0. */
-function wholeNumber(offset: unknown): number {
-  if (typeof offset === "bigint") return Number(BigInt.asIntN(64, offset));
-  return typeof offset === "number" ? Math.trunc(offset) || 0 : NaN;
-}
-
-/** Reads that are done side by side. */
-class ReadGroup {
-  /** How many are not done yet. */
-  left = 0;
-  /** What they wait for before they begin, and how many still do. */
-  before: Promise<unknown> | null;
-  waiting = 0;
-  readonly end: PromiseWithResolvers<void> = Promise.withResolvers();
-
-  constructor(before: Promise<unknown> | null) {
-    this.before = before;
-  }
-}
-
-type Times = [atime: number | Date, mtime: number | Date];
-
-/** Times that run no code of the caller's when they are looked at. A type other than the two is converted, as in Deno. */
-function plainTimes(atime: number | Date, mtime: number | Date): Times {
-  const plain = (time: number | Date) =>
-    time instanceof Date ? new Date(time.getTime()) : +time;
-  return [plain(atime), plain(mtime)];
-}
-
-/** Whether a write(2) found its memory gone, which holds even if the file has grown again since. */
-function isMemoryFault(error: unknown): boolean {
-  return error instanceof Error && error.message.includes("(os error 14)");
-}
-
-// `file instanceof Deno.FsFile`: programs ask that of what they are passed. Every member is this class's own.
+// For programs that test `file instanceof Deno.FsFile`. No member is inherited.
 Object.setPrototypeOf(MmapFile.prototype, Deno.FsFile.prototype);

@@ -6,7 +6,7 @@
 
 import { ffiDenied } from "./errors.ts";
 import { fallback } from "./fallback/mapping.ts";
-import type { Backend, FileOps, Mapping } from "./storage.ts";
+import type { Backend, BackendFile, FileOps, Mapping } from "./storage.ts";
 import { MmapFile } from "./mmap_file.ts";
 import { checkOptions, type OpenRequest } from "./options.ts";
 import { posix } from "./posix/mapping.ts";
@@ -76,10 +76,10 @@ export async function open(
   const backend = backendFor(request);
   const { file, created } = await openFile(backend, request);
   try {
-    let length = backend.regularSize(file, request.name);
+    let length = file.regularSize();
     if (length === 0 && request.size > 0) {
       length = request.size;
-      const reserved = !request.sparse && await backend.reserve(file, length);
+      const reserved = !request.sparse && await file.reserve(length);
       if (!reserved) await file.truncate(length);
     }
     const mapping = backend.mapping(file, request);
@@ -87,7 +87,7 @@ export async function open(
     if (request.prefetch) await mapping.prefetch(0, mapped.size);
     return mapped;
   } catch (error) {
-    undo(request, file, created);
+    rollBack(request, file, created);
     throw error;
   }
 }
@@ -134,10 +134,10 @@ export function openSync(
   const backend = backendFor(request);
   const { file, created } = openFileSync(backend, request);
   try {
-    let length = backend.regularSize(file, request.name);
+    let length = file.regularSize();
     if (length === 0 && request.size > 0) {
       length = request.size;
-      const reserved = !request.sparse && backend.reserveSync(file, length);
+      const reserved = !request.sparse && file.reserveSync(length);
       if (!reserved) file.truncateSync(length);
     }
     const mapping = backend.mapping(file, request);
@@ -145,7 +145,7 @@ export function openSync(
     if (request.prefetch) mapping.prefetchSync(0, mapped.size);
     return mapped;
   } catch (error) {
-    undo(request, file, created);
+    rollBack(request, file, created);
     throw error;
   }
 }
@@ -177,7 +177,7 @@ export async function create(
   path: string | URL,
   size?: number,
 ): Promise<MmapFile> {
-  return await open(path, { ...CREATE, size });
+  return await open(path, createOptions(size));
 }
 
 /**
@@ -197,30 +197,33 @@ export async function create(
  * ```
  */
 export function createSync(path: string | URL, size?: number): MmapFile {
-  return openSync(path, { ...CREATE, size });
+  return openSync(path, createOptions(size));
 }
 
-const CREATE = { read: true, write: true, create: true, truncate: true };
+function createOptions(size: number | undefined): MmapOpenOptions {
+  const options = { read: true, write: true, create: true, truncate: true };
+  return size === undefined ? options : { ...options, size };
+}
 
 const SUPPORTED = isSupported(Deno.version.deno);
 
-/** What maps files on this system, or replaces it where none is known. */
-const MAPPED: Backend<FileOps> = Deno.build.os === "windows"
+/** The backend of this system: the fallback if it has no other. */
+const NATIVE: Backend<BackendFile> = Deno.build.os === "windows"
   ? windows
   : posix ?? fallback;
 
 /** The one place where a backend is chosen. */
-function backendFor(request: OpenRequest): Backend<FileOps> {
+function backendFor(request: OpenRequest): Backend<BackendFile> {
   if (!SUPPORTED) {
     throw new Deno.errors.NotSupported(
       `Cannot open '${request.name}': mapping needs Deno 2.8 or newer, this is ${Deno.version.deno}; run 'deno upgrade'`,
     );
   }
-  const backend = request.backend === "fallback" ? fallback : MAPPED;
+  const backend = request.backend === "fallback" ? fallback : NATIVE;
   if (request.shared && (backend !== posix || request.copyOnWrite)) {
     throw sharedNotSupported(request.name, request.copyOnWrite);
   }
-  if (backend !== fallback && !mayCallLibrary()) throw ffiDenied(request.name);
+  if (backend !== fallback && !requestFFI()) throw ffiDenied(request.name);
   backend.prepare();
   return backend;
 }
@@ -237,10 +240,10 @@ function sharedNotSupported(name: string, copyOnWrite: boolean): Error {
 let isFFIGranted = false;
 
 /**
- * Whether the system's library may be called. Asked for as a whole: the prompt of a `dlopen` is for
- * one path, under which the library is not found and which does not cover memory.
+ * Requests the permission to call the system's library, and returns whether it is granted. It is requested without a
+ * path: the prompt of a `dlopen` is for one path, which does not cover memory.
  */
-function mayCallLibrary(): boolean {
+function requestFFI(): boolean {
   if (!isFFIGranted) {
     const { state, partial } = Deno.permissions.requestSync({ name: "ffi" });
     isFFIGranted = state === "granted" && !partial;
@@ -248,19 +251,19 @@ function mayCallLibrary(): boolean {
   return isFFIGranted;
 }
 
-/** Before 2.8 the descriptors of node:fs are not the system's, and a large buffer ends the process. */
+/** Before 2.8 the descriptors of node:fs are not the system's, and a large buffer kills the process. */
 function isSupported(version: string): boolean {
-  const [major, minor] = version.split(".").map(Number);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
   return major > 2 || (major === 2 && minor >= 8);
 }
 
 interface Opened<File> {
   readonly file: File;
-  /** Whether the file was not there before, so that it has to go again when all else fails. */
+  /** Whether the file is new, so that a failed open removes it. */
   readonly created: boolean;
 }
 
-function openFileSync<File extends FileOps>(
+function openFileSync<File extends BackendFile>(
   backend: Backend<File>,
   request: OpenRequest,
 ): Opened<File> {
@@ -271,15 +274,15 @@ function openFileSync<File extends FileOps>(
     return { file: backend.openSync(path, options), created: !!createNew };
   }
   try {
-    return { file: backend.openSync(path, asNew(options)), created: true };
+    return { file: backend.openSync(path, exclusive(options)), created: true };
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
-  const created = isDangling(path);
+  const created = isDanglingSymlink(path);
   return { file: backend.openSync(path, options), created };
 }
 
-async function openFile<File extends FileOps>(
+async function openFile<File extends BackendFile>(
   backend: Backend<File>,
   request: OpenRequest,
 ): Promise<Opened<File>> {
@@ -290,20 +293,23 @@ async function openFile<File extends FileOps>(
     return { file: await backend.open(path, options), created: !!createNew };
   }
   try {
-    return { file: await backend.open(path, asNew(options)), created: true };
+    return {
+      file: await backend.open(path, exclusive(options)),
+      created: true,
+    };
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
-  const created = isDangling(path);
+  const created = isDanglingSymlink(path);
   return { file: await backend.open(path, options), created };
 }
 
-function asNew(options: Deno.OpenOptions): Deno.OpenOptions {
+function exclusive(options: Deno.OpenOptions): Deno.OpenOptions {
   return { ...options, createNew: true, truncate: false };
 }
 
-/** Whether there is a link here to a file that is not there: O_EXCL counts it as a file, O_CREAT makes that file. */
-function isDangling(path: string | URL): boolean {
+/** Whether this is a symlink to a file that does not exist: O_EXCL finds a file there, and O_CREAT creates its target. */
+function isDanglingSymlink(path: string | URL): boolean {
   try {
     Deno.statSync(path);
     return false;
@@ -312,7 +318,7 @@ function isDangling(path: string | URL): boolean {
   }
 }
 
-function mapFile<File extends FileOps>(
+function mapFile<File extends BackendFile>(
   backend: Backend<File>,
   file: File,
   mapping: Mapping,
@@ -327,13 +333,13 @@ function mapFile<File extends FileOps>(
         `${offset + Math.max(0, size)} is not in its ${length} bytes`,
     );
   }
-  // A file that is made to be memory, and cannot be, is not left behind.
+  // If a file with `size` cannot be mapped, the open fails, and a new file is removed.
   if (request.size > 0) mapping.map(size);
   return new MmapFile(name, backend.name, file, mapping, request, size);
 }
 
-/** Gives back what a failed open has taken: the file, and its name if it is new. */
-function undo(request: OpenRequest, file: FileOps, created: boolean): void {
+/** Closes the file of a failed open, and removes it if it is new. */
+function rollBack(request: OpenRequest, file: FileOps, created: boolean): void {
   if (!created) return file.close();
   const { dev, ino } = file.statSync();
   file.close();

@@ -7,9 +7,9 @@
 import type { Access, MappingOptions } from "./storage.ts";
 import type { Advice, MmapOpenOptions } from "./types.ts";
 
-/** What is to be opened, with every default filled in. */
+/** The options of an open, with all defaults. */
 export interface OpenRequest extends MappingOptions, Access {
-  /** What Deno would be asked for. */
+  /** The options for `Deno.open`. */
   readonly file: Deno.OpenOptions;
   readonly size: number;
   readonly sparse: boolean;
@@ -17,7 +17,7 @@ export interface OpenRequest extends MappingOptions, Access {
   readonly backend: "auto" | "fallback";
 }
 
-/** The options that rules are about, each with a bit of its own. */
+/** The options that have rules, each with a bit. */
 const BIT = {
   write: 1 << 0,
   append: 1 << 1,
@@ -34,8 +34,9 @@ const BIT = {
 
 type OptionName = keyof typeof BIT;
 
-/** Those that Deno.open does not have. */
-const OURS = BIT.size | BIT.sparse | BIT.offset | BIT.length | BIT.copyOnWrite;
+/** The options that Deno.open does not have. */
+const OWN_OPTIONS = BIT.size | BIT.sparse | BIT.offset | BIT.length |
+  BIT.copyOnWrite;
 
 /** The option by which tests decide when a file is mapped, see `MappingOptions.mapAfter`. */
 export const MAP_AFTER: unique symbol = Symbol("mapAfter");
@@ -74,7 +75,7 @@ const CONFLICTS: readonly (readonly [OptionName, OptionName[], string])[] = [
 ];
 
 /** Options that mean nothing without one of some others. */
-const NEEDS: readonly (readonly [OptionName, OptionName[]])[] = [
+const REQUIRES: readonly (readonly [OptionName, OptionName[]])[] = [
   ["size", ["create", "createNew", "truncate"]],
   ["sparse", ["size"]],
 ];
@@ -95,10 +96,10 @@ export function checkOptions(
     write = false,
     append = false,
     read: givenRead,
-    truncate,
-    create,
-    createNew,
-    mode,
+    truncate = false,
+    create = false,
+    createNew = false,
+    mode = 0o666,
     size,
     sparse = false,
     grow,
@@ -128,23 +129,23 @@ export function checkOptions(
     (length !== undefined ? BIT.length : 0) |
     (copyOnWrite ? BIT.copyOnWrite : 0);
   // Options that Deno.open does not have say that the file is to be read, if they say nothing else.
-  const isOurs = (given & OURS) !== 0 || grow !== undefined ||
+  const hasOwnOption = (given & OWN_OPTIONS) !== 0 || grow !== undefined ||
     (advice ?? prefetch ?? guard ?? shared ?? backend) !== undefined;
-  const read = givenRead ?? (!write && !append && isOurs);
+  const read = givenRead ?? (!write && !append && hasOwnOption);
   // Most files are opened with nothing that a rule is about.
   if (!read || (given & ~BIT.write) !== 0) {
     checkAsDeno(name, read, given);
-    const reason = broken(given) ?? noSize(given, size, grow);
-    if (reason !== undefined) throw refusal(name, reason);
+    const reason = violationOf(given) ?? missingSize(given, size, grow);
+    if (reason !== undefined) throw optionError(name, reason);
   }
   if (advice !== undefined && !isAdvice(advice)) {
-    throw refusal(
+    throw optionError(
       name,
       `option 'advice' is "${advice}", not "normal", "sequential", or "random"`,
     );
   }
   if (backend !== undefined && backend !== "auto" && backend !== "fallback") {
-    throw refusal(
+    throw optionError(
       name,
       `option 'backend' is "${backend}", not "auto" or "fallback"`,
     );
@@ -155,7 +156,7 @@ export function checkOptions(
     path,
     name,
     file: {
-      // What is to be mapped at once has to be readable.
+      // A file that is mapped by `open` must be readable.
       read: read || size !== undefined,
       write,
       append,
@@ -203,16 +204,16 @@ function checkAsDeno(name: string, read: boolean, given: number): void {
     );
   }
   if (has(append) && has(truncate) && !has(createNew)) {
-    throw refusal(name, "a file cannot be truncated and appended to");
+    throw optionError(name, "a file cannot be truncated and appended to");
   }
 }
 
-function refusal(name: string, reason: string): Error {
+function optionError(name: string, reason: string): Error {
   return new TypeError(`Cannot open '${name}': ${reason}`);
 }
 
 /** The first rule that the options break, in words. */
-function broken(given: number): string | undefined {
+function violationOf(given: number): string | undefined {
   const isGiven = (option: OptionName) => (given & BIT[option]) !== 0;
   for (const [option, others, reason] of CONFLICTS) {
     const other = isGiven(option) && others.find(isGiven);
@@ -220,7 +221,7 @@ function broken(given: number): string | undefined {
       return `options '${option}' and '${other}' cannot be combined: ${reason}`;
     }
   }
-  for (const [option, others] of NEEDS) {
+  for (const [option, others] of REQUIRES) {
     if (isGiven(option) && !others.some(isGiven)) {
       const names = others.map((other) => `'${other}'`).join(" or ");
       return `option '${option}' needs ${names}`;
@@ -229,7 +230,7 @@ function broken(given: number): string | undefined {
 }
 
 /** A file of fixed size must be given one when it is made. */
-function noSize(
+function missingSize(
   given: number,
   size?: number,
   grow?: boolean,

@@ -5,9 +5,10 @@
  */
 
 import { TruncatedError } from "./errors.ts";
+import { invalidCountError } from "./file_errors.ts";
 import type { ReaderAt, ReaderAtSync } from "./types.ts";
 
-/** What it takes to read a file at any place. All of it is public. */
+/** A file that can be read at a position. All of it is public. */
 export interface Source extends ReaderAt, ReaderAtSync {
   readonly name: string;
   readonly size: number;
@@ -24,17 +25,17 @@ export type CheckSize = () => void;
  */
 export function checkRange(
   action: string,
-  { name, size }: Source,
+  { name, size }: Pick<Source, "name" | "size">,
   offset: number,
   length: number,
 ): void {
-  checkBytes(action, name, "offset", offset);
+  checkCount(action, name, "offset", offset);
   if (offset > size) {
     throw new RangeError(
       `Cannot ${action} '${name}': byte ${offset} is past its end at ${size}`,
     );
   }
-  checkBytes(action, name, "length", length);
+  checkCount(action, name, "length", length);
   if (offset + length > size) {
     throw new RangeError(
       `Cannot ${action} '${name}': ${length} bytes at ${offset} go past its end at ${size}`,
@@ -80,21 +81,17 @@ export function mayBePastEnd(p: Uint8Array): boolean {
   return p[p.length - 1] === 0;
 }
 
-function checkBytes(
+function checkCount(
   action: string,
   name: string,
   what: string,
   bytes: number,
 ): void {
   if (Number.isSafeInteger(bytes) && bytes >= 0) return;
-  const message =
-    `Cannot ${action} '${name}': ${what} ${bytes} is not a whole number of bytes, 0 or more`;
-  throw typeof bytes === "number"
-    ? new RangeError(message)
-    : new TypeError(message);
+  throw invalidCountError(action, name, what, bytes);
 }
 
-/** The file has become shorter by a `truncate` of its own since the range was checked. */
+/** The error for a file that its own `truncate` has made shorter since the range was checked. */
 function truncatedError({ name, size }: Source, end: number): Error {
   return new TruncatedError(
     `Cannot read '${name}': it was truncated to ${size} bytes before byte ${end} was read`,

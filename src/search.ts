@@ -5,7 +5,7 @@
  */
 
 import { isUint8Array, plainView } from "./intrinsics.ts";
-import { PART, PAUSE, type Step as WalkStep, Walk } from "./iteration.ts";
+import { PART_SIZE, PAUSE, Pauses, type Step } from "./iteration.ts";
 import type { ByteRange } from "./types.ts";
 
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
@@ -28,8 +28,8 @@ export interface LinesOptions extends ByteRange {
   reverse?: boolean;
 }
 
-/** The way a search goes: to higher or to lower indexes. */
-export type Step = 1 | -1;
+/** The direction of a search: to higher or to lower indexes. */
+export type Direction = 1 | -1;
 
 /**
  * Bytes searched at a time. An index that V8 cannot hold in 32 bits makes a
@@ -37,37 +37,36 @@ export type Step = 1 | -1;
  */
 const WINDOW = 2 ** 30;
 
-/** Bytes in which a single byte is sought before memmem is called: the call costs as much as these. */
-const NEAR = 1024;
+/** Bytes in which a single byte is searched before memmem is called: a call takes as long. */
+const MEMMEM_THRESHOLD = 1024;
 
-/** Bytes in which the last lines of a large file are looked for first. */
-const END = 64 << 10;
+/** Bytes at the end of a large file that are searched for its last lines first. */
+const END_SIZE = 64 << 10;
 
-/** Bytes of a file that is large: memory of all of it takes longer than memory of its end (measured). */
-const LARGE = 256 << 20;
+/** Bytes of a large file: mapping all of it takes longer than mapping its end (measured). */
+const LARGE_SIZE = 256 << 20;
 
 /** Bounds the skips of long needles, so that they fit an Int32Array and cost little to prepare. */
-const LONGEST_SKIP = 2 ** 16;
+const MAX_SKIP = 2 ** 16;
 
-/** What messages call bytes that are no file's. */
-const NAME = "bytes";
+/** What messages call bytes that are not of a file. */
+const DEFAULT_NAME = "bytes";
 
 const encoder = new TextEncoder();
 
-/** How far the window may move, by the byte under its end. Filled again by each search. */
+/** How far the window may move, by the byte at its end. Each search fills it again. */
 const skips = new Int32Array(256);
 
 /**
- * What is sought, as bytes; a single byte as a number. A string is sought as
- * its UTF-8, a lone surrogate in it as U+FFFD.
+ * The needle as bytes, or a single byte as a number. A string becomes its UTF-8, and a lone surrogate U+FFFD.
  *
- * @throws {RangeError} A number that is not an integer from 0 to 255: `Buffer`
- * takes it modulo 256 and `Uint8Array` finds nothing, and a bug hides behind either.
- * @throws {TypeError} Anything else.
+ * @throws {RangeError} If it is a number that is not an integer from 0 to 255. `Buffer` takes it modulo 256, and
+ * `Uint8Array` does not find it; both hide a bug.
+ * @throws {TypeError} If it is anything else.
  */
 export function toNeedle(
   needle: Uint8Array | string | number,
-  name = NAME,
+  name = DEFAULT_NAME,
 ): Uint8Array | number {
   if (typeof needle === "number") {
     if (needle === (needle & 255)) return needle;
@@ -77,7 +76,7 @@ export function toNeedle(
   }
   if (typeof needle === "string") {
     const bytes = encoder.encode(needle);
-    return bytes.length === 1 ? bytes[0] : bytes;
+    return bytes.length === 1 ? bytes[0]! : bytes;
   }
   if (!isUint8Array(needle)) {
     throw new TypeError(
@@ -85,7 +84,7 @@ export function toNeedle(
     );
   }
   const bytes = plainView(needle);
-  return bytes.length === 1 ? bytes[0] : bytes;
+  return bytes.length === 1 ? bytes[0]! : bytes;
 }
 
 /**
@@ -111,7 +110,7 @@ export function indexOf(
   }
   const sought = toNeedle(needle, name);
   const { length } = haystack;
-  const start = Math.max(place(from, length, name), 0);
+  const start = Math.max(resolveIndex(from, length, name), 0);
   if (typeof sought === "number") {
     return indexOfByte(haystack, sought, start, memmem);
   }
@@ -146,7 +145,7 @@ export function lastIndexOf(
   }
   const sought = toNeedle(needle, name);
   const { length } = haystack;
-  const start = place(from, length, name);
+  const start = resolveIndex(from, length, name);
   if (typeof sought === "number") {
     return start < 0 ? -1 : haystack.lastIndexOf(sought, start);
   }
@@ -170,14 +169,15 @@ export function lines<Buffer extends ArrayBufferLike>(
   options: LinesOptions = {},
   check?: () => void,
   window = WINDOW,
-  name = NAME,
-  way: Walk = new Walk(),
+  name = DEFAULT_NAME,
+  pauses: Pauses = new Pauses(),
 ): Generator<Uint8Array<Buffer>, void, undefined> {
-  // Not a generator itself, which would not look at its arguments before the first `next()`.
+  // Not a generator itself, because that would not check its arguments before the first `next()`.
   if (options.reverse) {
     const view = (offset: number, length: number) =>
       haystack.subarray(offset, offset + length);
-    return linesBack(view, haystack.length, options, check, window, name, way);
+    const size = haystack.length;
+    return linesReverse(view, size, options, check, window, name, pauses);
   }
   const { offset, length } = rangeOf(
     "read lines of",
@@ -185,35 +185,36 @@ export function lines<Buffer extends ArrayBufferLike>(
     options,
     name,
   );
-  const steps = walk(haystack, offset, offset + length, check, window, way);
-  // They pause only if `way` says so.
+  const stop = offset + length;
+  const steps = iterate(haystack, offset, stop, check, window, pauses);
+  // They yield `PAUSE` only if `pauses` is on.
   return steps as Generator<Uint8Array<Buffer>, void, undefined>;
 }
 
 /**
- * As `lines` with `reverse`, over `size` bytes that `view` returns in parts: the last lines need no view but
- * one of the last `end` bytes, of which there is at least 1.
+ * As `lines` with `reverse`, over `size` bytes that `view` returns in parts: the last lines need only a view of
+ * the last `end` bytes, at least 1.
  */
-export function linesBack<Buffer extends ArrayBufferLike>(
+export function linesReverse<Buffer extends ArrayBufferLike>(
   view: (offset: number, length: number) => Uint8Array<Buffer>,
   size: number,
   range: ByteRange = {},
   check?: () => void,
-  end = size < LARGE ? size : END,
-  name = NAME,
-  way: Walk = new Walk(),
+  end = size < LARGE_SIZE ? size : END_SIZE,
+  name = DEFAULT_NAME,
+  pauses: Pauses = new Pauses(),
 ): Generator<Uint8Array<Buffer>, void, undefined> {
   const { offset, length } = rangeOf("read lines of", size, range, name);
   const stop = offset + length;
   const start = Math.max(offset, stop - end);
-  const steps = walkBack(
+  const steps = iterateReverse(
     view(start, stop - start),
     start,
     () => view(offset, length),
     offset,
     stop,
     check,
-    way,
+    pauses,
   );
   return steps as Generator<Uint8Array<Buffer>, void, undefined>;
 }
@@ -223,7 +224,7 @@ function partOf(
   action: string,
   haystack: Uint8Array,
   range: ByteRange,
-  name = NAME,
+  name = DEFAULT_NAME,
 ): { part: Uint8Array; offset: number } {
   const { offset, length } = rangeOf(action, haystack.length, range, name);
   return { part: haystack.subarray(offset, offset + length), offset };
@@ -233,7 +234,7 @@ function rangeOf(
   action: string,
   size: number,
   range: ByteRange,
-  name = NAME,
+  name = DEFAULT_NAME,
 ): Required<ByteRange> {
   const { offset = 0, length = size - offset } = range;
   if (
@@ -248,7 +249,11 @@ function rangeOf(
 }
 
 /** `from` as an index, below 0 if it counts from the end and past the beginning. */
-function place(from: number, length: number, name = NAME): number {
+function resolveIndex(
+  from: number,
+  length: number,
+  name = DEFAULT_NAME,
+): number {
   if (!Number.isSafeInteger(from)) {
     throw new RangeError(
       `Cannot search '${name}': the start ${from} is not a safe integer`,
@@ -264,7 +269,7 @@ function indexOfByte(
   start: number,
   memmem: Memmem | undefined,
 ): number {
-  const far = start + NEAR;
+  const far = start + MEMMEM_THRESHOLD;
   if (memmem === undefined || far >= haystack.length) {
     return haystack.indexOf(byte, start);
   }
@@ -275,16 +280,16 @@ function indexOfByte(
 }
 
 /**
- * Index of the first `needle` on the way that `step` says, in windows that
- * overlap by all of a needle but one byte. The needle is not empty.
+ * Index of the first `needle` in the direction of `step`. It searches windows that overlap by the length of the
+ * needle less one byte. The needle is not empty.
  */
 export function search(
   haystack: Uint8Array,
   needle: Uint8Array,
-  step: Step,
+  step: Direction,
   window = WINDOW,
 ): number {
-  // Of windows shorter than their overlap there would be too many to be linear.
+  // With windows shorter than their overlap the search would not be linear.
   const width = Math.max(window, needle.length);
   const starts = haystack.length - needle.length + 1;
   for (let done = 0; done < starts; done += width) {
@@ -302,30 +307,34 @@ export function search(
 
 /**
  * The Two-Way algorithm of Crochemore and Perrin (1991): linear in the worst
- * case, with no memory that grows with the needle. Where nothing is known of
- * the window, Horspool's table skips ahead, which in most data is nearly always.
+ * case, and its memory does not grow with the needle. If nothing is known about the window, Horspool's table
+ * skips ahead, which happens nearly always in most data.
  *
- * Byte j "on the way" of the needle is `needle[first + step * j]`.
+ * Byte j of the needle in the direction of the search is `needle[first + step * j]`.
  */
-function twoWay(haystack: Uint8Array, needle: Uint8Array, step: Step): number {
+function twoWay(
+  haystack: Uint8Array,
+  needle: Uint8Array,
+  step: Direction,
+): number {
   const { length } = haystack;
   const size = needle.length;
   const first = step === 1 ? 0 : size - 1;
   const { split, period, periodic } = factorize(needle, first, step);
 
-  const span = Math.min(size, LONGEST_SKIP);
+  const span = Math.min(size, MAX_SKIP);
   skips.fill(step * span);
   for (let j = size - span; j < size; j++) {
-    skips[needle[first + step * j]] = step * (size - 1 - j);
+    skips[needle[first + step * j]!] = step * (size - 1 - j);
   }
 
   /** Bytes at the window's beginning that are known to match, after a move by one period. */
   let known = 0;
-  /** Where the window ends on the way. */
+  /** Where the window ends in the direction of the search. */
   let last = step === 1 ? size - 1 : length - size;
   while (last >= 0 && last < length) {
     if (known === 0) {
-      const skip = skips[haystack[last]];
+      const skip = skips[haystack[last]!]!;
       if (skip !== 0) {
         last += skip;
         continue;
@@ -365,7 +374,7 @@ interface Factorization {
 function factorize(
   needle: Uint8Array,
   first: number,
-  step: Step,
+  step: Direction,
 ): Factorization {
   const rising = maximalSuffix(needle, first, step, 1);
   const falling = maximalSuffix(needle, first, step, -1);
@@ -385,7 +394,7 @@ function factorize(
 function maximalSuffix(
   needle: Uint8Array,
   first: number,
-  step: Step,
+  step: Direction,
   order: 1 | -1,
 ): { start: number; period: number } {
   let start = 0;
@@ -395,8 +404,8 @@ function maximalSuffix(
   let same = 0;
   while (rival + same < needle.length) {
     const difference = order *
-      (needle[first + step * (rival + same)] -
-        needle[first + step * (start + same)]);
+      (needle[first + step * (rival + same)]! -
+        needle[first + step * (start + same)]!);
     if (difference > 0) {
       start = rival;
       rival++;
@@ -426,14 +435,14 @@ const CR = 0x0d;
  * generator for each 14 (measured). memchr goes through all of it in 3.5 ms: even if a call of it for each
  * line were free, all would take 47.
  */
-function* walk<Buffer extends ArrayBufferLike>(
+function* iterate<Buffer extends ArrayBufferLike>(
   haystack: Uint8Array<Buffer>,
   offset: number,
   stop: number,
   check: (() => void) | undefined,
   window: number,
-  way: Walk,
-): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
+  pauses: Pauses,
+): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
   const { buffer, byteOffset } = haystack;
   // Positions are those in the buffer, whose words are aligned.
   const end = byteOffset + stop;
@@ -445,16 +454,16 @@ function* walk<Buffer extends ArrayBufferLike>(
   let bytes: Uint8Array = new Uint8Array(0);
   let front = 0;
   while (line < end) {
-    if (haystack.length === 0) released(check);
+    if (haystack.length === 0) throwReleased(check);
     let index = newlineIn(words, line - at);
     while (index === -1 && at + words.length * 4 < end) {
       at += words.length * 4;
-      const length = Math.min(way.pauses ? PART : window, end - at);
-      if (way.pauses) {
-        way.from = Math.max(at, byteOffset + offset) - byteOffset;
-        way.to = at + length - byteOffset;
+      const length = Math.min(pauses.areOn ? PART_SIZE : window, end - at);
+      if (pauses.areOn) {
+        pauses.from = Math.max(at, byteOffset + offset) - byteOffset;
+        pauses.to = at + length - byteOffset;
         yield PAUSE;
-        if (haystack.length === 0) released(check);
+        if (haystack.length === 0) throwReleased(check);
       }
       words = wordsAt(buffer, at, length);
       front = at === 0 ? 0 : 1;
@@ -472,33 +481,33 @@ function* walk<Buffer extends ArrayBufferLike>(
 }
 
 /**
- * As `walk`, from the last line to the first. Begins with a haystack that is the end of the range, from
- * `start` on, and asks for the whole range when it needs more.
+ * As `iterate`, from the last line to the first. Begins with a haystack that is the end of the range, from
+ * `start` on, and requests the whole range when it needs more.
  */
-function* walkBack<Buffer extends ArrayBufferLike>(
+function* iterateReverse<Buffer extends ArrayBufferLike>(
   haystack: Uint8Array<Buffer>,
   start: number,
   whole: () => Uint8Array<Buffer>,
   offset: number,
   stop: number,
   check: (() => void) | undefined,
-  way: Walk,
-): Generator<WalkStep<Uint8Array<Buffer>>, void, undefined> {
+  pauses: Pauses,
+): Generator<Step<Uint8Array<Buffer>>, void, undefined> {
   if (offset === stop) return;
   /** The end of the line in the haystack, without its LF. */
   let end = stop - start;
   let hasLF = haystack[end - 1] === LF;
   if (hasLF) end--;
-  /** Down to here the memory has been paused for. */
+  /** The memory from here on was paused for. */
   let entered = Infinity;
   for (;;) {
-    if (haystack.length === 0) released(check);
-    if (way.pauses && start + end < entered) {
-      entered = Math.max(start, start + end - PART);
-      way.from = entered;
-      way.to = start + end;
+    if (haystack.length === 0) throwReleased(check);
+    if (pauses.areOn && start + end < entered) {
+      entered = Math.max(start, start + end - PART_SIZE);
+      pauses.from = entered;
+      pauses.to = start + end;
       yield PAUSE;
-      if (haystack.length === 0) released(check);
+      if (haystack.length === 0) throwReleased(check);
     }
     const before = end > 0 ? haystack.lastIndexOf(LF, end - 1) : -1;
     if (before === -1 && start > offset) {
@@ -530,12 +539,12 @@ function newlineIn(words: Int32Array, from: number): number {
   const { length } = words;
   let k = from >> 2;
   if (k >= length) return -1;
-  let marks = newlineMarks(words[k] ^ NEWLINES) & (-1 << ((from & 3) * 8));
+  let marks = newlineMarks(words[k]! ^ NEWLINES) & (-1 << ((from & 3) * 8));
   while (marks === 0) {
     let word: number;
     do {
       if (++k === length) return -1;
-      word = words[k] ^ NEWLINES;
+      word = words[k]! ^ NEWLINES;
       // Not 0 if a byte of `word` is: Mycroft's test, the shortest.
     } while (((word - 0x01010101) & ~word & 0x80808080) === 0);
     marks = newlineMarks(word);
@@ -566,8 +575,8 @@ function wordsAt(
   return new Int32Array(bytes.buffer);
 }
 
-/** Says so when the memory was detached while the reader of lines was elsewhere; `check` may know more. */
-function released(check: (() => void) | undefined): never {
+/** Throws, because the memory was detached between two lines. `check` may throw a better error. */
+function throwReleased(check: (() => void) | undefined): never {
   check?.();
   throw new TypeError("Cannot read lines: the memory has been released");
 }

@@ -1,5 +1,5 @@
 /**
- * All that a platform must give, and nothing that it need not.
+ * The interfaces that a platform implements.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Memmem } from "./search.ts";
 import type { Advice } from "./types.ts";
 
-/** What is not memory: a structural subset of `Deno.FsFile`. */
+/** A file without its bytes: a structural part of `Deno.FsFile`. */
 export type FileOps = Pick<
   Deno.FsFile,
   | "stat"
@@ -31,13 +31,13 @@ export type FileOps = Pick<
 
 /** What a file may be used for. */
 export interface Access {
-  /** The file as the user gave it. */
+  /** The path as it was passed to `open`. */
   readonly path: string | URL;
   /** Whether reads are allowed. */
   readonly read: boolean;
   /** Whether writes reach the file. */
   readonly write: boolean;
-  /** Whether writes go to the end of the file, whatever the cursor says. */
+  /** Whether writes go to the end of the file, wherever the cursor is. */
   readonly append: boolean;
   /** Whether a write past the end extends the file. */
   readonly grow: boolean;
@@ -45,15 +45,15 @@ export interface Access {
   readonly copyOnWrite: boolean;
   /** Where in the file position 0 lies. */
   readonly offset: number;
-  /** How many bytes from there on there are to see; Infinity for all. */
+  /** Bytes of the file from there on that are used; `Infinity` for all. */
   readonly length: number;
-  /** Whether an offset or a length was given. */
+  /** Whether an offset or a length was passed. */
   readonly isWindow: boolean;
 }
 
 /** How a file is to be mapped. */
 export interface MappingOptions {
-  /** The file as the user named it, for messages. */
+  /** The path as it was passed to `open`, for messages. */
   readonly name: string;
   /** Whether writes through memory reach the file. */
   readonly write: boolean;
@@ -65,7 +65,7 @@ export interface MappingOptions {
   readonly offset: number;
   /** How the pages will be used. */
   readonly advice: Advice;
-  /** Whether truncation by others is to be survived. */
+  /** Whether memory is guarded against truncation by others. */
   readonly guard: boolean;
   /** Whether the memory that users get is shared between workers. */
   readonly shared: boolean;
@@ -76,42 +76,42 @@ export interface MappingOptions {
 /** Memory for views. */
 export interface Exposed {
   readonly buffer: ArrayBufferLike;
-  /** Where in `buffer` position 0 lies: negative if the memory begins behind it. */
+  /** Where in `buffer` position 0 lies: negative if the memory begins after it. */
   readonly start: number;
 }
 
 /** One file in memory. Positions are relative to `MappingOptions.offset`. */
 export interface Mapping {
   /**
-   * The mapped memory: empty when nothing is mapped. Replaced by `map`, emptied by `unmap`. May be
-   * made only when it is asked for; until then `faults` says nothing of it.
+   * The mapped memory: empty when nothing is mapped. Replaced by `map`, emptied by `unmap`. May be created when it is
+   * first read; until then `faults` does not count its faults.
    */
   readonly buffer: ArrayBufferLike;
   /** Whether users may have memory of the file that is not in `buffer`, at other addresses. */
   readonly isAliased?: boolean;
-  /** Whether the user has moved the memory away, by a `transfer()` of what `expose` gave. */
-  readonly moved: boolean;
-  /** Whether memory shows another file than the descriptor does, and a refresh is to map it again. */
+  /** Whether the user has detached the memory, by a `transfer()` of what `expose` returned. */
+  readonly isDetached: boolean;
+  /** Whether memory shows another file than the descriptor, and a refresh must map it again. */
   readonly isStale?: boolean;
   /** Where in `buffer` position 0 lies. */
   readonly start: number;
   /** Bytes of `buffer` from position 0 on that show the file, or will when it has as many. */
   readonly length: number;
-  /** Element 0 counts the faults survived in `buffer`; always 0 where there is no guard. */
+  /** Element 0 counts the faults that were handled in `buffer`; always 0 without a guard. */
   readonly faults: Int32Array;
-  /** Whether a fault was survived in any of the memory, `buffer` or what `expose` has returned. */
+  /** Whether a fault was handled in any of the memory, `buffer` or what `expose` has returned. */
   readonly hasFaulted: boolean;
   /** Whether there is memory as soon as the file is open, and not from its first use on. */
   readonly mapsAtOpen: boolean;
   /** Whether this mapping is guarded. */
   readonly guarded: boolean;
-  /** Which parts of the file are in memory, where the system tells. */
-  readonly residency?: Residency;
+  /** Which parts of the file are in memory: `IN_MEMORY` where the system does not tell. */
+  readonly residency: Residency;
   /** The system's own search, where it has one. */
   readonly memmem?: Memmem;
-  /** Does what `target.set(source)` does, faster for many megabytes; the two must not overlap. */
+  /** Does what `target.set(source)` does, faster for many megabytes. The two must not overlap. */
   readonly copyLarge?: (target: Uint8Array, source: Uint8Array) => void;
-  /** Whether `writesMemory` has to be asked before each write to memory: what is a copy of the file takes note. */
+  /** Whether `prepareWrite` must be called before each write: it counts them, or marks a copy of the file dirty. */
   readonly notesWrites: boolean;
 
   /** Maps the first `size` bytes, which the file must have, in place of what was mapped. */
@@ -124,7 +124,7 @@ export interface Mapping {
   /** Whether users may have views of memory. */
   readonly isHandedOut: boolean;
   /** Whether a buffer is memory of this file, or may be. */
-  holds(buffer: ArrayBufferLike): boolean;
+  owns(buffer: ArrayBufferLike): boolean;
   /** Empties every view, and unmaps what nothing else can be using. */
   unmap(): void;
   /** As `unmap`, just before the file is truncated to `size` bytes. Memory that is shared stays as far as that. */
@@ -137,20 +137,23 @@ export interface Mapping {
    */
   restore?(): boolean;
 
-  /** Bytes that the file has from `MappingOptions.offset` on now, asked of the system. */
+  /** Queries the bytes that the file has now from `MappingOptions.offset` on. */
   fileSize(): number;
-  /** Whether a read is to use memory, which then shows the first `size` bytes. If not, `read` is the way. */
-  readsMemory(size: number, position: number, length: number): boolean;
-  /** As `readsMemory`, for a write of `length` bytes. If not, `write` is the way. */
-  writesMemory(size: number, position: number, length: number): boolean;
+  /**
+   * Chooses the way of a read, and counts it: the file is mapped once that pays. Returns `true` for memory, which then
+   * shows the first `size` bytes, and `false` for `read`.
+   */
+  prepareRead(size: number): boolean;
+  /** As `prepareRead`, for a write. Returns `false` for `write`. Where memory is a copy, marks the range dirty. */
+  prepareWrite(size: number, position: number, length: number): boolean;
   /** Reads up to `length` bytes through the descriptor, as many as there are. */
   read(target: Uint8Array, length: number, position: number): number;
-  /** Writes all of `source` through the descriptor, past the end too. */
+  /** Writes all of `source` through the descriptor, past the end too. Its properties cannot be trusted. */
   write(source: Uint8Array, position: number): void;
   /** Writes all of `source` at the end of the file, wherever that is now. */
   append(source: Uint8Array): void;
-  /** Where what was appended last ends. */
-  appendedTo(): number;
+  /** The end of the last append. */
+  appendEnd(): number;
 
   /**
    * Reads through the descriptor, off the event loop and even if the file is closed in between. Returns
@@ -164,11 +167,11 @@ export interface Mapping {
 
   /** Sets the modification time to now, where writes through memory do not move it. */
   updateTimes?(): void;
-  /** Has the changes of a file of `size` bytes written to the disk; `dataOnly` leaves out its times. */
+  /** Flushes the changes of a file of `size` bytes to the disk, without its times if `dataOnly`. */
   syncSync(size: number, dataOnly: boolean): void;
   /** As `syncSync`, off the event loop and even if the file is closed in between. */
   sync(size: number, dataOnly: boolean): Promise<void>;
-  /** Has the changes of a range written to the disk. */
+  /** Flushes the changes of a range to the disk. */
   flushSync(position: number, length: number): void;
   /** As `flushSync`, off the event loop and even if the file is closed in between. */
   flush(position: number, length: number): Promise<void>;
@@ -191,25 +194,25 @@ export interface Mapping {
   /** The descriptor by which pages of the file are mapped, where it is by one. */
   readonly fd?: number;
 
-  /** Only where memory is a copy of the file: reads it again, once what has changed is written back. */
-  reread?(): void;
+  /** Only where memory is a copy of the file: writes back the changes, and reads the file again. */
+  reload?(): void;
 }
 
-/** Which parts of a file are in memory: those that a call may touch without a wait for the disk. */
+/** Which parts of a file are in memory, so that a call does not wait for the disk. */
 export interface Residency {
   /** Whether all of the file is known to be in memory. */
   readonly isWhole: boolean;
   /** Whether a range of a file that ends at `size` is in memory. */
   has(position: number, length: number, size: number): boolean;
-  /** As `has`, of a range that is read into `target` through the descriptor next. */
+  /** As `has`, for a range that is read into `target` through the descriptor next. */
   readAhead(target: Uint8Array, position: number, size: number): boolean;
-  /** As `has`, of what the system has to read before it can write a range: pages that are written in part. */
+  /** As `has`, for what the system must read before it can write a range: pages that are written in part. */
   hasEnds(position: number, length: number, size: number): boolean;
-  /** Notes that a range has just been read or written, so that its pages are in memory. */
+  /** Records that a range has just been read or written, so that its pages are in memory. */
   add(position: number, length: number): void;
 }
 
-/** For files of which the system does not tell what is in memory, and for closed ones. */
+/** For files about which the system does not tell what is in memory, and for closed ones. */
 export const IN_MEMORY: Residency = {
   isWhole: true,
   has: () => true,
@@ -218,22 +221,26 @@ export const IN_MEMORY: Residency = {
   add() {},
 };
 
-/** A way to have files in memory. Errors are those of `Deno.FsFile`. */
-export interface Backend<File extends FileOps> {
-  /** Its name, as `MmapFile.backend` tells it. */
+/** A file as a backend opens it. */
+export interface BackendFile extends FileOps {
+  /** The length of the file in bytes. Throws if this is not a regular file. */
+  regularSize(): number;
+  /** Allocates `size` bytes on the disk for an empty file. Returns `false` if the filesystem cannot. */
+  reserveSync(size: number): boolean;
+  /** As `reserveSync`, off the event loop. */
+  reserve(size: number): Promise<boolean>;
+}
+
+/** A way to access files in memory. Errors are those of `Deno.FsFile`. */
+export interface Backend<File extends BackendFile> {
+  /** Its name, as `MmapFile.backend` returns it. */
   readonly name: "posix" | "windows" | "fallback";
-  /** Makes sure that files can be mapped at all, before the disk is touched. */
+  /** Throws if files cannot be mapped at all, before the disk is touched. */
   prepare(): void;
   /** Opens a file as `Deno.openSync` does. */
   openSync(path: string | URL, options: Deno.OpenOptions): File;
   /** As `openSync`, off the event loop. */
   open(path: string | URL, options: Deno.OpenOptions): Promise<File>;
-  /** The length of the file in bytes, once it is certain that it is a regular file. */
-  regularSize(file: File, name: string): number;
-  /** Gives an empty file `size` bytes and their disk blocks; false where that cannot be done. */
-  reserveSync(file: File, size: number): boolean;
-  /** As `reserveSync`, off the event loop. */
-  reserve(file: File, size: number): Promise<boolean>;
-  /** Makes the mapping of a file; nothing is mapped yet. */
+  /** Creates the mapping of a file. Nothing is mapped yet. */
   mapping(file: File, options: MappingOptions): Mapping;
 }

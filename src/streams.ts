@@ -1,13 +1,19 @@
 /**
- * Web Streams over files.
+ * Ranges of files as Web Streams.
  *
  * @module
  */
 
+import {
+  byteStream,
+  checkOpen,
+  CHUNK_SIZE,
+  MAX_SYNC_READ,
+  sinkStream,
+  viewStream,
+} from "./byte_stream.ts";
 import { addBytesWritten, TruncatedError } from "./errors.ts";
-import { turnAfter } from "./event_loop.ts";
-import { bytesUnder } from "./intrinsics.ts";
-import { bringIn, keepsViews, type MmapFile } from "./mmap_file.ts";
+import { internalsOf, type MmapFile } from "./mmap_file.ts";
 
 /**
  * Options of {@linkcode toReadableStream}.
@@ -60,17 +66,6 @@ export interface ToWritableStreamOptions {
   /** Close the file when the stream is closed, fails, or is aborted, `false` by default. */
   autoClose?: boolean;
 }
-
-/**
- * Bytes of a chunk. Smaller ones cost a turn of the stream's machinery each, larger ones no longer
- * fit the processor's cache: of 16 KiB to 4 MiB this drains 256 MB fastest (measured).
- */
-const CHUNK_SIZE = 256 << 10;
-
-/** The largest read done in one go; of larger ones the file lets the event loop run in between. */
-const AT_ONCE = 1 << 20;
-
-const NOTHING = new Uint8Array(0);
 
 /**
  * Returns a range of a file as a stream. The cursor does not move, so that any number of streams can read one
@@ -130,46 +125,38 @@ export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
         "close() empties the chunks",
     );
   }
-  // Refuses what is no size of a chunk, and a file that is not open for reading.
-  file.chunks(chunkSize);
+  const internals = internalsOf(file);
+  internals.checkChunkSize(chunkSize);
 
   let at = offset;
   const end = offset + length;
-  const source: Source<Buffer> = {
-    left: () => end - at,
-    bringIn: (size) => bringIn(file, at, size),
-    copy(size) {
-      const copy = file.copy(at, size);
-      at += size;
-      return copy;
-    },
-    async read(p) {
-      if (at === end) return null;
-      const read = p.length <= AT_ONCE
-        ? file.readAtSync(p, at)
-        : await file.readAt(p, at);
-      if (read === null || read < p.length) throw gotShorter(file, end);
-      at += read;
-      return read;
-    },
-    view(size) {
-      // A last look too: what was handed out may have been gone when it was used.
-      const view = keepsViews(file)
-        ? file.bytes(at, size)
-        : file.copy(at, size);
+  const left = () => end - at;
+  const bringIn = (size: number) => internals.bringIn(at, size);
+  const copy = (size: number) => {
+    const copy = file.copy(at, size);
+    at += size;
+    return copy;
+  };
+  if (zeroCopy) {
+    const { isView } = internals;
+    const view = (size: number) => {
+      const view = file.bytes(at, size);
       at += size;
       return view;
-    },
-    end: () => {
-      if (autoClose) closeOnce(file);
-    },
-    fail: () => {
-      if (autoClose) closeQuietly(file);
-    },
+    };
+    const source = { left, bringIn, view: isView ? view : copy, isView };
+    return viewStream(file, source, chunkSize);
+  }
+  const read = async (p: Uint8Array) => {
+    if (at === end) return null;
+    const read = p.length <= MAX_SYNC_READ
+      ? file.readAtSync(p, at)
+      : await file.readAt(p, at);
+    if (read === null || read < p.length) throw endedEarlyError(file, end);
+    at += read;
+    return read;
   };
-  return zeroCopy
-    ? viewStream(file, source, chunkSize)
-    : byteStream(file, source, chunkSize);
+  return byteStream(file, { left, bringIn, copy, read }, chunkSize, autoClose);
 }
 
 /**
@@ -200,193 +187,16 @@ export function toWritableStream(
 ): WritableStream<Uint8Array<ArrayBufferLike>> {
   const { offset = 0, autoClose = false } = options;
   checkOpen("write", file);
-  // Refuses a file that is not open for writing, and what is no position.
-  file.writeAtSync(NOTHING, offset);
+  internalsOf(file).checkWritable(offset);
 
   let at = offset;
-  return sink(file, autoClose, async (p) => {
+  return sinkStream(file, autoClose, async (p) => {
     try {
       at += await file.writeAt(p, at);
     } catch (error) {
       throw addBytesWritten(error, at - offset);
     }
   });
-}
-
-/** The rest of the file as a byte stream that closes the file at its end, on cancel and on error. */
-export function readableOf(
-  file: MmapFile<ArrayBufferLike>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return byteStream(file, {
-    left: () => file.size - file.seekSync(0, Deno.SeekMode.Current),
-    bringIn: (size) =>
-      bringIn(file, file.seekSync(0, Deno.SeekMode.Current), size),
-    copy(size) {
-      const at = file.seekSync(0, Deno.SeekMode.Current);
-      try {
-        const copy = file.copy(at, size);
-        file.seekSync(size, Deno.SeekMode.Current);
-        return copy;
-      } catch (error) {
-        // A read goes on where the file is truncated, as that of Deno.FsFile does.
-        if (!(error instanceof TruncatedError)) throw error;
-      }
-    },
-    read: (p) => p.length <= AT_ONCE ? file.readSync(p) : file.read(p),
-    end: () => closeOnce(file),
-    fail: () => closeQuietly(file),
-  }, CHUNK_SIZE);
-}
-
-/** The file as a stream to write to, which closes the file at its end, on abort and on error. */
-export function writableOf(
-  file: MmapFile<ArrayBufferLike>,
-): WritableStream<Uint8Array<ArrayBufferLike>> {
-  return sink(file, true, async (p) => void await file.write(p));
-}
-
-/** Where a stream gets its bytes from. */
-interface ByteSource {
-  /** Bytes to come, as far as is known. */
-  left(): number;
-  /** Brings the next `size` bytes into memory, off the event loop; `undefined` if there is nothing to wait for. */
-  bringIn(size: number): Promise<void> | undefined;
-  /** A copy of the next `size` bytes, which are known to be left; `undefined` if a read has to be tried. */
-  copy(size: number): Uint8Array<ArrayBuffer> | undefined;
-  /** Fills `p`; returns the number of bytes read, or `null` at the end. */
-  read(p: Uint8Array): number | null | Promise<number | null>;
-  /** Gives back what is held, at the end. */
-  end(): void;
-  /** Gives back what is held, after an error that is about to be told, which no other may replace. */
-  fail(): void;
-}
-
-interface Source<Buffer extends ArrayBufferLike> extends ByteSource {
-  /** The next `size` bytes themselves, where they stay when the file grows. */
-  view(size: number): Uint8Array<ArrayBuffer | Buffer>;
-}
-
-function byteStream(
-  file: MmapFile<ArrayBufferLike>,
-  source: ByteSource,
-  chunkSize: number,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream({
-    type: "bytes",
-    async pull(controller) {
-      try {
-        await turnAfter();
-        checkOpen("read", file);
-        const coming = source.bringIn(Math.min(chunkSize, AT_ONCE));
-        if (coming !== undefined) {
-          await coming;
-          checkOpen("read", file);
-        }
-        const view = controller.byobRequest?.view ?? null;
-        const size = Math.min(chunkSize, source.left());
-        if (view === null && size > 0 && size <= AT_ONCE) {
-          const copy = source.copy(size);
-          if (copy !== undefined) return controller.enqueue(copy);
-        }
-        // The end is found by a read, which needs a byte of room.
-        const left = Math.max(1, source.left());
-        const p = view === null
-          ? new Uint8Array(Math.min(chunkSize, left))
-          : new Uint8Array(
-            view.buffer,
-            view.byteOffset,
-            Math.min(view.byteLength, left),
-          );
-        const read = await source.read(p);
-        if (read === null) {
-          source.end();
-          controller.close();
-          controller.byobRequest?.respond(0);
-        } else if (view !== null) controller.byobRequest!.respond(read);
-        else controller.enqueue(read < p.length ? p.subarray(0, read) : p);
-      } catch (error) {
-        source.fail();
-        throw error;
-      }
-    },
-    cancel: () => source.end(),
-  });
-}
-
-function viewStream<Buffer extends ArrayBufferLike>(
-  file: MmapFile<Buffer>,
-  source: Source<Buffer>,
-  chunkSize: number,
-): ReadableStream<Uint8Array<ArrayBuffer | Buffer>> {
-  let first: Uint8Array | undefined;
-  return new ReadableStream<Uint8Array<ArrayBuffer | Buffer>>({
-    async pull(controller) {
-      try {
-        await turnAfter();
-        checkOpen("read", file);
-        const coming = source.bringIn(chunkSize);
-        if (coming !== undefined) {
-          await coming;
-          checkOpen("read", file);
-        }
-        const view = source.view(Math.min(chunkSize, source.left()));
-        // Whoever reads the stream may not have looked at the chunks yet.
-        if (first?.length === 0) throw unmapped(file);
-        if (view.length > 0) {
-          if (keepsViews(file)) first ??= view;
-          return controller.enqueue(view);
-        }
-        source.end();
-        controller.close();
-      } catch (error) {
-        source.fail();
-        throw error;
-      }
-    },
-    cancel: () => source.end(),
-    // Nothing is taken before it is asked for, as in a byte stream.
-  }, { highWaterMark: 0 });
-}
-
-function sink(
-  file: MmapFile<ArrayBufferLike>,
-  autoClose: boolean,
-  write: (p: Uint8Array) => Promise<void>,
-): WritableStream<Uint8Array<ArrayBufferLike>> {
-  return new WritableStream({
-    async write(chunk) {
-      try {
-        await turnAfter();
-        checkOpen("write", file);
-        await write(bytesOf(chunk));
-      } catch (error) {
-        if (autoClose) closeQuietly(file);
-        throw error;
-      }
-    },
-    close() {
-      if (autoClose) closeOnce(file);
-    },
-    abort() {
-      if (autoClose) closeOnce(file);
-    },
-  });
-}
-
-/** What a stream for bytes is given: any kind of view, and a buffer too, as Deno's take them. */
-function bytesOf(chunk: unknown): Uint8Array {
-  const bytes = bytesUnder(chunk);
-  if (bytes !== undefined) return bytes;
-  throw new TypeError(
-    "Expected ArrayBuffer or ArrayBufferView for write chunk",
-  );
-}
-
-function checkOpen(action: string, file: MmapFile<ArrayBufferLike>): void {
-  if (!file.closed) return;
-  throw new Deno.errors.BadResource(
-    `Cannot ${action} '${file.name}': The stream's underlying resource was closed or consumed`,
-  );
 }
 
 function checkRange(
@@ -404,25 +214,10 @@ function checkRange(
   );
 }
 
-function closeOnce(file: MmapFile<ArrayBufferLike>): void {
-  if (!file.closed) file.close();
-}
-
-function closeQuietly(file: MmapFile<ArrayBufferLike>): void {
-  try {
-    closeOnce(file);
-  } catch {
-    // The file is closed all the same, and the reason for that is told.
-  }
-}
-
-function unmapped(file: MmapFile<ArrayBufferLike>): Error {
-  return new TypeError(
-    `Cannot read '${file.name}': its memory was unmapped, and the chunks of the stream are empty`,
-  );
-}
-
-function gotShorter(file: MmapFile<ArrayBufferLike>, end: number): Error {
+function endedEarlyError(
+  file: MmapFile<ArrayBufferLike>,
+  end: number,
+): Error {
   const message =
     `Cannot read '${file.name}': the stream ends at byte ${end}, but the file now ends at ${file.size}`;
   return file.truncated ? new TruncatedError(message) : new RangeError(message);

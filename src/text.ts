@@ -1,9 +1,8 @@
 /**
  * A range of a file as a string.
  *
- * A decoder looks at its input twice, once for the length and once for the characters. Bytes that
- * another process changes in between would have it write past its output. So text is decoded from
- * private copies only.
+ * A decoder reads its input twice, once for the length and once for the characters. If another process changes
+ * bytes in between, it writes past its output. So text is decoded from private copies only.
  *
  * @module
  */
@@ -20,24 +19,24 @@ import {
 export const { MAX_STRING_LENGTH } = constants;
 
 /** The least UTF-16 code units that a byte of UTF-8 takes: one for a character of three bytes. */
-const LEAST_UNITS = 1 / 3;
+const MIN_UNITS_PER_BYTE = 1 / 3;
 
-/** Bytes that are copied to memory used again and again. To allocate some takes longer than to read them (measured). */
-const SHORT = 4 << 10;
+/** Bytes that are copied to memory that all calls use. To allocate them takes longer than to read them (measured). */
+const MAX_SHORT = 4 << 10;
 
-/** Never handed out, and never used beyond one call. */
-const scratch = new ArrayBuffer(SHORT);
+/** Never handed out, and used during one call only. */
+const scratch = new ArrayBuffer(MAX_SHORT);
 
-/** Views of its first bytes, by their length. To make one takes as long as a quarter of the decoding (measured). */
-const views = new Array<Uint8Array | undefined>(SHORT + 1);
+/** Views of its first bytes, by length. To create one takes a quarter of the time of decoding (measured). */
+const views = new Array<Uint8Array | undefined>(MAX_SHORT + 1);
 
-/** Bytes decoded at a time: they stay in the processor's cache. */
-const PIECE = 256 << 10;
+/** Bytes decoded in one go: they stay in the processor's cache. */
+const CHUNK_SIZE = 256 << 10;
 
 const decoder = new TextDecoder();
 
 /**
- * The text of a short range; `null` where more has to be looked at: another range, or none that is in the file.
+ * The text of a short range; `null` for any other range, and for one that is not in the file.
  * If it ends with a zero, the file may have been truncated: see `mayBePastEnd`.
  */
 export function shortText(
@@ -45,7 +44,9 @@ export function shortText(
   offset: number,
   length: number,
 ): string | null {
-  if (!(length > 0 && length <= SHORT && Number.isInteger(length))) return null;
+  if (!(length > 0 && length <= MAX_SHORT && Number.isInteger(length))) {
+    return null;
+  }
   const p = views[length] ??= new Uint8Array(scratch, 0, length);
   if (file.readAtSync(p, offset) !== length) return null;
   return decoder.decode(p);
@@ -61,13 +62,13 @@ export function longText(
   checkRange("read", file, offset, length);
   if (length > MAX_STRING_LENGTH) checkLength(file, offset, length, checkSize);
   let text = "";
-  for (const piece of pieces(file, offset, length, checkSize)) text += piece;
+  for (const chunk of chunksOf(file, offset, length, checkSize)) text += chunk;
   return text;
 }
 
 /** UTF-8 as text, from bytes that only this module can change. Leaves a byte order mark in place. */
 export function newDecoder(): TextDecoder {
-  // Deno's decoder removes a mark at the start of a later piece too, where it is a character, if all
+  // Deno's decoder removes a mark at the start of a later chunk too, where it is a character, if all
   // earlier pieces were ASCII (2.9.6).
   return new TextDecoder("utf-8", { ignoreBOM: true });
 }
@@ -77,17 +78,17 @@ export function withoutBOM(text: string): string {
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }
 
-function* pieces(
+function* chunksOf(
   file: Source,
   offset: number,
   length: number,
   checkSize: CheckSize,
 ): Generator<string, void, undefined> {
   const decoder = newDecoder();
-  const buffer = new Uint8Array(Math.min(length, PIECE));
+  const buffer = new Uint8Array(Math.min(length, CHUNK_SIZE));
   const end = offset + length;
-  for (let at = offset; at < end; at += PIECE) {
-    const p = buffer.subarray(0, Math.min(PIECE, end - at));
+  for (let at = offset; at < end; at += CHUNK_SIZE) {
+    const p = buffer.subarray(0, Math.min(CHUNK_SIZE, end - at));
     readFullySync(file, p, at, checkSize);
     const text = decoder.decode(p, { stream: true });
     yield at === offset ? withoutBOM(text) : text;
@@ -103,10 +104,10 @@ function checkLength(
   checkSize: CheckSize,
 ): void {
   let units = 0;
-  let isTooLong = length * LEAST_UNITS > MAX_STRING_LENGTH + 1;
+  let isTooLong = length * MIN_UNITS_PER_BYTE > MAX_STRING_LENGTH + 1;
   if (!isTooLong) {
-    for (const piece of pieces(file, offset, length, checkSize)) {
-      units += piece.length;
+    for (const chunk of chunksOf(file, offset, length, checkSize)) {
+      units += chunk.length;
     }
     isTooLong = units > MAX_STRING_LENGTH;
   }

@@ -1,14 +1,14 @@
 /**
  * Lines of a file as strings.
  *
- * A piece that ends with a line ends with a whole character too: no character of UTF-8 has an LF in
- * it. So each piece is decoded and split by itself. A line is sought when it is asked for: an array of the
- * lines of a piece takes longer to make (measured).
+ * A chunk that ends with a line ends with a complete character: no UTF-8 character contains an LF. So each chunk is
+ * decoded and split by itself. Each line is searched when it is requested: an array of the lines of a chunk takes
+ * longer to create (measured).
  *
  * @module
  */
 
-import { turnAfter } from "./event_loop.ts";
+import { yieldIfDue } from "./event_loop.ts";
 import {
   checkRange,
   type CheckSize,
@@ -41,11 +41,11 @@ export interface TextLinesOptions extends ByteRange {
   reverse?: boolean;
 }
 
-/** Bytes of the first piece: a few lines are read quickly. */
-const FIRST = 4 << 10;
+/** Bytes of the first chunk: a few lines are read quickly. */
+const FIRST_CHUNK_SIZE = 4 << 10;
 
-/** Bytes of later pieces: one and its text stay in the processor's cache. */
-const PIECE = 64 << 10;
+/** Bytes of later chunks: one and its text stay in the processor's cache. */
+const CHUNK_SIZE = 64 << 10;
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -58,15 +58,15 @@ export function textLinesOf(
 ): Iterable<string> & AsyncIterable<string> {
   const { offset = 0, length = file.size - offset } = options;
   checkRange("read lines of", file, offset, length);
-  const pieces = () => new Pieces(file, offset, length, options, checkSize);
+  const chunks = () => new Chunks(file, offset, length, options, checkSize);
   return {
-    [Symbol.iterator]: () => new Lines(pieces()),
-    [Symbol.asyncIterator]: () => new AsyncLines(pieces()),
+    [Symbol.iterator]: () => new Lines(chunks()),
+    [Symbol.asyncIterator]: () => new AsyncLines(chunks()),
   };
 }
 
-/** The text of whole lines of a range, piece by piece. */
-class Pieces {
+/** The text of whole lines of a range, chunk by chunk. */
+class Chunks {
   readonly #file: Source;
   readonly #checkSize: CheckSize;
   readonly #offset: number;
@@ -75,8 +75,8 @@ class Pieces {
   /** The bytes that are left. */
   #from: number;
   #to: number;
-  /** Bytes of the next piece. */
-  #size = FIRST;
+  /** Bytes of the next chunk. */
+  #size = FIRST_CHUNK_SIZE;
   #buffer = new Uint8Array(0);
   readonly #decoder = newDecoder();
 
@@ -100,7 +100,7 @@ class Pieces {
     return this.#from === this.#to;
   }
 
-  /** The text of the next piece; empty if a line is longer than the piece. */
+  /** The text of the next chunk; empty if a line is longer than the chunk. */
   readSync(): string {
     const [p, position] = this.#next();
     readFullySync(this.#file, p, position, this.#checkSize);
@@ -108,13 +108,13 @@ class Pieces {
   }
 
   async read(): Promise<string> {
-    await turnAfter();
+    await yieldIfDue();
     const [p, position] = this.#next();
     await readFully(this.#file, p, position, this.#checkSize);
     return this.#textOf(p, position);
   }
 
-  /** Memory for the next piece, and where that piece is. */
+  /** Memory for the next chunk, and where that chunk is. */
   #next(): [p: Uint8Array, position: number] {
     const length = Math.min(this.#size, this.#to - this.#from);
     if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
@@ -140,8 +140,8 @@ class Pieces {
     if (isRest) this.#from = this.#to;
     else if (this.isReverse) this.#to = position + from;
     else this.#from = position + to;
-    this.#size = Math.min(4 * this.#size, PIECE);
-    // Backwards what follows the last LF of a range comes with the first piece.
+    this.#size = Math.min(4 * this.#size, CHUNK_SIZE);
+    // Backwards what follows the last LF of a range comes with the first chunk.
     if (this.#isComplete) to = p.lastIndexOf(LF) + 1;
     const text = this.#decoder.decode(p.subarray(from, to));
     return isFirst && from === 0 ? withoutBOM(text) : text;
@@ -163,30 +163,30 @@ class Pieces {
 
 /** Iterates twice as fast as a generator (measured). */
 class Lines implements Iterator<string, undefined> {
-  readonly #pieces: Pieces;
+  readonly #chunks: Chunks;
   #text = new Text("", false);
 
-  constructor(pieces: Pieces) {
-    this.#pieces = pieces;
+  constructor(chunks: Chunks) {
+    this.#chunks = chunks;
   }
 
   next(): IteratorResult<string, undefined> {
     while (this.#text.isEmpty) {
-      if (this.#pieces.isDone) return { done: true, value: undefined };
-      this.#text = new Text(this.#pieces.readSync(), this.#pieces.isReverse);
+      if (this.#chunks.isDone) return { done: true, value: undefined };
+      this.#text = new Text(this.#chunks.readSync(), this.#chunks.isReverse);
     }
     return { done: false, value: this.#text.takeLine() };
   }
 }
 
 class AsyncLines implements AsyncIterator<string, undefined> {
-  readonly #pieces: Pieces;
+  readonly #chunks: Chunks;
   #text = new Text("", false);
-  /** The last call that waits for a piece, which later calls wait for. */
+  /** The last call that waits for a chunk, which later calls wait for. */
   #last: Promise<IteratorResult<string, undefined>> | null = null;
 
-  constructor(pieces: Pieces) {
-    this.#pieces = pieces;
+  constructor(chunks: Chunks) {
+    this.#chunks = chunks;
   }
 
   next(): Promise<IteratorResult<string, undefined>> {
@@ -205,8 +205,8 @@ class AsyncLines implements AsyncIterator<string, undefined> {
   ): Promise<IteratorResult<string, undefined>> {
     await before?.catch(() => {});
     while (this.#text.isEmpty) {
-      if (this.#pieces.isDone) return { done: true, value: undefined };
-      this.#text = new Text(await this.#pieces.read(), this.#pieces.isReverse);
+      if (this.#chunks.isDone) return { done: true, value: undefined };
+      this.#text = new Text(await this.#chunks.read(), this.#chunks.isReverse);
     }
     return { done: false, value: this.#text.takeLine() };
   }
@@ -245,13 +245,13 @@ class Text {
     const last = this.#at - 1;
     const newline = this.#text.charCodeAt(last) === LF ? last : -1;
     const end = newline === -1 ? this.#at : newline;
-    // From an index below 0 `lastIndexOf` would look at the first character all the same.
+    // With a negative index, `lastIndexOf` would compare the first character.
     const start = end === 0 ? 0 : this.#text.lastIndexOf("\n", end - 1) + 1;
     this.#at = start;
     return this.#line(start, newline);
   }
 
-  /** The line from `start` to an LF; -1 for a line at the end that has none, whose CR is a character of it. */
+  /** The line from `start` to an LF at `newline`; -1 for a last line without an LF, whose CR is part of it. */
   #line(start: number, newline: number): string {
     if (newline === -1) return this.#text.slice(start);
     const isCRLF = newline > start &&

@@ -355,3 +355,50 @@ export interface WaitOptions {
   /** Ends the wait if it is aborted: the promise rejects with its reason. */
   signal?: AbortSignal;
 }
+
+/**
+ * A constructor of typed arrays, such as `Int32Array`: the parameter of {@linkcode MmapFile.prototype.view | view}.
+ *
+ * @example Choose a type at run time
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { createSync, type TypedArrayConstructor } from "@mmapfile/mmapfile";
+ *
+ * const types: Record<string, TypedArrayConstructor<Int8Array | Uint8Array>> = {
+ *   signed: Int8Array,
+ *   unsigned: Uint8Array,
+ * };
+ * using file = createSync(Deno.makeTempFileSync(), 1);
+ * file.writeSync(Uint8Array.of(255));
+ * assert.equal(file.view(types.signed)[0], -1);
+ * ```
+ */
+export interface TypedArrayConstructor<
+  T,
+  Buffer extends ArrayBufferLike = ArrayBuffer,
+> {
+  /** The name of the type, such as "Int32Array". */
+  readonly name: string;
+  /** The size of one element, in bytes. */
+  readonly BYTES_PER_ELEMENT: number;
+  /** Creates an array of `length` elements over `buffer`, from `byteOffset` bytes on. */
+  new (buffer: Buffer, byteOffset: number, length: number): T;
+}
+
+/**
+ * A typed array of the same kind over another type of buffer: the return type of {@linkcode MmapFile.prototype.view | view} for
+ * a `shared` file, where `Int32Array` becomes `Int32Array<SharedArrayBuffer>`.
+ */
+export type ArrayOver<T, Buffer extends ArrayBufferLike> = T extends Int8Array
+  ? Int8Array<Buffer>
+  : T extends Uint8Array ? Uint8Array<Buffer>
+  : T extends Uint8ClampedArray ? Uint8ClampedArray<Buffer>
+  : T extends Int16Array ? Int16Array<Buffer>
+  : T extends Uint16Array ? Uint16Array<Buffer>
+  : T extends Int32Array ? Int32Array<Buffer>
+  : T extends Uint32Array ? Uint32Array<Buffer>
+  : T extends Float32Array ? Float32Array<Buffer>
+  : T extends Float64Array ? Float64Array<Buffer>
+  : T extends BigInt64Array ? BigInt64Array<Buffer>
+  : T extends BigUint64Array ? BigUint64Array<Buffer>
+  : T;

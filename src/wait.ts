@@ -8,8 +8,9 @@
  */
 
 import { constants as osConstants } from "node:os";
+import { setTimeout } from "node:timers/promises";
 import { TruncatedError } from "./errors.ts";
-import { nextTurn, turnAfter } from "./event_loop.ts";
+import { yieldIfDue, yieldToEventLoop } from "./event_loop.ts";
 import {
   addressOf,
   CLOCK_MONOTONIC,
@@ -29,30 +30,30 @@ import {
   PROT_READ,
 } from "./posix/libc.ts";
 import type { FileOps, Mapping } from "./storage.ts";
-import { type AddressRange, place } from "./posix/memory.ts";
+import { type AddressRange, mapFixed } from "./posix/memory.ts";
 import type { WaitOptions, WaitResult } from "./types.ts";
 
-/** Milliseconds of the longest sleep in the kernel. What happens without a notify, a truncation for one, is seen then. */
+/** Milliseconds of the longest sleep in the kernel. Changes without a notify, such as a truncation, are noticed after it. */
 const SLEEP_MS = 500;
-/** Milliseconds for which a new wait keeps the process from exiting. */
-const HOLD_MS = 1000;
+/** Milliseconds for which a new wait keeps the process alive. */
+const KEEP_ALIVE_MS = 1000;
 
 /** Polls that find nothing until the pause between two of them is a millisecond longer. */
-const POLLS = 16;
+const POLLS_PER_PAUSE_STEP = 16;
 /** Milliseconds of the longest pause between two polls. */
-const LONGEST_PAUSE_MS = 2;
-/** How much longer than a poll of very many words the pause after it is. */
-const PAUSE_PER_LOOK = 4;
+const MAX_PAUSE_MS = 2;
+/** The pause after a poll of very many words, in multiples of the poll's time. */
+const PAUSE_PER_CHECK = 4;
 
-/** Milliseconds that a wait spins before it sleeps: what it takes the other side to be woken and to answer. */
+/** Milliseconds that a wait spins before it sleeps: the time in which the other side wakes and answers. */
 const SPIN_MS = 0.1;
-/** Milliseconds of a wait that might have ended while it spun, had the other side done so too. */
+/** Milliseconds of a wait that might have ended during a spin, if the other side had spun too. */
 const SHORT_WAIT_MS = 0.3;
-/** Spins in vain after which waits sleep at once: some, since both sides must spin at the same time. */
-const VAIN_SPINS = 8;
+/** Vain spins after which waits sleep at once. More than one, because both sides must spin at the same time. */
+const MAX_VAIN_SPINS = 8;
 /** Short waits after which waits spin again; twice as many each time that it was in vain. */
-const FEWEST_SHORT_WAITS = 8;
-const MOST_SHORT_WAITS = 1024;
+const MIN_SHORT_WAITS = 8;
+const MAX_SHORT_WAITS = 1024;
 
 /**
  * Whether the main module is still being evaluated. A wait may be what its top-level await is for, and
@@ -93,12 +94,14 @@ export class FileWaits {
     const start = performance.now();
     const deadline = start + (Number.isNaN(+timeout) ? Infinity : +timeout);
     expected |= 0;
-    if (this.load(position) !== expected) return await atOnce("not-equal");
-    if (deadline <= start) return await atOnce("timed-out");
+    if (this.load(position) !== expected) {
+      return await resolveAtOnce("not-equal");
+    }
+    if (deadline <= start) return await resolveAtOnce("timed-out");
     if (spinning.pays()) {
       const hasChanged = this.#spin(position, expected);
       spinning.ended(hasChanged);
-      if (hasChanged) return await atOnce("ok");
+      if (hasChanged) return await resolveAtOnce("ok");
     }
     return await new Promise((resolve, reject) => {
       const wait: Wait = {
@@ -123,12 +126,12 @@ export class FileWaits {
     });
   }
 
-  /** Wakes all that wait on the word at a position, in this isolate and in others, of any process. */
+  /** Wakes all waits on the word at a position, in this isolate and in others, of any process. */
   notify(position: number): void {
     waits.notify(this.#id, this.#offset + position, this.fd);
   }
 
-  /** The word at a position; throws if the file has been truncated below it. */
+  /** The word at a position. Throws if the file was truncated before it. */
   load(position: number): number {
     const value = this.#mapping.loadInt32!(position);
     if (value !== undefined) return value;
@@ -138,12 +141,12 @@ export class FileWaits {
     );
   }
 
-  /** Rejects the waits and lets go of the file. */
+  /** Rejects the waits, and unmaps the file's pages. */
   close(error: Error): void {
     waits.close(this, this.#id, error);
   }
 
-  /** Looks at the word for as long as it takes to wake this thread; returns whether it has changed. */
+  /** Reads the word for as long as it takes to wake this thread. Returns whether it has changed. */
   #spin(position: number, expected: number): boolean {
     const end = performance.now() + SPIN_MS;
     while (performance.now() < end) {
@@ -153,21 +156,21 @@ export class FileWaits {
   }
 }
 
-/** A result that is known at once. In a loop of such waits timers and I/O must have their turn. */
-async function atOnce(result: WaitResult): Promise<WaitResult> {
-  await turnAfter();
+/** A result that is known at once. In a loop of such waits, timers and I/O must run. */
+async function resolveAtOnce(result: WaitResult): Promise<WaitResult> {
+  await yieldIfDue();
   return result;
 }
 
-/** Whether it is worth to spin: while the other side is quick, and has a processor of its own. */
+/** Whether spinning pays: the other side must be fast, and run on another processor. */
 class Spinning {
   readonly #mayPay = navigator.hardwareConcurrency > 1;
-  /** How often it may still be in vain. */
+  /** Vain spins until waits sleep at once. */
   #attempts = 0;
   /** Short waits until the next attempts. */
   #shortWaits = 1;
   /** Short waits before the last attempts. */
-  #lastShortWaits = FEWEST_SHORT_WAITS / 2;
+  #lastShortWaits = MIN_SHORT_WAITS / 2;
 
   pays(): boolean {
     return this.#attempts > 0;
@@ -175,12 +178,12 @@ class Spinning {
 
   ended(hasChanged: boolean): void {
     if (hasChanged) {
-      this.#attempts = VAIN_SPINS;
-      this.#lastShortWaits = FEWEST_SHORT_WAITS / 2;
+      this.#attempts = MAX_VAIN_SPINS;
+      this.#lastShortWaits = MIN_SHORT_WAITS / 2;
     } else if (--this.#attempts === 0) {
       this.#lastShortWaits = Math.min(
         2 * this.#lastShortWaits,
-        MOST_SHORT_WAITS,
+        MAX_SHORT_WAITS,
       );
       this.#shortWaits = this.#lastShortWaits;
     }
@@ -188,7 +191,7 @@ class Spinning {
 
   slept(ms: number): void {
     if (!this.#mayPay || ms >= SHORT_WAIT_MS || this.pays()) return;
-    if (--this.#shortWaits === 0) this.#attempts = VAIN_SPINS;
+    if (--this.#shortWaits === 0) this.#attempts = MAX_VAIN_SPINS;
   }
 }
 
@@ -200,7 +203,7 @@ interface Wait {
   readonly expected: number;
   readonly start: number;
   readonly deadline: number;
-  /** Whether the sleep under way is for it. What ends a sleep has not notified waits that came later. */
+  /** Whether the sleep in progress is for it. The end of a sleep does not notify waits that came later. */
   isAsleep: boolean;
   resolve(result: WaitResult): void;
   reject(error: unknown): void;
@@ -212,7 +215,7 @@ interface Word {
   /** Where in the file. */
   readonly position: number;
   readonly waits: Set<Wait>;
-  /** Held from the first sleep on. */
+  /** Mapped since the first sleep. */
   page: Page | undefined;
 }
 
@@ -221,16 +224,16 @@ class Waits {
   readonly #words = new Map<string, Word>();
   #nextDeadline = Infinity;
   #isRunning = false;
-  /** Whether a sleep is under way that nothing has interrupted. */
+  /** Whether a sleep is in progress that was not interrupted. */
   #isAsleep = false;
-  /** Polls in a row that have found nothing. */
+  /** Polls in a row that found no change. */
   #idlePolls = 0;
-  /** What the last look at all words has taken. */
-  #lookMs = 0;
+  /** Milliseconds that the last check of all words took. */
+  #checkMs = 0;
   /** Whether a wait has ended since the last sleep. */
   #hasEnded = false;
-  /** When the last wait began, or the process could last exit. */
-  #heldSince = 0;
+  /** When the last wait began, or the process was last allowed to exit. */
+  #keptAliveSince = 0;
 
   add(wait: Wait, id: string, position: number): Word {
     const key = keyOf(id, position);
@@ -242,7 +245,7 @@ class Waits {
     word.waits.add(wait);
     this.#nextDeadline = Math.min(this.#nextDeadline, wait.deadline);
     this.#idlePolls = 0;
-    this.#heldSince = wait.start;
+    this.#keptAliveSince = wait.start;
     if (this.#isRunning) this.interrupt();
     else this.#run();
     return word;
@@ -270,7 +273,7 @@ class Waits {
     chosen?.pages.unmap(id);
   }
 
-  /** Ends the sleep under way, so that the words are looked at. */
+  /** Ends the sleep in progress, so that the words are checked. */
   interrupt(): void {
     if (!this.#isAsleep) return;
     this.#isAsleep = false;
@@ -282,21 +285,21 @@ class Waits {
     let isPauseDue = this.#hasEnded = false;
     while (this.#words.size > 0) {
       if (this.#hasEnded) {
-        // What has ended may begin again: the next sleep is for those waits too. If the kernel refused to
-        // sleep, this was why, and a pause would keep their next notify waiting.
+        // A wait that has ended may be followed by another, which the next sleep includes. If the kernel refused
+        // to sleep, this was why, and a pause would delay the next notify.
         this.#hasEnded = isPauseDue = false;
-        await nextTurn();
+        await yieldToEventLoop();
       } else if (isPauseDue) {
         await this.#pause(1);
         isPauseDue = false;
       } else isPauseDue = await this.#sleep();
-      this.look();
+      this.check();
     }
     this.#isRunning = false;
   }
 
-  /** Ends the waits whose word has changed or whose time is over. */
-  look(): void {
+  /** Ends the waits whose word has changed or whose timeout has passed. */
+  check(): void {
     const now = performance.now();
     this.#nextDeadline = Infinity;
     for (const word of this.#words.values()) {
@@ -309,7 +312,7 @@ class Waits {
         else this.#nextDeadline = Math.min(this.#nextDeadline, deadline);
       }
     }
-    this.#lookMs = performance.now() - now;
+    this.#checkMs = performance.now() - now;
   }
 
   #load({ waits }: Word): number | undefined {
@@ -317,7 +320,7 @@ class Waits {
     try {
       return file.load(position);
     } catch {
-      // For each wait the error names the file as that has it.
+      // The error of each wait names its own file.
       return undefined;
     }
   }
@@ -330,14 +333,14 @@ class Waits {
     }
   }
 
-  /** Sleeps until there may be something to see; returns whether a pause should come before the next sleep. */
+  /** Sleeps until a word may have changed. Returns whether to pause before the next sleep. */
   async #sleep(): Promise<boolean> {
     const start = performance.now();
     const left = Math.max(0, this.#nextDeadline - start);
     if (!this.#mapWords()) {
-      const grown = Math.floor(this.#idlePolls++ / POLLS);
-      const pause = Math.min(grown, LONGEST_PAUSE_MS);
-      const fair = this.#lookMs * PAUSE_PER_LOOK;
+      const grown = Math.floor(this.#idlePolls++ / POLLS_PER_PAUSE_STEP);
+      const pause = Math.min(grown, MAX_PAUSE_MS);
+      const fair = this.#checkMs * PAUSE_PER_CHECK;
       await this.#pause(Math.min(Math.max(pause, fair), left));
       return false;
     }
@@ -353,16 +356,19 @@ class Waits {
     const isInterrupted = !this.#isAsleep;
     this.#isAsleep = false;
     const word = words[notified];
-    for (const wait of word?.waits ?? []) {
-      if (wait.isAsleep) this.#resolve(word, wait, "ok");
+    if (word !== undefined) {
+      for (const wait of word.waits) {
+        if (wait.isAsleep) this.#resolve(word, wait, "ok");
+      }
+      return false;
     }
-    if (word !== undefined || isInterrupted) return false;
-    // The kernel may refuse to sleep: a word has changed, or it has none of the memory that it needs.
+    if (isInterrupted) return false;
+    // The kernel may refuse to sleep: a word has changed, or memory is short.
     const isRefused = performance.now() - start < ms;
     return isRefused || this.#mayExit();
   }
 
-  /** Maps the pages of all words for the kernel; returns whether it can sleep on those. */
+  /** Maps the pages of all words for the kernel. Returns whether it can sleep on them. */
   #mapWords(): boolean {
     const isForKernel = this.#words.size <= (kernel()?.maxWords ?? 0);
     if (!isForKernel) return false;
@@ -376,20 +382,18 @@ class Waits {
     return true;
   }
 
-  /** Lets time go by. Now and then that does not keep the process from exiting. */
+  /** Waits some milliseconds. Now and then this does not keep the process alive. */
   async #pause(ms: number): Promise<void> {
-    if (ms < 1) return await nextTurn();
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      if (!this.#mayExit()) return;
-      this.#heldSince = performance.now();
-      Deno.unrefTimer(timer);
-    });
+    if (ms < 1) return await yieldToEventLoop();
+    const mayExit = this.#mayExit();
+    if (mayExit) this.#keptAliveSince = performance.now();
+    await setTimeout(ms, undefined, { ref: !mayExit });
   }
 
-  /** Whether it is time to let the process exit, if nothing else keeps it. */
+  /** Whether the process may exit if nothing else keeps it alive. */
   #mayExit(): boolean {
-    return !isLoading && performance.now() - this.#heldSince >= HOLD_MS;
+    return !isLoading &&
+      performance.now() - this.#keptAliveSince >= KEEP_ALIVE_MS;
   }
 
   #resolve(word: Word, wait: Wait, result: WaitResult): void {
@@ -412,9 +416,9 @@ class Waits {
 
 const waits = new Waits();
 
-/** Looks at the words of all waits: a file may have been truncated. */
-export function lookAtWaits(): void {
-  waits.look();
+/** Checks the words of all waits, because a file may have been truncated. */
+export function checkWaits(): void {
+  waits.check();
 }
 
 function keyOf(id: string, position: number): string {
@@ -428,14 +432,14 @@ function first<T>(set: Set<T>): T {
 
 // --- The kernel
 
-/** How a system lets a thread sleep on words that processes share. */
+/** How a system makes a thread sleep on words that processes share. */
 interface Kernel {
   /** Words of one sleep. */
   readonly maxWords: number;
   readonly pages: Pages;
-  /** Sleeps while all words are as expected; returns the number of a word that is known to be notified, or less than 0. */
+  /** Sleeps while all words are as expected. Returns the index of a word that was notified, or a negative number. */
   sleep(words: readonly Sleeper[], ms: number): Promise<number>;
-  /** Ends the sleep under way. */
+  /** Ends the sleep in progress. */
   interrupt(): void;
   /** Ends the sleeps of all isolates and processes on a word. */
   wake(address: bigint): void;
@@ -448,13 +452,13 @@ interface Sleeper {
 
 let chosen: Kernel | null | undefined;
 
-/** This system's way to sleep; `null` where there is none, and words are polled. */
+/** How this system sleeps; `null` if it cannot, and words are polled. */
 function kernel(): Kernel | null {
   if (chosen !== undefined) return chosen;
   try {
     return chosen = linux() ?? darwin();
   } catch (error) {
-    // There is not the address space that V8 wants for a memory.
+    // V8 did not get the address space for a memory.
     if (error instanceof RangeError) return chosen = null;
     throw error;
   }
@@ -476,21 +480,21 @@ function linux(): Kernel | null {
 
   function prepare(words: readonly Sleeper[], ms: number): void {
     const flags = BigInt(FUTEX2_SIZE_U32 | FUTEX2_PRIVATE);
-    waiters.set([BigInt(own[0] >>> 0), ownAddress, flags]);
+    waiters.set([BigInt(own[0]! >>> 0), ownAddress, flags]);
     words.forEach(({ address, expected }, i) => {
       const value = BigInt(expected >>> 0);
       waiters.set([value, address, BigInt(FUTEX2_SIZE_U32)], 3 * (1 + i));
     });
     clock_gettime!(CLOCK_MONOTONIC, timespec);
-    const end = timespec[1] + BigInt(Math.ceil(1e6 * ms));
-    timespec[0] += end / 1_000_000_000n;
+    const end = timespec[1]! + BigInt(Math.ceil(1e6 * ms));
+    timespec[0]! += end / 1_000_000_000n;
     timespec[1] = end % 1_000_000_000n;
   }
 
-  // Before Linux 5.16 there is not the call, and a sandbox may refuse it. Where it works it refuses a word
-  // that is not as expected.
+  // Linux before 5.16 does not have the call, and a sandbox may refuse it. If it works, it refuses a word that is
+  // not as expected.
   prepare([], 0);
-  waiters[0]++;
+  waiters[0]!++;
   const args = [0, timespec, CLOCK_MONOTONIC] as const;
   if (
     futex_waitv!(SYS_futex_waitv, waiters, 1, ...args) !== -1 ||
@@ -511,14 +515,14 @@ function linux(): Kernel | null {
       ) - 1;
     },
     interrupt() {
-      own[0]++;
+      own[0]!++;
       futex!(SYS_futex, ownAddress, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
     },
     wake: (address) => void futex!(SYS_futex, address, FUTEX_WAKE, ALL),
   };
 }
 
-/** Written by the manual, and not run: there was no macOS to try it on. */
+/** Written from the manual, and never run on macOS. */
 function darwin(): Kernel | null {
   const calls = libcOf("darwin");
   const sleep = calls?.os_sync_wait_on_address_with_timeoutAsync;
@@ -530,7 +534,9 @@ function darwin(): Kernel | null {
   return {
     maxWords: 1,
     pages: new Pages(2),
-    async sleep([{ address, expected }], ms) {
+    async sleep([word], ms) {
+      if (word === undefined) return -1;
+      const { address, expected } = word;
       asleep = address;
       const value = BigInt(expected >>> 0);
       // A timeout of 0 would be none.
@@ -545,20 +551,20 @@ function darwin(): Kernel | null {
       );
       return -1;
     },
-    // It takes one word. So others that sleep on it are woken too, look, and sleep again.
+    // The call takes one word. So other threads that sleep on it wake too, check it, and sleep again.
     interrupt: () => wakeAll(asleep),
     wake: wakeAll,
   };
 }
 
-/** The C library, if this is that system, and it can give memory to `Pages`. */
+/** The C library, if this is that system, and `Pages` can have memory. */
 function libcOf(os: typeof Deno.build.os) {
   return Deno.build.os === os && typeof WebAssembly === "object"
     ? libc()
     : null;
 }
 
-/** A page of a file, mapped for the kernel to find words by. */
+/** A page of a file, mapped so that the kernel finds words in it. */
 interface Page {
   readonly id: string;
   /** Which page of the file. */
@@ -581,9 +587,9 @@ interface Page {
 class Pages {
   readonly #memory: WebAssembly.Memory;
   readonly #range: AddressRange;
-  /** Where the pages lie that are not mapped. */
+  /** Where the unmapped pages lie. */
   readonly #free: number[];
-  /** The one used last is the last. */
+  /** In the order of use, the last one last. */
   readonly #mapped = new Map<string, Page>();
 
   constructor(count: number) {
@@ -595,14 +601,14 @@ class Pages {
     this.#free = Array.from({ length: count }, (_, i) => i * pageSize());
   }
 
-  /** Maps the page that holds a position, if it is not; `undefined` if the system refuses. */
+  /** Maps the page that contains a position, unless it is mapped; `undefined` if the system refuses. */
   map(id: string, position: number, fd: number): Page | undefined {
     const number = Math.floor(position / pageSize());
     const key = keyOf(id, number);
     let page = this.#mapped.get(key);
     if (page === undefined) {
       const at = this.#free.pop() ?? this.#evict();
-      if (!this.#place(at, MAP_SHARED, fd, number * pageSize())) {
+      if (!this.#mapAt(at, MAP_SHARED, fd, number * pageSize())) {
         this.#free.push(at);
         return undefined;
       }
@@ -613,14 +619,14 @@ class Pages {
     return page;
   }
 
-  /** Unmaps the pages of a file but those in which other waits sleep. */
+  /** Unmaps the pages of a file, except those in which other waits sleep. */
   unmap(id: string): void {
     for (const page of this.#mapped.values()) {
       if (page.id === id && page.words === 0) this.#release(page);
     }
   }
 
-  /** Unmaps the page that was not used for longest. There is one more than words can hold. */
+  /** Unmaps the least recently used page. There is one more than words can use. */
   #evict(): number {
     for (const page of this.#mapped.values()) {
       if (page.words > 0) continue;
@@ -632,13 +638,13 @@ class Pages {
 
   #release(page: Page): void {
     this.#mapped.delete(keyOf(page.id, page.number));
-    this.#place(page.at, MAP_PRIVATE | platform!.MAP_ANONYMOUS, -1, 0);
+    this.#mapAt(page.at, MAP_PRIVATE | platform!.MAP_ANONYMOUS, -1, 0);
     this.#free.push(page.at);
   }
 
-  #place(at: number, flags: number, fd: number, offset: number): boolean {
-    // SAFETY: nothing but the kernel uses this memory, to find words in it that waits sleep on.
-    return place(this.#range, at, pageSize(), PROT_READ, flags, fd, offset);
+  #mapAt(at: number, flags: number, fd: number, offset: number): boolean {
+    // SAFETY: only the kernel uses this memory, to find the words that waits sleep on.
+    return mapFixed(this.#range, at, pageSize(), PROT_READ, flags, fd, offset);
   }
 }
 

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { copyLarge } from "../src/posix/large_copy.ts";
+import { copyLarge } from "../src/posix/non_temporal_copy.ts";
 import { equal, pattern, testInDir } from "./temp.ts";
 
 const MIB = 1 << 20;

@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { LISTINGS, NAMES } from "../src/sigbus/guard.ts";
-import { LISTING } from "../src/posix/large_copy.ts";
+import { LISTING } from "../src/posix/non_temporal_copy.ts";
 import { machineCode } from "../src/posix/machine_code.ts";
 import { unless } from "./reason.ts";
 

@@ -24,8 +24,7 @@ Deno.test("RangeIndex finds what a list of ranges finds", () => {
       const isOverlapped = (range: { start: number; end: number }) =>
         range.start < end && range.end > start;
       const expected = list.filter(isOverlapped)
-        .sort((one, other) => one.start - other.start)
-        .map(({ start, value }) => ({ start, value }));
+        .sort((one, other) => one.start - other.start);
       assertEquals(index.replace(start, end, value), expected);
       list = list.filter((range) => !isOverlapped(range));
       list.push({ start, end, value });

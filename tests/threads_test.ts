@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { inThread, MOST_THREADS } from "../src/threads.ts";
+import { inThread, MAX_THREADS } from "../src/threads.ts";
 import { isCopy } from "./backend.ts";
 import { deno } from "./child.ts";
 import { NO_LISTING } from "./reason.ts";
@@ -16,7 +16,7 @@ function turn(): Promise<void> {
 Deno.test("as many calls as there are threads are made at once, the others one after another in their order", async () => {
   const calls: PromiseWithResolvers<number>[] = [];
   const results = Array.from(
-    { length: 3 * MOST_THREADS },
+    { length: 3 * MAX_THREADS },
     () =>
       inThread(() => {
         const call = Promise.withResolvers<number>();
@@ -25,7 +25,7 @@ Deno.test("as many calls as there are threads are made at once, the others one a
       }),
   );
   for (let done = 0; done < results.length; done++) {
-    const begun = Math.min(done + MOST_THREADS, results.length);
+    const begun = Math.min(done + MAX_THREADS, results.length);
     assertEquals(calls.length, begun);
     calls[done].resolve(done);
     assertEquals(await results[done], done);
@@ -34,7 +34,7 @@ Deno.test("as many calls as there are threads are made at once, the others one a
 });
 
 Deno.test("a call that fails hands its thread on", async () => {
-  for (let k = 0; k < 3 * MOST_THREADS; k++) {
+  for (let k = 0; k < 3 * MAX_THREADS; k++) {
     await assertRejects(() => inThread(() => Promise.reject(new Error("so"))));
     const thrown = () => {
       throw new TypeError("so");

@@ -1,5 +1,5 @@
 /**
- * What has changed in a copy of a file and is not in the file yet: found, and written back.
+ * Changes in a file's copy that are not in the file yet: how they are found and written back.
  *
  * @module
  */
@@ -8,19 +8,19 @@ import { Buffer } from "node:buffer";
 import type { DenoFile } from "../deno_file.ts";
 import type { MappingOptions } from "../storage.ts";
 
-/** What is known of a part of the file, beside its memory. */
+/** What is known about a block of the file. */
 interface Block {
-  /** A 1 for each byte that is to be written back. */
-  changed?: Uint8Array<ArrayBuffer>;
-  /** The bytes as the file has them. Kept of all that users have a view of, and can change unseen. */
-  inFile?: Uint8Array<ArrayBuffer>;
+  /** A 1 for each byte that must be written back. */
+  dirty: Uint8Array<ArrayBuffer> | undefined;
+  /** The bytes of the file, if users have views of the block, through which they can change it unnoticed. */
+  snapshot: Uint8Array<ArrayBuffer> | undefined;
 }
 
 export const UNMAPPED = new ArrayBuffer(0);
 
 /**
- * A copy's memory, and what in it is not in the file. It does not refer to the `MmapFile`: that may be
- * garbage while there is something to write back.
+ * The memory of a copy, and its dirty bytes. It does not refer to the `MmapFile`, which may be garbage-collected
+ * before everything is written back.
  */
 export class Changes {
   /** The memory. */
@@ -32,7 +32,7 @@ export class Changes {
   readonly #options: MappingOptions;
   /** The blocks whose memory may differ from the file, by number. */
   readonly #blocks = new Map<number, Block>();
-  /** The memory that users have views of. Made early: a reference holds what it is made for until its job ends. */
+  /** The memory that users have views of. Made early: a reference keeps its target alive until the job ends. */
   #shared: WeakRef<ArrayBuffer> | undefined;
 
   constructor(file: DenoFile, options: MappingOptions) {
@@ -40,9 +40,9 @@ export class Changes {
     this.#options = options;
   }
 
-  /** Whether users have views through which they can change memory unseen. */
-  get isWatched(): boolean {
-    for (const { inFile } of this.#blocks.values()) if (inFile) return true;
+  /** Whether users have views, through which they can change memory unnoticed. */
+  get hasSnapshots(): boolean {
+    for (const { snapshot } of this.#blocks.values()) if (snapshot) return true;
     return false;
   }
 
@@ -50,109 +50,108 @@ export class Changes {
     return new Uint8Array(this.buffer, this.start + from, to - from);
   }
 
-  /** Bytes from the file's offset on, asked of the system. */
+  /** Bytes of the file after the offset, as the system tells it. */
   fileSize(): number {
     return Math.max(0, this.file.size() - this.#options.offset);
   }
 
-  /** Marks a range of memory as changed. */
-  mark(first: number, end: number): void {
-    for (const { k, from, to } of parts(first, end)) {
-      marksOf(this.#block(k)).fill(1, from, to);
+  markDirty(first: number, end: number): void {
+    for (const { k, from, to } of blocksOf(first, end)) {
+      dirtyBytesOf(this.#block(k)).fill(1, from, to);
     }
   }
 
-  /** Keeps what is in memory, before users can change it. */
-  keep(size: number): void {
+  /** Marks a range of memory that is the same as in the file. */
+  markClean(first: number, end: number): void {
+    if (this.#blocks.size === 0) return;
+    for (const { k, from, to } of blocksOf(first, end)) {
+      const block = this.#blocks.get(k);
+      block?.dirty?.fill(0, from, to);
+      block?.snapshot?.set(this.memory(k * BLOCK + from, k * BLOCK + to), from);
+    }
+  }
+
+  /** Copies the memory before users can change it. */
+  takeSnapshot(size: number): void {
     this.#shared = new WeakRef(this.buffer);
-    for (const { k } of parts(0, size)) {
+    for (const { k } of blocksOf(0, size)) {
       const first = k * BLOCK;
-      this.#block(k).inFile ??= this.memory(
+      this.#block(k).snapshot ??= this.memory(
         first,
         Math.min(first + BLOCK, size),
       ).slice();
     }
   }
 
-  /** Notes that a range of memory and of the file are the same. */
-  isInFile(first: number, end: number): void {
-    if (this.#blocks.size === 0) return;
-    for (const { k, from, to } of parts(first, end)) {
-      const block = this.#blocks.get(k);
-      block?.changed?.fill(0, from, to);
-      block?.inFile?.set(this.memory(k * BLOCK + from, k * BLOCK + to), from);
-    }
-  }
-
-  /** Notes what users have changed, as they are about to lose their views, and memory all that is behind `room`. */
-  unwatch(room: number): void {
-    this.#find(0, Infinity);
+  /** Marks what users have changed, before their views become empty and memory is truncated to `size` bytes. */
+  dropSnapshots(size: number): void {
+    this.#findChanges(0, Infinity);
     for (const [k, block] of this.#blocks) {
-      block.inFile = undefined;
-      // What was truncated is not to be written back.
-      block.changed?.fill(0, Math.max(0, room - k * BLOCK));
+      block.snapshot = undefined;
+      // Truncated bytes must not be written back.
+      block.dirty?.fill(0, Math.max(0, size - k * BLOCK));
     }
   }
 
   /**
-   * Writes to the file what has changed in a range of memory, and no byte beside it.
+   * Writes the dirty bytes of a range to the file, and no others.
    *
-   * @throws {TypeError} Once, if memory was moved away with what has changed, or what may have: all that
-   * users had a view of, since no comparison is possible any more.
+   * @throws {TypeError} Once, if the memory was detached and may have been dirty: if users had views of it, there
+   * is nothing left to compare.
    */
   writeBack(first: number, end: number): void {
     if (this.buffer.detached) return this.#checkLost();
-    this.#find(first, end);
+    this.#findChanges(first, end);
     let size: number | undefined;
     for (const [k, block] of this.#blocks) {
-      const { changed, inFile } = block;
-      if (changed === undefined) continue;
-      // What others have truncated stays so: the next call that asks for the size reports it.
+      const { dirty, snapshot } = block;
+      if (dirty === undefined) continue;
+      // A file that others have truncated stays truncated. The next call that compares sizes reports it.
       size ??= this.fileSize();
       const at = k * BLOCK;
       const stop = Math.min(end, size) - at;
-      let from = changed.indexOf(1, Math.max(0, first - at));
+      let from = dirty.indexOf(1, Math.max(0, first - at));
       while (from !== -1 && from < stop) {
-        const next = changed.indexOf(0, from);
+        const next = dirty.indexOf(0, from);
         const to = Math.min(next === -1 ? BLOCK : next, stop);
         const bytes = this.memory(at + from, at + to);
         this.file.writeAt(bytes, this.#options.offset + at + from);
-        changed.fill(0, from, to);
-        inFile?.set(bytes, from);
-        from = changed.indexOf(1, to);
+        dirty.fill(0, from, to);
+        snapshot?.set(bytes, from);
+        from = dirty.indexOf(1, to);
       }
-      if (changed.includes(1)) continue;
-      if (inFile === undefined) this.#blocks.delete(k);
-      else block.changed = undefined;
+      if (dirty.includes(1)) continue;
+      if (snapshot === undefined) this.#blocks.delete(k);
+      else block.dirty = undefined;
     }
-    if (this.#blocks.size === 0) unsaved.delete(this);
+    if (this.#blocks.size === 0) withChanges.delete(this);
   }
 
-  /** No longer holds the memory, which is garbage then unless users have views of it. */
-  letGo(): void {
+  /** Drops its reference to the memory, which is garbage then unless users have views of it. */
+  release(): void {
     this.buffer = UNMAPPED;
   }
 
-  /** Holds the memory again; returns false if it was garbage and is gone. */
-  takeBack(): boolean {
+  /** Refers to the memory again. Returns `false` if it was garbage-collected. */
+  reacquire(): boolean {
     const buffer = this.#shared?.deref();
     if (buffer === undefined) return false;
     this.buffer = buffer;
     return true;
   }
 
-  /** Forgets the memory, and all that is known of it. */
+  /** Drops the memory, and everything that is known about it. */
   clear(): void {
     this.buffer = UNMAPPED;
     this.start = 0;
     this.#blocks.clear();
-    unsaved.delete(this);
+    withChanges.delete(this);
   }
 
   #checkLost(): void {
     const isLost = this.#blocks.size > 0;
     this.#blocks.clear();
-    unsaved.delete(this);
+    withChanges.delete(this);
     if (!isLost) return;
     throw new TypeError(
       `Cannot write back '${this.#options.name}': its memory was detached by transfer(), ` +
@@ -162,18 +161,18 @@ export class Changes {
   }
 
   /** Marks what users have changed in a range of memory. */
-  #find(first: number, end: number): void {
+  #findChanges(first: number, end: number): void {
     for (const [k, block] of this.#blocks) {
-      const { inFile } = block;
-      if (inFile === undefined) continue;
+      const { snapshot } = block;
+      if (snapshot === undefined) continue;
       const from = Math.max(0, first - k * BLOCK);
-      const to = Math.min(inFile.length, end - k * BLOCK);
+      const to = Math.min(snapshot.length, end - k * BLOCK);
       if (from >= to) continue;
-      const memory = this.memory(k * BLOCK, k * BLOCK + inFile.length);
-      if (isSame(memory, inFile, from, to)) continue;
-      const marks = marksOf(block);
+      const memory = this.memory(k * BLOCK, k * BLOCK + snapshot.length);
+      if (isEqual(memory, snapshot, from, to)) continue;
+      const dirty = dirtyBytesOf(block);
       for (let i = from; i < to; i++) {
-        if (memory[i] !== inFile[i]) marks[i] = 1;
+        if (memory[i] !== snapshot[i]) dirty[i] = 1;
       }
     }
   }
@@ -181,38 +180,39 @@ export class Changes {
   #block(k: number): Block {
     let block = this.#blocks.get(k);
     if (block === undefined) {
-      this.#blocks.set(k, block = {});
-      keepToTheEnd(this);
+      block = { dirty: undefined, snapshot: undefined };
+      this.#blocks.set(k, block);
+      writeBackAtExit(this);
     }
     return block;
   }
 }
 
-/** Bytes kept, marked and compared at once. */
+/** Bytes of a block. */
 const BLOCK = 64 << 10;
 
-/** The copies that have, or whose views may have, what is not in the file. The end of the program writes it back. */
-const unsaved = new Set<Changes>();
+/** The copies that have changes, or whose views may have. They are written back at the end of the program. */
+const withChanges = new Set<Changes>();
 let isListening = false;
 
-function keepToTheEnd(changes: Changes): void {
-  unsaved.add(changes);
+function writeBackAtExit(changes: Changes): void {
+  withChanges.add(changes);
   if (isListening) return;
   isListening = true;
   addEventListener("unload", () => {
-    for (const changes of unsaved) {
+    for (const changes of withChanges) {
       try {
         changes.writeBack(0, Infinity);
       } catch (error) {
-        // Nobody is left to catch it.
+        // There is no caller to catch it.
         console.error(error);
       }
     }
   });
 }
 
-/** A range divided at the bounds of blocks: the block's number, and first and end within it. */
-function* parts(
+/** A range divided into blocks: the number of each, and the first byte and the end within it. */
+function* blocksOf(
   first: number,
   end: number,
 ): Generator<{ k: number; from: number; to: number }> {
@@ -224,11 +224,11 @@ function* parts(
   }
 }
 
-function marksOf(block: Block): Uint8Array<ArrayBuffer> {
-  return block.changed ??= new Uint8Array(BLOCK);
+function dirtyBytesOf(block: Block): Uint8Array<ArrayBuffer> {
+  return block.dirty ??= new Uint8Array(BLOCK);
 }
 
-function isSame(
+function isEqual(
   one: Uint8Array,
   other: Uint8Array,
   from: number,

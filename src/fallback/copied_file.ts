@@ -5,7 +5,7 @@
  */
 
 import { DenoFile } from "../deno_file.ts";
-import { isClosed } from "./dropped.ts";
+import { unregister } from "./dropped.ts";
 
 /** A file of which there is a copy in memory. */
 export class CopiedFile extends DenoFile {
@@ -15,12 +15,12 @@ export class CopiedFile extends DenoFile {
    */
   #contents: Uint8Array<ArrayBuffer> | undefined;
 
-  /** Length in bytes, once it is certain that this is a regular file; and as it is now, not as it was. */
+  /** The length in bytes now. Throws if this is not a regular file. */
   override regularSize(): number {
     this.#contents = undefined;
     const size = super.regularSize();
     if (this.#endsAt(size)) return size;
-    // It has changed since it was asked for, and is right now.
+    // It has changed in between, and is right now.
     const sizeNow = super.regularSize();
     if (sizeNow !== size) return sizeNow;
     this.#contents = this.#readAll();
@@ -40,7 +40,7 @@ export class CopiedFile extends DenoFile {
   }
 
   override close(): void {
-    isClosed(this);
+    unregister(this);
     super.close();
   }
 
@@ -50,13 +50,13 @@ export class CopiedFile extends DenoFile {
     try {
       return super.readAt(new Uint8Array(2), last) === size - last;
     } catch {
-      // What cannot be read here is for the call that wants it to report.
+      // The call that needs these bytes reports the error.
       return true;
     }
   }
 
   #readAll(): Uint8Array<ArrayBuffer> {
-    let bytes = new Uint8Array(ROOM);
+    let bytes = new Uint8Array(INITIAL_CAPACITY);
     let length = 0;
     for (;;) {
       const read = super.readAt(bytes.subarray(length), length);
@@ -67,5 +67,5 @@ export class CopiedFile extends DenoFile {
   }
 }
 
-/** Bytes that the files of /proc and /sys seldom exceed. */
-const ROOM = 64 << 10;
+/** Bytes that files of /proc and /sys seldom exceed. */
+const INITIAL_CAPACITY = 64 << 10;

@@ -2,16 +2,16 @@
  * Copies of files that were garbage-collected without a close: what has changed in them is written back,
  * and their descriptors are closed.
  *
- * Views may outlive their file, and what is changed through them belongs in the file too. So memory is
- * held until it is certain that there are no views: V8 is made to collect garbage while the memory is
- * not held. No program runs in between, so that no change can be lost.
+ * Views may outlive their file, and changes made through them belong in the file too. So the memory is
+ * referenced until it has no views. To find out, V8 is made to collect garbage while the memory is not
+ * referenced. No other code runs in between, so no change can be lost.
  *
  * @module
  */
 
 import type { Changes } from "./changes.ts";
 
-/** Has a file closed when its `copy` is garbage, after what has changed is written back. */
+/** Closes a file when its `copy` is garbage-collected, after the changes have been written back. */
 export function closeWhenDropped(
   copy: object,
   changes: Changes,
@@ -20,60 +20,57 @@ export function closeWhenDropped(
   dropped.register(copy, changes, file);
 }
 
-/** Leaves a file alone from now on, since it is closed. */
-export function isClosed(file: object): void {
+/** Drops what was registered for a file, because it is closed. */
+export function unregister(file: object): void {
   dropped.unregister(file);
 }
 
 const dropped = new FinalizationRegistry<Changes>((changes) => {
   if (!writeBack(changes)) return;
-  if (!changes.isWatched) return close(changes);
-  outlived.add(changes);
-  // Once for all that were dropped together.
-  if (!isPlanned) queueMicrotask(closeUnreachable);
-  isPlanned = true;
+  if (!changes.hasSnapshots) return close(changes);
+  withViews.add(changes);
+  // Once for all files that were dropped together.
+  if (!isScheduled) queueMicrotask(closeUnreachable);
+  isScheduled = true;
 });
 
-/** What may have views that have outlived its file. */
-const outlived = new Set<Changes>();
-let isPlanned = false;
+/** Changes of dropped files whose memory may still have views. */
+const withViews = new Set<Changes>();
+let isScheduled = false;
 
-/** Collections of garbage that are waited for before views are looked for again: twice as many each time. */
-let patience = 1;
+/** Garbage collections until the next search for views: twice as many each time. */
+let collections = 1;
 let isWaiting = false;
 
 const garbage = new FinalizationRegistry<number>((left) => {
   isWaiting = false;
   if (left > 1) wait(left - 1);
-  else if (outlived.size > 0) closeUnreachable();
+  else if (withViews.size > 0) closeUnreachable();
 });
 
-/** Closes what has no views any more. */
+/** Closes the files whose memory has no views. */
 function closeUnreachable(): void {
-  isPlanned = false;
-  for (const changes of outlived) {
-    if (writeBack(changes)) changes.letGo();
-    else outlived.delete(changes);
+  isScheduled = false;
+  for (const changes of withViews) {
+    if (writeBack(changes)) changes.release();
+    else withViews.delete(changes);
   }
   collectGarbage();
-  for (const changes of outlived) {
-    if (changes.takeBack()) continue;
-    outlived.delete(changes);
+  for (const changes of withViews) {
+    if (changes.reacquire()) continue;
+    withViews.delete(changes);
     close(changes);
   }
-  if (outlived.size === 0) patience = 1;
+  if (withViews.size === 0) collections = 1;
   else if (!isWaiting) {
-    wait(patience);
-    patience = Math.min(2 * patience, MOST_PATIENCE);
+    wait(collections);
+    collections = Math.min(2 * collections, MAX_COLLECTIONS);
   }
 }
 
-const MOST_PATIENCE = 1 << 10;
+const MAX_COLLECTIONS = 1 << 10;
 
-/**
- * Whether nothing is left to write. If there is, memory and file are kept, and the end of the program tries
- * again.
- */
+/** Writes changes back. Returns `false` if that failed: memory and file are then kept, and it is tried again at exit. */
 function writeBack(changes: Changes): boolean {
   try {
     changes.writeBack(0, Infinity);
@@ -81,7 +78,7 @@ function writeBack(changes: Changes): boolean {
   } catch (error) {
     // Nobody is left to catch it.
     console.error(error);
-    // What was moved away is lost.
+    // The changes in memory that was detached are lost.
     return changes.buffer.detached;
   }
 }
@@ -96,13 +93,13 @@ function wait(collections: number): void {
   garbage.register({}, collections);
 }
 
-/** More bytes than any system has addresses for. */
-const TOO_MANY = 2 ** 50;
+/** More bytes than any system has addresses. */
+const IMPOSSIBLE_LENGTH = 2 ** 50;
 
-/** Has V8 collect garbage at once: it does before it says that there is no memory for a buffer. */
+/** Makes V8 collect garbage: it does so before it throws that it cannot allocate a buffer. */
 function collectGarbage(): void {
   try {
-    new ArrayBuffer(TOO_MANY);
+    new ArrayBuffer(IMPOSSIBLE_LENGTH);
   } catch {
     // As expected.
   }

@@ -1,6 +1,6 @@
 /**
- * No mapping to be had: the file read into memory, and what has changed there written back on
- * sync, flush and close. Needs no `--allow-ffi`.
+ * Files that are read into memory instead of mapped. Changes are written back on sync, flush, and close. Needs no
+ * `--allow-ffi`.
  *
  * @module
  */
@@ -11,8 +11,15 @@ import { CopiedFile } from "./copied_file.ts";
 import { openHandles, openHandlesSync } from "../deno_file.ts";
 import { closeWhenDropped } from "./dropped.ts";
 import { SystemError, TruncatedError } from "../errors.ts";
-import { nextTurn } from "../event_loop.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import { yieldToEventLoop } from "../event_loop.ts";
+import {
+  type Backend,
+  type Exposed,
+  IN_MEMORY,
+  type Mapping,
+  type MappingOptions,
+  type Residency,
+} from "../storage.ts";
 import { plainView } from "../intrinsics.ts";
 
 /** Files read into memory. */
@@ -22,29 +29,27 @@ export const fallback: Backend<CopiedFile> = {
   openSync: (path, options) => new CopiedFile(openHandlesSync(path, options)),
   open: async (path, options) =>
     new CopiedFile(await openHandles(path, options)),
-  regularSize: (file) => file.regularSize(),
-  reserveSync: () => false,
-  reserve: () => Promise.resolve(false),
   mapping: (file, options) => new FileCopy(file, options),
 };
 
 class FileCopy implements Mapping {
-  /** Here a fault is a read that found the file shorter than it was. */
+  /** Here a fault is a read that found the file truncated. */
   readonly faults: Int32Array = new Int32Array(1);
   readonly guarded = false;
   readonly mapsAtOpen = true;
+  readonly residency: Residency = IN_MEMORY;
   readonly notesWrites = true;
 
   readonly #file: CopiedFile;
   readonly #options: MappingOptions;
-  /** The memory, and what in it is not in the file: held apart, since it may be needed longer than this. */
+  /** The memory, and the changes in it: a separate object, because it may be needed longer than this one. */
   readonly #changes: Changes;
-  /** Whether what changes in memory belongs in the file. */
+  /** Whether changes in memory are written back. */
   readonly #isWrittenBack: boolean;
-  /** Bytes that users have views of; -1 when there are no views. */
-  #exposed = -1;
-  /** Up to here memory is as the file was read, or as it was written since. Zeros follow. */
-  #filled = 0;
+  /** The size when views were last returned; -1 if there are no views. */
+  #exposedSize = -1;
+  /** The end of what was read from the file, or written. Zeros follow. */
+  #loadedEnd = 0;
 
   constructor(file: CopiedFile, options: MappingOptions) {
     this.#file = file;
@@ -59,18 +64,18 @@ class FileCopy implements Mapping {
   }
 
   get length(): number {
-    return Math.min(this.#filled, this.#room);
+    return Math.min(this.#loadedEnd, this.#capacity);
   }
 
   get isHandedOut(): boolean {
-    return this.#exposed !== -1;
+    return this.#exposedSize !== -1;
   }
 
   get hasFaulted(): boolean {
     return this.faults[0] !== 0;
   }
 
-  get moved(): boolean {
+  get isDetached(): boolean {
     return this.buffer.detached;
   }
 
@@ -82,28 +87,28 @@ class FileCopy implements Mapping {
     const { offset, grow } = this.#options;
     if (this.buffer === UNMAPPED) {
       // A typed array has to begin at a multiple of its width, in a window as in the whole file.
-      this.#changes.start = offset % WIDEST;
+      this.#changes.start = offset % MAX_ALIGNMENT;
       this.#replace(size, () => new ArrayBuffer(this.start + size));
-    } else if (this.#room < size || this.#filled > size) {
-      // Twice the room each time: a file that grows by little is seldom copied.
+    } else if (this.#capacity < size || this.#loadedEnd > size) {
+      // Twice the capacity each time: a file that grows in small steps is seldom copied.
       const more = grow ? this.buffer.byteLength : 0;
       this.#resize(size, this.start + size + more);
     }
-    this.#fill(size);
+    this.#load(size);
   }
 
   expose(size: number): Exposed {
-    if (this.#exposed === size) return this;
+    if (this.#exposedSize === size) return this;
     if (this.buffer === UNMAPPED) this.map(size);
-    // No two buffers can share memory: the one there is gets the length that is wanted.
-    else if (this.#room !== size) this.#resize(size, this.start + size);
-    this.#fill(size);
-    if (this.#isWrittenBack) this.#changes.keep(size);
-    this.#exposed = size;
+    // Two buffers cannot share memory, so the one that exists is resized.
+    else if (this.#capacity !== size) this.#resize(size, this.start + size);
+    this.#load(size);
+    if (this.#isWrittenBack) this.#changes.takeSnapshot(size);
+    this.#exposedSize = size;
     return this;
   }
 
-  holds(buffer: ArrayBufferLike): boolean {
+  owns(buffer: ArrayBufferLike): boolean {
     return buffer === this.buffer;
   }
 
@@ -113,9 +118,9 @@ class FileCopy implements Mapping {
     try {
       this.#changes.writeBack(0, Infinity);
     } finally {
-      if (!this.moved) this.buffer.transfer(0);
-      this.#exposed = -1;
-      this.#filled = 0;
+      if (!this.isDetached) this.buffer.transfer(0);
+      this.#exposedSize = -1;
+      this.#loadedEnd = 0;
       this.#changes.clear();
     }
   }
@@ -124,19 +129,21 @@ class FileCopy implements Mapping {
     return this.#changes.fileSize();
   }
 
-  readsMemory(size: number): boolean {
-    if (this.#room >= size && this.buffer !== UNMAPPED) {
-      return this.#readUpTo(size);
+  prepareRead(size: number): boolean {
+    if (this.#capacity >= size && this.buffer !== UNMAPPED) {
+      return this.#tryToLoad(size);
     }
-    // To read more of a file that has grown would move the memory, and empty the views of it.
+    // Reading more of a file that has grown would move the memory and empty its views.
     if (this.isHandedOut) return false;
     this.map(size);
     return true;
   }
 
-  writesMemory(size: number, position: number, length: number): boolean {
-    if (!this.readsMemory(size)) return false;
-    if (this.#isWrittenBack) this.#changes.mark(position, position + length);
+  prepareWrite(size: number, position: number, length: number): boolean {
+    if (!this.prepareRead(size)) return false;
+    if (this.#isWrittenBack) {
+      this.#changes.markDirty(position, position + length);
+    }
     return true;
   }
 
@@ -147,25 +154,25 @@ class FileCopy implements Mapping {
   }
 
   write(source: Uint8Array, position: number): void {
-    const bytes = this.#outside(source);
+    const bytes = this.#privateCopyOf(source);
     const { length } = bytes;
     this.#file.writeAt(bytes, this.#options.offset + position);
-    if (this.buffer === UNMAPPED || position >= this.#room) return;
-    this.#fill(position);
-    const end = Math.min(position + length, this.#room);
+    if (this.buffer === UNMAPPED || position >= this.#capacity) return;
+    this.#load(position);
+    const end = Math.min(position + length, this.#capacity);
     this.#changes.memory(position, end).set(bytes.subarray(0, end - position));
-    this.#filled = Math.max(this.#filled, end);
-    this.#changes.isInFile(position, end);
+    this.#loadedEnd = Math.max(this.#loadedEnd, end);
+    this.#changes.markClean(position, end);
   }
 
   append(source: Uint8Array): void {
-    this.#file.append(source);
+    this.#file.append(plainView(source));
   }
 
-  appendedTo(): number {
-    const end = this.#file.appendedTo();
-    // If there is room for it in memory, it counts as mapped.
-    this.#readUpTo(end);
+  appendEnd(): number {
+    const end = this.#file.appendEnd();
+    // If memory has the capacity, these bytes count as mapped.
+    this.#tryToLoad(end);
     return end;
   }
 
@@ -196,45 +203,45 @@ class FileCopy implements Mapping {
 
   advise(): void {}
 
-  reread(): void {
-    // What was written to a private copy is there and nowhere else.
-    if (this.#options.copyOnWrite || this.moved) return;
+  reload(): void {
+    // Changes of a private copy exist in memory only.
+    if (this.#options.copyOnWrite || this.isDetached) return;
     this.#changes.writeBack(0, Infinity);
     this.#file.regularSize();
-    const size = Math.min(this.#room, this.fileSize());
-    if (size < this.#filled) return;
-    this.#filled = 0;
-    this.#fill(size);
+    const size = Math.min(this.#capacity, this.fileSize());
+    if (size < this.#loadedEnd) return;
+    this.#loadedEnd = 0;
+    this.#load(size);
   }
 
-  /** Writes to the system's cache, as fast as memory; what takes long is the sync that follows. */
+  /** Writes to the page cache, which is as fast as memory. The sync that follows is slow. */
   async #writeBack(position: number, end: number): Promise<void> {
-    for (let at = position; at < end; at += PIECE) {
-      if (at > position) await nextTurn();
-      this.#changes.writeBack(at, Math.min(at + PIECE, end));
+    for (let at = position; at < end; at += CHUNK_SIZE) {
+      if (at > position) await yieldToEventLoop();
+      this.#changes.writeBack(at, Math.min(at + CHUNK_SIZE, end));
     }
   }
 
-  /** Positions that there is memory for. */
-  get #room(): number {
+  /** Bytes that fit in memory. */
+  get #capacity(): number {
     return this.buffer.byteLength - this.start;
   }
 
-  /** Bytes as they are now, whatever is written to memory next. */
-  #outside(source: Uint8Array): Uint8Array {
+  /** The bytes, or a copy if they are part of this memory. */
+  #privateCopyOf(source: Uint8Array): Uint8Array {
     const bytes = plainView(source);
-    return this.holds(bytes.buffer) ? new Uint8Array(bytes) : bytes;
+    return this.owns(bytes.buffer) ? new Uint8Array(bytes) : bytes;
   }
 
-  /** Moves `size` bytes that are in memory to a buffer of another length, which empties all views. */
+  /** Moves `size` bytes to a buffer of another length, which empties all views. */
   #resize(size: number, byteLength: number): void {
     this.#replace(size, () => this.buffer.transfer(byteLength));
   }
 
-  /** Puts another buffer in the place of what there is; of that `size` bytes count. */
+  /** Replaces the buffer, of which `size` bytes are kept. */
   #replace(size: number, make: () => ArrayBuffer): void {
     const { name } = this.#options;
-    this.#changes.unwatch(size);
+    this.#changes.dropSnapshots(size);
     try {
       this.#changes.buffer = make();
     } catch (cause) {
@@ -246,38 +253,40 @@ class FileCopy implements Mapping {
         { cause },
       );
     }
-    this.#exposed = -1;
-    this.#filled = Math.min(this.#filled, size);
+    this.#exposedSize = -1;
+    this.#loadedEnd = Math.min(this.#loadedEnd, size);
   }
 
   /** Reads what is not in memory yet, up to a position, as far as there is room. */
-  #fill(to: number): void {
-    if (this.#readUpTo(to)) return;
+  #load(to: number): void {
+    if (this.#tryToLoad(to)) return;
     throw new TruncatedError(
       `Cannot read '${this.#options.name}': another process truncated the file; refresh() reads it as it is now`,
     );
   }
 
-  /** As `#fill`, but only returns, and counts as a fault, that the file has become shorter. */
-  #readUpTo(to: number): boolean {
-    const end = Math.min(to, this.#room);
-    const from = this.#filled;
+  /** As `#load`, but returns `false` and counts a fault if the file has been truncated. */
+  #tryToLoad(to: number): boolean {
+    const end = Math.min(to, this.#capacity);
+    const from = this.#loadedEnd;
     if (end <= from) return true;
     const { offset } = this.#options;
     const memory = this.#changes.memory(from, end);
     const read = this.#file.readAt(memory, offset + from);
     if (read < end - from) {
-      if (this.fileSize() >= end) throw this.#unreadable(offset + from + read);
-      this.faults[0]++;
+      if (this.fileSize() >= end) {
+        throw this.#unreadableError(offset + from + read);
+      }
+      this.faults[0]!++;
       return false;
     }
-    this.#filled = end;
-    this.#changes.isInFile(from, end);
+    this.#loadedEnd = end;
+    this.#changes.markClean(from, end);
     return true;
   }
 
-  /** The error for bytes that the size promises and no read returns. */
-  #unreadable(end: number): Error {
+  /** The error for bytes that the file should have by its size, but that a read does not return. */
+  #unreadableError(end: number): Error {
     const size = this.#options.offset + this.fileSize();
     return new SystemError(
       `Cannot read '${this.#options.name}': its size is ${size}, but its bytes end at ${end}; ` +
@@ -287,8 +296,8 @@ class FileCopy implements Mapping {
   }
 }
 
-/** Bytes of the widest element of a typed array. */
-const WIDEST = 8;
+/** Bytes of the largest element of a typed array. */
+const MAX_ALIGNMENT = 8;
 
-/** Bytes written back in one go, beside which a turn of the event loop costs nothing. */
-const PIECE = 8 << 20;
+/** Bytes written back in one go. A turn of the event loop takes much less time. */
+const CHUNK_SIZE = 8 << 20;

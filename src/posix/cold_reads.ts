@@ -1,26 +1,25 @@
 /**
  * Reads of a file that wait for the disk, with fewer threads than reads.
  *
- * A read with RWF_NOWAIT that finds nothing has had the system begin to read from the disk. So it is enough that a
- * thread waits for one read out of some. Once that is there, the others are tried again: to try takes less time than
- * another thread does.
+ * A read with RWF_NOWAIT that fails makes the system begin to read from the disk. So it is enough that a thread waits
+ * for one of several reads. Then the others are tried again, which takes less time than a thread each.
  *
  * @module
  */
 
 import type { CachedPages } from "./residency.ts";
 
-/** Bytes of the longest read that is tried again: of others a part may be there, which would be copied each time. */
-export const LONGEST_TRIED = 16 << 10;
+/** Bytes of the longest read that is tried again. A part of a longer one may be in memory, and would be copied each time. */
+export const MAX_RETRIED = 16 << 10;
 
-/** Reads of which one has a thread. */
+/** For this many reads one thread is used. */
 const READS_PER_THREAD = 4;
 
-/** A read that has no thread. */
+/** A read without a thread. */
 interface Waiting {
   readonly target: Uint8Array;
   readonly position: number;
-  /** Told how much was read, or that the read is to be made by a thread. */
+  /** Called with the number of bytes read, or `undefined` to read in a thread. */
   readonly resolve: (read: number | undefined) => void;
 }
 
@@ -28,7 +27,7 @@ interface Waiting {
 export class ColdReads {
   readonly #residency: CachedPages;
   #waiting: Waiting[] = [];
-  /** Reads that have a thread. */
+  /** Reads with a thread. */
   #threads = 0;
 
   constructor(residency: CachedPages) {
@@ -56,7 +55,7 @@ export class ColdReads {
     }
   }
 
-  /** Resolves the reads that are there, and gives threads to the oldest of the others. */
+  /** Resolves the reads whose bytes are in memory, and starts threads for the oldest of the others. */
   #tryAgain(): void {
     const waiting: Waiting[] = [];
     for (const one of this.#waiting) {

@@ -1,8 +1,8 @@
 /**
  * One POSIX descriptor as a file: stat, sync, truncate, lock, utime.
  *
- * `node:fs` opens it, so that Deno checks the path against its permissions,
- * and closes it: a descriptor closed behind its back would be closed twice.
+ * `node:fs` opens it, so that Deno checks the path against its permissions, and closes it: `node:fs` would
+ * close a descriptor a second time that was closed by close(2).
  *
  * @module
  */
@@ -34,7 +34,7 @@ import {
   systemError,
 } from "./libc.ts";
 import { hasWaiters, waitForLock, wake } from "../lock_queue.ts";
-import type { FileOps } from "../storage.ts";
+import type { BackendFile } from "../storage.ts";
 import type { OverlayFile } from "./overlay.ts";
 import { inThread } from "../threads.ts";
 
@@ -56,7 +56,7 @@ export function openPosixSync(
   try {
     fd = openSync(path, openFlags(options), openMode(options));
   } catch (error) {
-    const flags = otherFlags(error, options);
+    const flags = retryFlags(error, options);
     if (flags === undefined) throw posixOpenError(error, path, options);
     try {
       fd = openSync(path, flags, openMode(options));
@@ -82,7 +82,7 @@ export function openPosix(
       });
     });
   return inThread(openWith(openFlags(options))).catch((error) => {
-    const flags = otherFlags(error, options);
+    const flags = retryFlags(error, options);
     if (flags === undefined) throw error;
     return inThread(openWith(flags));
   }).catch((error) => {
@@ -91,35 +91,35 @@ export function openPosix(
 }
 
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
-export class PosixFile implements FileOps {
+export class PosixFile implements BackendFile {
   readonly fd: number;
-  /** Whether its filesystem has no block device, as overlayfs has none. */
+  /** Whether its filesystem does not have a block device, like overlayfs. */
   mayBeOverlay = false;
   readonly #name: string;
   #token: Token | null;
-  /** Calls under way in other threads. */
+  /** Calls in progress in other threads. */
   #uses = 0;
   #isClosed = false;
-  /** Whether it has asked for a lock. */
+  /** Whether it has requested a lock. */
   #mayHoldLock = false;
 
   constructor(fd: number, name: string) {
     this.fd = fd;
     this.#name = name;
-    this.#token = tokenFor(fd);
+    this.#token = takeToken(fd);
   }
 
-  /** What is to be unmapped when the file is garbage-collected: memory that nothing else refers to. */
+  /** Memory without views, which is unmapped when the file is garbage-collected. */
   set unusedPages(pages: { release(): void } | null) {
     if (this.#token !== null) this.#token.resources.pages = pages;
   }
 
-  /** What else is to be closed when the file is garbage-collected. */
+  /** The second descriptor, which is closed when the file is garbage-collected. */
   set overlay(overlay: OverlayFile | null) {
     if (this.#token !== null) this.#token.resources.overlay = overlay;
   }
 
-  /** Keeps the descriptor open until a call in another thread is over, even if the file is closed. */
+  /** Keeps the descriptor open until a call in another thread has ended, even if the file is closed. */
   async whileOpen<T>(call: () => Promise<T>): Promise<T> {
     this.#uses++;
     try {
@@ -129,22 +129,22 @@ export class PosixFile implements FileOps {
     }
   }
 
-  /** Length in bytes, once it is certain that this is a regular file. */
+  /** The length in bytes. Throws if this is not a regular file. */
   regularSize(): number {
-    const { mode, size } = this.#measure();
+    const { mode, size } = this.#queryTypeAndSize();
     const type = mode & S_IFMT;
     if (type === S_IFREG) return size;
     throw notRegular(this.#name, type === S_IFDIR);
   }
 
   /**
-   * Gives an empty file `size` bytes with their blocks, so that a full disk is an error now
-   * and not a fault later. False where the filesystem cannot; glibc's emulation, which writes, is not used.
+   * Allocates `size` bytes of disk blocks for an empty file, so that a full disk is an error now instead of a
+   * fault later. Returns `false` if the filesystem cannot. glibc's emulation, which writes, is not used.
    */
   reserveSync(size: number): boolean {
     const { fallocate } = libc();
     if (fallocate === null) return false;
-    this.#checkRoom(size);
+    this.#checkFreeSpace(size);
     while (fallocate(this.fd, 0, 0n, BigInt(size)) !== 0) {
       const number = errno();
       if (number === E.EINTR) continue;
@@ -160,7 +160,7 @@ export class PosixFile implements FileOps {
   async reserve(size: number): Promise<boolean> {
     const { fallocateAsync } = libc();
     if (fallocateAsync === null) return false;
-    this.#checkRoom(size);
+    this.#checkFreeSpace(size);
     const reserve = () => fallocateAsync(this.fd, 0, 0n, BigInt(size));
     if (await inThread(reserve) === 0) return true;
     // A nonblocking call cannot report errno: the same call, made again, can.
@@ -182,27 +182,27 @@ export class PosixFile implements FileOps {
     const c = libc();
     if (c.fdatasync === null) {
       // macOS: fsync(2) leaves the bytes in the drive's cache; Deno's uses F_FULLFSYNC.
-      this.#node("sync", "fsync", () => fsyncSync(this.fd));
+      this.#viaNode("sync", "fsync", () => fsyncSync(this.fd));
     } else if (c.fsync(this.fd) !== 0) {
       throw lastError("sync", this.#name, "fsync");
     }
   }
 
   sync(): Promise<void> {
-    return this.#nodeAsync("sync", "fsync", (done) => fsync(this.fd, done));
+    return this.#viaNodeAsync("sync", "fsync", (done) => fsync(this.fd, done));
   }
 
   syncDataSync(): void {
     const { fdatasync } = libc();
     if (fdatasync === null) {
-      this.#node("sync", "fdatasync", () => fdatasyncSync(this.fd));
+      this.#viaNode("sync", "fdatasync", () => fdatasyncSync(this.fd));
     } else if (fdatasync(this.fd) !== 0) {
       throw lastError("sync", this.#name, "fdatasync");
     }
   }
 
   syncData(): Promise<void> {
-    return this.#nodeAsync(
+    return this.#viaNodeAsync(
       "sync",
       "fdatasync",
       (done) => fdatasync(this.fd, done),
@@ -216,7 +216,7 @@ export class PosixFile implements FileOps {
   }
 
   truncate(length = 0): Promise<void> {
-    return this.#nodeAsync(
+    return this.#viaNodeAsync(
       "truncate",
       "ftruncate",
       (done) => ftruncate(this.fd, length, done),
@@ -248,7 +248,7 @@ export class PosixFile implements FileOps {
   async lock(exclusive = false): Promise<void> {
     if (this.tryLockSync(exclusive)) return;
     const tryLock = () => this.tryLockSync(exclusive);
-    await waitForLock(this.#queue(exclusive), tryLock);
+    await waitForLock(this.#lockKey(exclusive), tryLock);
   }
 
   tryLockSync(exclusive = false): boolean {
@@ -281,7 +281,7 @@ export class PosixFile implements FileOps {
 
   close(): void {
     this.#isClosed = true;
-    if (this.#token !== null) takeBack(this.#token);
+    if (this.#token !== null) returnToken(this.#token);
     this.#token = null;
     if (this.#uses === 0) this.#close();
   }
@@ -289,34 +289,34 @@ export class PosixFile implements FileOps {
   #close(): void {
     // The waiters try after this function has returned.
     this.#wakeWaiters();
-    if (this.#mayHoldLock) closeUnlocked(this.fd);
+    if (this.#mayHoldLock) unlockAndClose(this.fd);
     else closeSync(this.fd);
   }
 
   #wakeWaiters(): void {
     if (!hasWaiters()) return;
-    wake(this.#queue(true));
-    wake(this.#queue(false));
+    wake(this.#lockKey(true));
+    wake(this.#lockKey(false));
   }
 
-  /** Names the waiters for one kind of lock on this file: where an exclusive lock fails a shared one may not. */
-  #queue(exclusive: boolean): string {
+  /** Names one kind of lock on this file, for its waiters: an exclusive lock may fail where a shared one does not. */
+  #lockKey(exclusive: boolean): string {
     const { dev, ino } = this.statSync();
     return `${dev} ${ino} ${exclusive}`;
   }
 
-  /** Refuses what cannot fit: fallocate(2) would fill the disk, to everyone's harm, before it fails. */
-  #checkRoom(size: number): void {
+  /** Throws if the disk has too little space: fallocate(2) would fill the disk before it fails. */
+  #checkFreeSpace(size: number): void {
     const fields = statfsOf(this.fd);
     if (fields === null) return;
     const blocks = fields.getBigUint64(16, true);
     const room = fields.getBigInt64(8, true) * fields.getBigInt64(24, true);
-    // A filesystem that counts no blocks has nothing to say.
+    // Some filesystems do not count their blocks.
     if (blocks === 0n || BigInt(size) <= room) return;
     throw systemError(E.ENOSPC, RESERVE, this.#name, "fallocate");
   }
 
-  #measure(): { mode: number; size: number } {
+  #queryTypeAndSize(): { mode: number; size: number } {
     const { statx } = libc();
     if (statx === null) return fstatSync(this.fd);
     const mask = STATX_TYPE | STATX_SIZE;
@@ -328,7 +328,7 @@ export class PosixFile implements FileOps {
     };
   }
 
-  #node(action: string, syscall: string, call: () => void): void {
+  #viaNode(action: string, syscall: string, call: () => void): void {
     try {
       call();
     } catch (error) {
@@ -336,7 +336,7 @@ export class PosixFile implements FileOps {
     }
   }
 
-  #nodeAsync(
+  #viaNodeAsync(
     action: string,
     syscall: string,
     call: (done: (error: Error | null) => void) => void,
@@ -352,14 +352,14 @@ export class PosixFile implements FileOps {
   }
 }
 
-/** What is to be released when a file is garbage-collected without having been closed. */
+/** What is released when a file is garbage-collected without having been closed. */
 interface Resources {
   fd: number;
   pages: { release(): void } | null;
   overlay: OverlayFile | null;
 }
 
-/** Garbage when its file is: nothing else refers to it. */
+/** Garbage-collected together with its file: nothing else refers to it. */
 interface Token {
   readonly resources: Resources;
 }
@@ -368,7 +368,7 @@ const finalizers = new FinalizationRegistry<Resources>(
   ({ fd, pages, overlay }) => {
     pages?.release();
     overlay?.close();
-    if (fd !== -1) closeUnlocked(fd);
+    if (fd !== -1) unlockAndClose(fd);
   },
 );
 
@@ -376,15 +376,15 @@ const finalizers = new FinalizationRegistry<Resources>(
  * Closes a descriptor that may hold a lock. flock(2) locks belong to the open file, which close(2) alone does not
  * end as long as memory is mapped: that would keep the lock until the engine frees the memory.
  */
-function closeUnlocked(fd: number): void {
+function unlockAndClose(fd: number): void {
   libc().flock(fd, LOCK_UN);
   closeSync(fd);
 }
 
-/** Tokens that are used again: to register one and take it back takes 0.3 µs of an open and close. */
+/** Tokens to use again: to register and unregister one takes 0.3 µs of an open and close. */
 const unusedTokens: Token[] = [];
 
-function tokenFor(fd: number): Token {
+function takeToken(fd: number): Token {
   const token = unusedTokens.pop() ?? newToken();
   token.resources.fd = fd;
   return token;
@@ -396,7 +396,7 @@ function newToken(): Token {
   return token;
 }
 
-function takeBack(token: Token): void {
+function returnToken(token: Token): void {
   token.resources.fd = -1;
   token.resources.pages = null;
   token.resources.overlay = null;
@@ -427,8 +427,8 @@ function statxOf(
 }
 
 /**
- * What is known of a file's filesystem: struct statfs of 64-bit Linux, with f_type at 0, f_bsize at 8, f_blocks at
- * 16, f_bfree at 24. `null` where the system does not tell.
+ * Information about a file's filesystem: struct statfs of 64-bit Linux, with f_type at 0, f_bsize at 8, f_blocks at
+ * 16, f_bfree at 24. `null` if the call fails.
  */
 export function statfsOf(fd: number): DataView | null {
   const { fstatfs } = libc();
@@ -436,8 +436,8 @@ export function statfsOf(fd: number): DataView | null {
   return fstatfs !== null && fstatfs(fd, fields) === 0 ? fields : null;
 }
 
-/** When a file was made, to the nanosecond; where the filesystem does not keep that, when it last changed. */
-export function bornAt(fd: number, name: string): string {
+/** When a file was created, to the nanosecond, or when it last changed if the filesystem does not store that. */
+export function birthTime(fd: number, name: string): string {
   const { statx } = libc();
   if (statx === null) return "";
   const fields = statxOf(statx, fd, STATX_BTIME | STATX_CTIME, name);
@@ -552,20 +552,20 @@ function openFlags(options: Deno.OpenOptions): number {
     (truncate ? constants.O_TRUNC : 0) |
     (create || createNew ? constants.O_CREAT : 0) |
     (createNew ? constants.O_EXCL : 0) |
-    // Opening a FIFO waits for its other end; a regular file knows no difference.
+    // Without O_NONBLOCK, opening a FIFO waits for its other end. It changes nothing for a regular file.
     constants.O_NONBLOCK | constants.O_NOCTTY;
 }
 
-/** What a file can be opened with that could not be with `openFlags`. */
-function otherFlags(
+/** Flags to open a file with that could not be opened with `openFlags`. */
+function retryFlags(
   error: unknown,
   options: Deno.OpenOptions,
 ): number | undefined {
   const flags = openFlags(options);
   const code = error instanceof Error && "code" in error && error.code;
-  // Another process has a lease on the file, which the system asks it to give up: open(2) is to wait.
+  // Another process has a lease on the file, and the system asks it to end the lease: open(2) must wait.
   if (code === "EAGAIN") return flags & ~constants.O_NONBLOCK;
-  // It may only be written, and not be mapped; on /sys that is EINVAL.
+  // The file may only be written, and not be mapped. On /sys that is EINVAL.
   const mayNotRead = code === "EACCES" || code === "EINVAL" ||
     error instanceof Deno.errors.NotCapable;
   return mayNotRead && !options.read && (flags & constants.O_RDWR) !== 0
@@ -596,7 +596,7 @@ function posixOpenError(
   );
 }
 
-/** Puts an error of `node:fs` in Deno's class and words; what the system did not say stays as it is. */
+/** Converts an error of `node:fs` to Deno's class and our message. An error that is not the system's is returned unchanged. */
 function nodeError(
   action: string,
   name: string,

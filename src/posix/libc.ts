@@ -444,7 +444,7 @@ export function systemError(
   );
 }
 
-/** The symbolic name of an errno, such as "ENOENT". */
+/** The symbolic name of an errno, such as "ENOENT". `getSystemErrorName` of node:util lacks EDQUOT and ESTALE. */
 export function codeOf(errno: number): string {
   for (const [code, number] of Object.entries(osConstants.errno)) {
     if (number === errno) return code;

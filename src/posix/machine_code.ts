@@ -27,8 +27,8 @@ export function machineCode(listing: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Puts code into memory that is never unmapped, and `dataSize` bytes that can be written behind it. Returns the
- * address; `null` where the system permits no executable memory.
+ * Puts code into memory that is never unmapped, followed by `dataSize` writable bytes. Returns the address, or
+ * `null` if the system refuses executable memory.
  *
  * @param codeSize Bytes up to the data: whole pages, if there is data.
  */
@@ -44,7 +44,7 @@ export function loadCode(
   const address = mmap(0n, size, PROT_READ | PROT_WRITE, flags, -1, 0n);
   if (address === MAP_FAILED) return null;
   const pointer = Deno.UnsafePointer.create(address)!;
-  // SAFETY: memory that was just mapped, and is unmapped only before anybody has its address.
+  // SAFETY: this memory was just mapped, and is unmapped only before its address is returned.
   const memory = Deno.UnsafePointerView.getArrayBuffer(pointer, code.length);
   new Uint8Array(memory).set(code);
   // This also makes the instruction caches of arm64 see the code: arch/arm64/mm/flush.c.

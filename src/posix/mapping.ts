@@ -22,9 +22,17 @@ import {
   SEEK_END,
   systemError,
 } from "./libc.ts";
-import { ColdReads, LONGEST_TRIED } from "./cold_reads.ts";
-import { copyLarge } from "./large_copy.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import { ColdReads, MAX_RETRIED } from "./cold_reads.ts";
+import { copyLarge } from "./non_temporal_copy.ts";
+import { byteLengthOf, plainView } from "../intrinsics.ts";
+import {
+  type Backend,
+  type Exposed,
+  IN_MEMORY,
+  type Mapping,
+  type MappingOptions,
+  type Residency,
+} from "../storage.ts";
 import {
   MAX_OWNED,
   NO_FAULTS,
@@ -35,11 +43,11 @@ import {
 } from "./memory.ts";
 import { OverlayFile } from "./overlay.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./file.ts";
-import { CachedPages, dropTried } from "./residency.ts";
+import { CachedPages, dropReadAhead } from "./residency.ts";
 import type { Memmem } from "../search.ts";
 import { inThread } from "../threads.ts";
 import type { Advice } from "../types.ts";
-import { BLOCK, WrittenBlocks } from "./written_blocks.ts";
+import { PAGE, WrittenPages } from "./written_pages.ts";
 
 /** Files mapped by the C library, or `undefined` on a system whose constants are not known. */
 export const posix: Backend<PosixFile> | undefined = platform && {
@@ -47,40 +55,38 @@ export const posix: Backend<PosixFile> | undefined = platform && {
   prepare: () => void libc(),
   openSync: openPosixSync,
   open: openPosix,
-  regularSize: (file) => file.regularSize(),
-  reserveSync: (file, size) => file.reserveSync(size),
-  reserve: (file, size) => file.reserve(size),
   mapping: (file, options) => new PosixMapping(file, options),
 };
 
 class PosixMapping implements Mapping {
   start = 0;
   readonly mapsAtOpen = false;
-  readonly notesWrites = false;
   readonly memmem: Memmem = memmem;
   readonly copyLarge = copyLarge;
-  readonly residency?: CachedPages;
+  readonly residency: Residency;
 
   readonly #file: PosixFile;
   readonly #fd: number;
   readonly #options: MappingOptions;
-  /** What is copied from and to; null while nothing is mapped. */
+  /** What is in memory, where the system tells. */
+  readonly #cachedPages: CachedPages | undefined;
+  /** The pages that reads and writes use; `null` while nothing is mapped. */
   #pages: Pages | null = null;
-  /** Other pages of which users may have views. */
+  /** Other pages that users may have views of. */
   #handedOut: Pages[] = [];
-  /** What is mapped instead of the descriptor, on overlayfs. Not known before something is mapped. */
+  /** The file that is mapped instead of the descriptor, on overlayfs. `undefined` until something is mapped. */
   #overlay: OverlayFile | null | undefined;
   /** Whether the system cannot map this file. */
   #cannotMap = false;
-  /** Made by the first async read of what is not in memory. */
+  /** Created by the first async read of bytes that are not in memory. */
   #coldReads: ColdReads | undefined;
-  /** Reads and writes that go through the descriptor before the file is mapped for them. */
-  #callsLeft: number;
-  /** Where the last of those ended. */
-  #lastEnd = 0;
-  /** What was written through the descriptor since there is memory. */
-  #written: WrittenBlocks | null = null;
-  /** How all of the file is going to be used. */
+  /** Reads that use the descriptor before the file is mapped. */
+  #readsLeft: number;
+  /** Writes that use the descriptor before short ones use memory. */
+  #writesLeft: number;
+  /** The pages written through the descriptor; `null` before the first of these writes. */
+  #writtenPages: WrittenPages | null = null;
+  /** The advice for the whole file. */
   #advice: Advice;
   /** The descriptor's own offset, -1 while it is not known. */
   #descriptorAt = 0;
@@ -90,8 +96,10 @@ class PosixMapping implements Mapping {
     this.#fd = file.fd;
     this.#options = options;
     this.#advice = options.advice;
-    this.residency = CachedPages.of(file.fd, options.offset);
-    this.#callsLeft = this.#isCoherent ? options.mapAfter : 0;
+    this.#cachedPages = CachedPages.of(file.fd, options.offset);
+    this.residency = this.#cachedPages ?? IN_MEMORY;
+    this.#readsLeft = this.#isCoherent ? options.mapAfter : 0;
+    this.#writesLeft = this.#readsLeft;
   }
 
   get buffer(): ArrayBufferLike {
@@ -116,14 +124,14 @@ class PosixMapping implements Mapping {
     return this.faults !== NO_FAULTS && isInstalled();
   }
 
-  get moved(): boolean {
+  get isDetached(): boolean {
     // A WebAssembly.Memory does not let its buffer be transferred.
     const pages = this.#pages;
     return pages instanceof PlainPages && pages.buffer.detached;
   }
 
   get isStale(): boolean {
-    // What was changed in memory would be lost: that is for a refresh.
+    // Mapping it again would lose private changes, so only a refresh does.
     return this.#options.copyOnWrite && this.#isCopiedUp;
   }
 
@@ -132,37 +140,36 @@ class PosixMapping implements Mapping {
     const end = this.#startOf(size) + size;
     if (size === 0 || pages?.extend(end)) return;
     const { copyOnWrite, shared, grow, write } = this.#options;
-    // Private changes are in one mapping alone, so that has to be the one that is handed out.
+    // Private changes are in one mapping only, so that must be the one that is handed out.
     const isForUsers = copyOnWrite || shared || pages?.isHandedOut === true;
     this.#replace(
       isForUsers
-        ? this.#forUsers(size)
-        // Addresses past the end of the file cost nothing, and are there when it grows.
-        : this.#plain(end + (grow && write ? size + GROWTH_ROOM : 0)),
+        ? this.#newViewPages(size)
+        // Addresses past the end of the file cost nothing, and are used when it grows.
+        : this.#newPlainPages(end + (grow && write ? size + SPARE_BYTES : 0)),
       size,
     );
   }
 
-  readsMemory(size: number, position: number, length: number): boolean {
-    // A file of /proc has no size, whatever there is to read.
+  prepareRead(size: number): boolean {
+    // Files of /proc have size 0, even if they have bytes to read.
     if (size === 0 || this.#cannotMap) return false;
-    if (this.#callsLeft > 0) {
-      // A page fault maps 64 KiB at a time, which calls in order use, and calls all over a large file do not.
-      this.#callsLeft -= position === this.#lastEnd
-        ? 1
-        : RANDOM_REACH / (RANDOM_REACH + size);
-      this.#lastEnd = position + length;
+    if (this.#readsLeft > 0) {
+      this.#readsLeft -= LARGE_SIZE / (LARGE_SIZE + size);
       return false;
     }
-    dropTried();
-    if (this.#pages === null) return this.#tryToMap(size);
-    if (this.length < size) this.map(size);
-    return true;
+    return this.#prepareMemory(size);
   }
 
-  writesMemory(size: number, position: number, length: number): boolean {
-    return this.readsMemory(size, position, length) &&
-      !this.#isFresh(position, length);
+  prepareWrite(size: number, position: number, length: number): boolean {
+    if (size === 0 || this.#cannotMap) return false;
+    if (this.#paysToWrite(position, length)) return this.#prepareMemory(size);
+    this.#countWrite(position, length);
+    return false;
+  }
+
+  get notesWrites(): boolean {
+    return this.#writesLeft > 0;
   }
 
   get isHandedOut(): boolean {
@@ -171,28 +178,30 @@ class PosixMapping implements Mapping {
 
   expose(size: number, position: number, length: number): Exposed {
     const { offset } = this.#options;
-    if (size === 0) return { buffer: this.#nothing(), start: 0 };
+    if (size === 0) return { buffer: this.#emptyBuffer(), start: 0 };
     const pages = this.#pages;
     const end = this.#startOf(size) + size;
-    if (pages?.isHandedOut && pages.extend(end)) return this.#exposed(pages);
+    if (pages?.isHandedOut && pages.extend(end)) {
+      return this.#exposedFrom(pages);
+    }
     const first = offset + position;
     for (const pages of this.#handedOut) {
       if (
         pages.offset <= first && first + length <= pages.offset + pages.length
-      ) return this.#exposed(pages);
+      ) return this.#exposedFrom(pages);
     }
-    const part = this.#part(size, first, length);
-    if (part !== undefined) return this.#exposed(part);
-    const whole = this.#forUsers(size);
+    const part = this.#newPartPages(size, first, length);
+    if (part !== undefined) return this.#exposedFrom(part);
+    const whole = this.#newViewPages(size);
     this.#replace(whole, size);
-    return this.#exposed(whole);
+    return this.#exposedFrom(whole);
   }
 
   get isAliased(): boolean {
     return this.#handedOut.length > 0;
   }
 
-  holds(buffer: ArrayBufferLike): boolean {
+  owns(buffer: ArrayBufferLike): boolean {
     // Growth, and a worker that posts it back, make another object for the same shared memory.
     if (this.#options.shared && buffer instanceof SharedArrayBuffer) {
       return true;
@@ -217,7 +226,7 @@ class PosixMapping implements Mapping {
 
   restore(): boolean {
     const pages = this.#pages;
-    // What users wrote to their views is lost, which has to be told.
+    // What users wrote to their views is lost, which must be reported.
     if (!(pages instanceof PlainPages) || this.#handedOut.length > 0) {
       return false;
     }
@@ -225,7 +234,6 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
-    this.#written = null;
     this.#overlay?.close();
     if (this.#pages === null && this.#handedOut.length === 0) return;
     const all = [...this.#handedOut, this.#pages];
@@ -245,12 +253,13 @@ class PosixMapping implements Mapping {
   }
 
   read(target: Uint8Array, length: number, position: number): number {
-    const taken = this.residency?.take(target, length, position) ?? -1;
+    const taken = this.#cachedPages?.takeReadAhead(target, length, position) ??
+      -1;
     if (taken >= 0) return taken;
     const { pread, read } = libc();
     const at = this.#options.offset + position;
     const count = bigLength(length);
-    // One read after the other needs no offset, nor the time to make a BigInt of it.
+    // A sequential read needs no offset, and so no time to make a BigInt of it.
     const isNext = at === this.#descriptorAt;
     const result = Number(
       isNext
@@ -263,42 +272,29 @@ class PosixMapping implements Mapping {
   }
 
   write(source: Uint8Array, position: number): void {
-    const { pwrite, write } = libc();
-    const first = this.#options.offset + position;
-    let rest = source;
-    for (;;) {
-      const { length } = rest;
-      const at = first + (source.length - length);
-      // One record after the other needs no offset, nor the time to make a BigInt of it.
-      const isNext = at === this.#descriptorAt;
-      const written = Number(
-        isNext
-          ? write(this.#fd, rest, bigLength(length))
-          : pwrite(this.#fd, rest, bigLength(length), BigInt(at)),
-      );
-      if (isNext && written > 0) this.#descriptorAt += written;
-      if (written === length) break;
-      rest = this.#rest(source, rest, written);
-    }
-    if (source.length < BLOCK || this.#pages === null) return;
-    this.#written ??= new WrittenBlocks();
-    this.#written.add(position, source.length);
+    const length = byteLengthOf(source);
+    const written = this.#writeOnce(source, length, position);
+    if (written === length) return;
+    this.#writeRest(
+      source,
+      written,
+      (rest, done) => this.#writeOnce(rest, rest.length, position + done),
+    );
   }
 
   append(source: Uint8Array): void {
-    const { write } = libc();
-    this.#descriptorAt = -1;
-    let rest = source;
-    for (;;) {
-      const { length } = rest;
-      const written = Number(write(this.#fd, rest, bigLength(length)));
-      if (written === length) return;
-      rest = this.#rest(source, rest, written);
-    }
+    const length = byteLengthOf(source);
+    const written = this.#appendOnce(source, length);
+    if (written === length) return;
+    this.#writeRest(
+      source,
+      written,
+      (rest) => this.#appendOnce(rest, rest.length),
+    );
   }
 
-  appendedTo(): number {
-    // O_APPEND leaves the descriptor's offset behind what was written.
+  appendEnd(): number {
+    // With O_APPEND, write(2) leaves the descriptor's offset at the end of what was written.
     return Number(libc().lseek(this.#fd, 0n, SEEK_CUR));
   }
 
@@ -306,7 +302,7 @@ class PosixMapping implements Mapping {
     const { pread, preadAsync } = libc();
     const at = this.#options.offset + position;
     const inThread = () =>
-      this.#transfer(
+      this.#callInThread(
         "read",
         target,
         (rest, done) =>
@@ -314,10 +310,10 @@ class PosixMapping implements Mapping {
         (rest, done) =>
           pread(this.#fd, rest, bigLength(rest.length), BigInt(at + done)),
       );
-    if (this.residency === undefined || target.length > LONGEST_TRIED) {
+    if (this.#cachedPages === undefined || target.length > MAX_RETRIED) {
       return await inThread();
     }
-    const reads = this.#coldReads ??= new ColdReads(this.residency);
+    const reads = this.#coldReads ??= new ColdReads(this.#cachedPages);
     return await this.#file.whileOpen(() =>
       reads.read(target, position, inThread)
     );
@@ -326,7 +322,7 @@ class PosixMapping implements Mapping {
   writeAsync(source: Uint8Array, position: number): Promise<number> {
     const { pwrite, pwriteAsync } = libc();
     const at = this.#options.offset + position;
-    return this.#transfer(
+    return this.#callInThread(
       "write",
       source,
       (rest, done) =>
@@ -339,7 +335,7 @@ class PosixMapping implements Mapping {
   appendAsync(source: Uint8Array): Promise<number> {
     const { write, writeAsync } = libc();
     this.#descriptorAt = -1;
-    return this.#transfer(
+    return this.#callInThread(
       "write",
       source,
       (rest) => writeAsync(this.#fd, rest, bigLength(rest.length)),
@@ -351,7 +347,7 @@ class PosixMapping implements Mapping {
     const { futimens } = libc();
     const { UTIME_NOW, UTIME_OMIT } = platform!;
     const now = [0n, UTIME_NOW];
-    // To set one of the two takes the file's owner (EPERM), to set both the right to write it.
+    // futimens(2): only the file's owner may set one of the two (EPERM). Who may write the file may set both.
     if (futimens(this.#fd, BigInt64Array.of(0n, UTIME_OMIT, ...now)) === 0) {
       return;
     }
@@ -386,7 +382,7 @@ class PosixMapping implements Mapping {
 
   async flush(position: number, length: number): Promise<void> {
     if (!this.#options.write) return;
-    // A close while all threads are in use leaves the descriptor, but no memory.
+    // A close while all threads are busy leaves the descriptor open, but unmaps the memory.
     await this.#file.whileOpen(async () => {
       const isMapped = await inThread(() => this.#msync(position, length));
       if (isMapped && platform!.fsyncWritesMemory) return;
@@ -420,16 +416,15 @@ class PosixMapping implements Mapping {
     length: number,
   ): void {
     const { madvise } = libc();
-    const [first, end] = [position, position + length].map((at) =>
-      at + this.#options.offset
-    );
+    const first = this.#options.offset + position;
+    const end = first + length;
     for (const pages of [...this.#handedOut, this.#pages]) {
       if (pages === null) continue;
       const from = Math.max(0, first - pages.offset);
       const to = Math.min(pages.length, end - pages.offset);
       const lead = from % pageSize();
       if (to <= from) continue;
-      // Memory that takes the place of this is to have it too.
+      // Memory that replaces this gets the same advice.
       if (advice !== "dontneed" && from === 0 && to === pages.length) {
         this.#advice = advice;
       }
@@ -443,7 +438,7 @@ class PosixMapping implements Mapping {
   }
 
   loadInt32(position: number): number | undefined {
-    // Not from memory, which faults when others truncate the file.
+    // Not from memory, which faults if another process truncates the file.
     const at = BigInt(this.#options.offset + position);
     const read = libc().pread(this.#fd, WORD, 4n, at);
     if (read === 4n) return WORD[0];
@@ -454,7 +449,7 @@ class PosixMapping implements Mapping {
    * Reads or writes by as few nonblocking calls as the system needs: one, most of the time. Returns the
    * number of bytes; fewer at the end of the file, or if the array's buffer was resized in between.
    */
-  async #transfer(
+  async #callInThread(
     action: "read" | "write",
     array: Uint8Array,
     call: (rest: Uint8Array, done: number) => Promise<bigint>,
@@ -468,7 +463,7 @@ class PosixMapping implements Mapping {
           await inThread(() => call(array.subarray(done, length), done)),
         );
         if (count < 0 && done < array.length) {
-          // A nonblocking call cannot report errno: the same call, made again, can.
+          // A nonblocking call cannot report errno. The same call, made again, can.
           count = Number(again(array.subarray(done, length), done));
           const number = count < 0 ? errno() : 0;
           if (number === E.EINTR) continue;
@@ -484,7 +479,7 @@ class PosixMapping implements Mapping {
     });
   }
 
-  /** Has a range of memory written to the disk, in another thread; false if none is mapped. */
+  /** Flushes a range of memory to the disk, in another thread. Returns `false` if it is not mapped. */
   async #msync(position: number, length: number): Promise<boolean> {
     const range = this.#pagesOf(position, length);
     if (range === undefined) return false;
@@ -513,7 +508,7 @@ class PosixMapping implements Mapping {
     });
   }
 
-  /** Whether memory shows what is written through a descriptor, and the other way round. */
+  /** Whether memory shows what is written through a descriptor, and the reverse. */
   get #isCoherent(): boolean {
     return !this.#options.copyOnWrite && platform!.unifiedCache;
   }
@@ -532,10 +527,32 @@ class PosixMapping implements Mapping {
     }
   }
 
-  /** Whether a large write is the first to a place, once there is memory. */
-  #isFresh(position: number, length: number): boolean {
-    if (length < BLOCK || !this.#isCoherent) return false;
-    return this.#written?.includes(position, length) !== true;
+  /** Has memory show the first `size` bytes. Returns `false` if the system cannot map the file. */
+  #prepareMemory(size: number): boolean {
+    dropReadAhead();
+    if (this.#pages === null) return this.#tryToMap(size);
+    if (this.length < size) this.map(size);
+    return true;
+  }
+
+  /** Whether a write is faster through memory, page faults included. */
+  #paysToWrite(position: number, length: number): boolean {
+    if (length < LONG_WRITE) return this.#writesLeft <= 0;
+    const count = this.#writesOfPage;
+    return count === 0 ||
+      this.#writtenPages?.includes(position, length, count) === true;
+  }
+
+  #countWrite(position: number, length: number): void {
+    this.#writtenPages ??= new WrittenPages();
+    const fresh = this.#writtenPages.add(position, length);
+    if (fresh > 0) this.#writesLeft += fresh * this.#writesOfPage;
+    this.#writesLeft -= Math.ceil(length / PAGE);
+  }
+
+  /** How often a page is written before memory pays for it. */
+  get #writesOfPage(): number {
+    return this.#isCoherent ? this.#options.mapAfter / CALLS_PER_WRITE : 0;
   }
 
   #source(): PageSource {
@@ -556,7 +573,7 @@ class PosixMapping implements Mapping {
   #findOverlay(): OverlayFile | null {
     if (this.#overlay === undefined) {
       const { name, write } = this.#options;
-      // To open a file for writing has it copied up.
+      // To open a file for writing copies it up.
       this.#overlay = write || !this.#file.mayBeOverlay
         ? null
         : OverlayFile.of(this.#fd, name);
@@ -569,7 +586,7 @@ class PosixMapping implements Mapping {
     return this.#overlay?.isCopiedUp === true;
   }
 
-  /** Has all memory show what the descriptor shows: as elsewhere, views show what others write. */
+  /** Maps the copy, so that memory shows what the descriptor reads, and views show what others write. */
   #followCopyUp(): void {
     this.#overlay!.close();
     for (const pages of [...this.#handedOut, this.#pages]) {
@@ -578,26 +595,26 @@ class PosixMapping implements Mapping {
     }
   }
 
-  #exposed(pages: Pages): Exposed {
+  #exposedFrom(pages: Pages): Exposed {
     return {
       buffer: pages.buffer,
       start: this.#options.offset - pages.offset,
     };
   }
 
-  /** Memory that only this module uses. */
-  #plain(length: number): PlainPages {
+  /** Maps memory that only this module uses. */
+  #newPlainPages(length: number): PlainPages {
     const pages = new PlainPages(this.#source(), this.#firstPage(), length);
     this.#file.unusedPages = pages;
     return pages;
   }
 
-  /** Memory that users get, of the whole file. */
-  #forUsers(size: number): Pages {
+  /** Maps the whole file for views. */
+  #newViewPages(size: number): Pages {
     const { name, grow, shared } = this.#options;
     const length = this.#startOf(size) + size;
     const hasGrown = grow && this.#pages?.isHandedOut === true;
-    const capacity = hasGrown ? length + size + GROWTH_ROOM : length;
+    const capacity = hasGrown ? length + size + SPARE_BYTES : length;
     const first = this.#firstPage();
     const owned = OwnedPages.map(
       this.#source(),
@@ -608,34 +625,38 @@ class PosixMapping implements Mapping {
     );
     if (owned !== undefined) return owned;
     if (shared) throw noSharedMemory(name, length);
-    // Exactly as long as the file: who clones the buffer must not run past its end.
+    // Exactly as long as the file: code that clones the buffer must not run past its end.
     const pages = new PlainPages(this.#source(), first, length);
     pages.handOut();
     return pages;
   }
 
   /**
-   * Memory of a small part of a large file, so that a program that wants no more of it does not pay
-   * for all: V8 counts every buffer as memory, and collects garbage when there seems to be much.
+   * Maps a small part of a large file for views. V8 counts a buffer of the whole file as memory, and collects
+   * garbage if there seems to be much of it.
    */
-  #part(size: number, first: number, length: number): Pages | undefined {
+  #newPartPages(
+    size: number,
+    first: number,
+    length: number,
+  ): Pages | undefined {
     const { copyOnWrite, shared } = this.#options;
     if (copyOnWrite || shared || this.isHandedOut) return undefined;
-    if (size < SMALLEST_DIVIDED || length > size / SMALL_PART) return undefined;
-    // Whole pages of the engine's, where the file has them: what is left of one is a mapping more.
-    const start = first - first % ENGINE_PAGE;
-    const end = Math.ceil((first + length) / ENGINE_PAGE) * ENGINE_PAGE;
+    if (size < MIN_DIVIDED || length > size / PART_DIVISOR) return undefined;
+    // Whole pages of WebAssembly, if the file has them: the rest of one would be one mapping more.
+    const start = first - first % WASM_PAGE;
+    const end = Math.ceil((first + length) / WASM_PAGE) * WASM_PAGE;
     const bytes = Math.min(end, this.#options.offset + size) - start;
     const part = OwnedPages.map(this.#source(), start, bytes, bytes, false);
     if (part !== undefined) this.#handedOut.push(part);
     return part;
   }
 
-  /** Copies use other pages from now on. */
+  /** Makes reads and writes use other pages. */
   #replace(pages: Pages, size: number): void {
     const before = this.#pages;
     this.#pages = pages;
-    this.#callsLeft = 0;
+    this.#readsLeft = 0;
     if (pages.isHandedOut) this.#file.unusedPages = null;
     this.start = this.#startOf(size);
     if (before?.isHandedOut) this.#handedOut.push(before);
@@ -643,7 +664,7 @@ class PosixMapping implements Mapping {
     if (this.#advice !== "normal") this.advise(this.#advice, 0, size);
   }
 
-  /** mmap(2) wants an offset in whole pages: the window begins somewhere in the first. */
+  /** Where position 0 lies: mmap(2) requires an offset in whole pages, and the window begins within the first. */
   #startOf(size: number): number {
     const { offset } = this.#options;
     return offset === 0 || size === 0 ? 0 : offset % pageSize();
@@ -654,8 +675,8 @@ class PosixMapping implements Mapping {
     return offset === 0 ? 0 : offset - offset % pageSize();
   }
 
-  /** A buffer for the views of an empty file, which has no pages. */
-  #nothing(): ArrayBufferLike {
+  /** A buffer for the views of an empty file, which does not have pages. */
+  #emptyBuffer(): ArrayBufferLike {
     return this.#options.shared ? new SharedArrayBuffer(0) : UNMAPPED;
   }
 
@@ -674,18 +695,46 @@ class PosixMapping implements Mapping {
     return [pages, first - lead, length + lead];
   }
 
-  /** What is still to be written after a call that wrote less than it was given. */
-  #rest(source: Uint8Array, rest: Uint8Array, written: number): Uint8Array {
-    if (written > 0) return rest.subarray(written);
-    const number = written === 0 ? E.ENOSPC : errno();
-    if (number === E.EINTR) return rest;
-    throw systemError(
-      number,
-      "write",
-      this.#options.name,
-      "write",
-      source.length - rest.length,
+  /** Writes to a position with one system call. Returns the number of bytes, or -1 if it failed. */
+  #writeOnce(source: Uint8Array, length: number, position: number): number {
+    const { pwrite, write } = libc();
+    const at = this.#options.offset + position;
+    // A sequential write needs no offset, and so no time to make a BigInt of it.
+    const isNext = at === this.#descriptorAt;
+    const written = Number(
+      isNext
+        ? write(this.#fd, source, bigLength(length))
+        : pwrite(this.#fd, source, bigLength(length), BigInt(at)),
     );
+    if (isNext && written > 0) this.#descriptorAt += written;
+    return written;
+  }
+
+  /** As `#writeOnce`, at the end of the file. */
+  #appendOnce(source: Uint8Array, length: number): number {
+    this.#descriptorAt = -1;
+    return Number(libc().write(this.#fd, source, bigLength(length)));
+  }
+
+  /** Writes what is left after a call that has written less than all of `source`, or has failed. */
+  #writeRest(
+    source: Uint8Array,
+    written: number,
+    write: (rest: Uint8Array, done: number) => number,
+  ): void {
+    let done = this.#checkWritten(written, 0);
+    const bytes = plainView(source);
+    while (done < bytes.length) {
+      done += this.#checkWritten(write(bytes.subarray(done), done), done);
+    }
+  }
+
+  /** Returns the number of bytes that a call has just written after `done` others. Throws if it failed. */
+  #checkWritten(written: number, done: number): number {
+    if (written > 0) return written;
+    const number = written === 0 ? E.ENOSPC : errno();
+    if (number === E.EINTR) return 0;
+    throw systemError(number, "write", this.#options.name, "write", done);
   }
 }
 
@@ -693,18 +742,24 @@ const E = osConstants.errno;
 const UNMAPPED = new ArrayBuffer(0);
 const WORD = new Int32Array(1);
 
-/** Bytes of addresses kept free behind a file that may grow, beside as many again as it has. */
-const GROWTH_ROOM = 1 << 20;
+/** Spare bytes of addresses after a file that may grow, in addition to its size again. */
+const SPARE_BYTES = 1 << 20;
 
-/** Bytes of the smallest file of which a part is mapped alone, and how small that part has to be. */
-const SMALLEST_DIVIDED = 1 << 20;
-const SMALL_PART = 4;
+/** Bytes of the smallest file of which a part is mapped alone, and how many times smaller that part must be. */
+const MIN_DIVIDED = 1 << 20;
+const PART_DIVISOR = 4;
 
-/** Bytes of a file so large that a call anywhere in it counts half as much as one that follows the last. */
-const RANDOM_REACH = 10 << 20;
+/** Bytes of a file so large that a read counts half: V8 collects garbage when much memory is mapped. */
+const LARGE_SIZE = 10 << 20;
+
+/** Bytes of a write that chooses its way by its own pages. */
+const LONG_WRITE = 64 << 10;
+
+/** A page is written 32 times before memory pays for it, where 256 calls use the descriptor. */
+const CALLS_PER_WRITE = 8;
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
-const ENGINE_PAGE = 64 << 10;
+const WASM_PAGE = 64 << 10;
 
 const ADVICE: Record<Advice | "dontneed", number> = {
   normal: MADV_NORMAL,
@@ -713,7 +768,7 @@ const ADVICE: Record<Advice | "dontneed", number> = {
   dontneed: MADV_DONTNEED,
 };
 
-/** The error for shared memory that cannot be had: views of any other cannot be posted to workers. */
+/** The error for shared memory that V8 does not provide. */
 function noSharedMemory(name: string, length: number): Error {
   return new Deno.errors.NotSupported(
     `Cannot map '${name}': option 'shared' needs a WebAssembly.Memory of ${length} bytes, ` +
@@ -721,11 +776,11 @@ function noSharedMemory(name: string, length: number): Error {
   );
 }
 
-/** The last length that FFI was given. */
+/** The last length that was passed to FFI. */
 let lastLength = 0;
 let lastBigLength = 0n;
 
-/** A length as FFI wants it: calls are often of one length, and a BigInt takes time to make. */
+/** A length for FFI. Consecutive calls often have the same length, and a BigInt takes time to make. */
 function bigLength(length: number): bigint {
   if (length !== lastLength) {
     lastLength = length;

@@ -1,11 +1,11 @@
 /**
- * Pages of a file in memory: who owns the memory, and when its addresses may be used again.
+ * Pages of a file in memory: what owns the memory, and when its addresses may be used again.
  *
  * Memory that only this module copies from and to is a plain mapping, unmapped at once. Memory that
- * is handed out may still be in use when its file is closed: by a view, a worker, a native operation
- * of Deno's. So the engine owns it: the pages are mapped over those of a `WebAssembly.Memory`, and
- * the engine unmaps them when nothing can reach them any more. Where it cannot own them, they are
- * unmapped, and their addresses are kept from being used again for a while.
+ * is handed out may still be in use when its file is closed: by a view, a worker, or a native operation
+ * of Deno. So the engine owns it: the pages are mapped over those of a `WebAssembly.Memory`, and
+ * the engine unmaps them when nothing can reach them. Where it cannot own them, they are
+ * unmapped, and their addresses are kept from reuse for a while.
  *
  * @module
  */
@@ -25,22 +25,22 @@ import {
   PROT_WRITE,
 } from "./libc.ts";
 
-/** The file that is mapped, and how. */
+/** The file to map, and how. */
 export interface PageSource {
   readonly fd: number;
-  /** The file as the user named it, for messages. */
+  /** The path as it was passed to `open`, for messages. */
   readonly name: string;
   /** Whether writes through memory reach the file. */
   readonly write: boolean;
   /** Whether writes through memory stay in this process. */
   readonly copyOnWrite: boolean;
-  /** Whether truncation by others is to be survived. */
+  /** Whether the memory is guarded against truncation by others. */
   readonly guard: boolean;
 }
 
 /** A range of a file in memory. Its first byte lies at the start of a page. */
 export interface Pages {
-  /** All of the memory. What it has beyond `length` does not show the file. */
+  /** All of the memory. Bytes beyond `length` do not show the file. */
   readonly buffer: ArrayBufferLike;
   readonly address: bigint;
   /** Where in the file the memory begins. */
@@ -49,17 +49,17 @@ export interface Pages {
   readonly length: number;
   /** Whether users may have views of it. */
   readonly isHandedOut: boolean;
-  /** Element 0 counts the page faults survived; always 0 where there is no guard. */
+  /** Element 0 counts the page faults that were handled; always 0 without a guard. */
   readonly faults: Int32Array;
-  /** Lets the first `length` bytes show the file; false if the memory has no room for that. */
+  /** Makes the first `length` bytes show the file. Returns `false` if the memory is too short. */
   extend(length: number): boolean;
-  /** Maps the file's pages again, all or the first `length` bytes; false if the system refuses. */
+  /** Maps the file's pages again, all or the first `length` bytes. Returns `false` if the system refuses. */
   remap(length: number): boolean;
   /** Empties every view, where the engine can. Pages that were handed out stay mapped while they are in use. */
   release(): void;
   /** Puts zeros in place of the pages beyond the first `length` bytes, which the file is about to lose. */
   clear(length: number): void;
-  /** Keeps the memory mapped until a native call is over. */
+  /** Keeps the memory mapped until a native call has ended. */
   whileMapped<T>(call: () => Promise<T>): Promise<T>;
 }
 
@@ -69,23 +69,23 @@ const WASM_PAGE = 64 << 10;
 /** Pages that a memory with 32-bit addresses can have: 4 GiB. */
 const MAX_PAGES_32 = 1 << 16;
 
-/** Pages that V8 gives a memory with 64-bit addresses: 16 GiB. */
+/** Pages that V8 allows a memory with 64-bit addresses: 16 GiB. */
 const MAX_PAGES_64 = 1 << 18;
 
 /** Bytes of the largest memory that the engine can own. */
 export const MAX_OWNED = MAX_PAGES_64 * WASM_PAGE;
 
-/** Memories after which the engine is made to collect those that are garbage, of two or three mappings each. */
+/** Memories after which the engine is made to collect garbage. Each has two or three mappings. */
 const MEMORIES_TO_COLLECT = 2000;
 
 /** How many address ranges, and how many bytes of them, are kept from reuse at most. */
 const MAX_KEPT_RANGES = 1024;
 const MAX_KEPT_BYTES = 2 ** 44;
 
-/** The faults of memory that no guard protects. */
+/** The faults of memory without a guard. */
 export const NO_FAULTS: Int32Array = new Int32Array(1);
 
-/** Memory of V8's under the pages of a file. */
+/** Pages of a file, mapped over memory that V8 owns. */
 export class OwnedPages implements Pages {
   readonly offset: number;
   readonly address: bigint;
@@ -150,9 +150,9 @@ export class OwnedPages implements Pages {
   extend(length: number): boolean {
     if (length > this.#buffer.byteLength && !this.#grow(length)) return false;
     const page = pageSize();
-    // The last page shows the file whole, so that it need not be mapped again while the file fills it.
+    // The whole last page shows the file, so that it need not be mapped again while the file grows within it.
     const first = Math.ceil(this.#length / page) * page;
-    if (first < length && !this.#placeFile(first, length - first)) return false;
+    if (first < length && !this.#mapFile(first, length - first)) return false;
     this.#length = length;
     return true;
   }
@@ -161,13 +161,13 @@ export class OwnedPages implements Pages {
     const page = pageSize();
     const first = Math.ceil(length / page) * page;
     const end = Math.ceil(this.#length / page) * page;
-    if (first < end) placeZeros(this, first, end - first);
+    if (first < end) mapZeros(this, first, end - first);
     this.#length = Math.min(this.#length, length);
   }
 
   remap(length: number): boolean {
     this.clear(length);
-    // Other threads may be using the memory: it is guarded all the while.
+    // Other threads may use the memory, so it stays guarded.
     const map = () => {
       this.#length = 0;
       return this.extend(length);
@@ -175,7 +175,7 @@ export class OwnedPages implements Pages {
     return this.#guard?.remap(map) ?? map();
   }
 
-  /** Deno itself keeps the memory of a buffer that a native call is given. */
+  /** Deno itself keeps the memory of a buffer alive during a native call. */
   whileMapped<T>(call: () => Promise<T>): Promise<T> {
     return call();
   }
@@ -199,23 +199,23 @@ export class OwnedPages implements Pages {
     return true;
   }
 
-  #placeFile(at: number, length: number): boolean {
+  #mapFile(at: number, length: number): boolean {
     const { fd } = this.#source;
-    const { protection, flags } = modeOf(this.#source);
+    const { protection, flags } = protectionOf(this.#source);
     // SAFETY: pages that are handed out are not replaced by others: `extend` goes on where the file's
     // pages end, and `remap` maps the same pages of the same file.
-    return place(this, at, length, protection, flags, fd, this.offset + at);
+    return mapFixed(this, at, length, protection, flags, fd, this.offset + at);
   }
 
   #protect(): void {
     if (!this.#source.guard) return;
-    // Never released: the memory may be in use after its file is closed, and V8 does not tell when it
+    // Never released: the memory may be in use after its file is closed, and V8 does not report when it
     // unmaps it. The guard finds that out.
     this.#guard = guardRange(this.address, this.#buffer.byteLength);
   }
 }
 
-/** A mapping that the engine knows nothing of. */
+/** A mapping that the engine does not own. */
 export class PlainPages implements Pages {
   readonly offset: number;
   readonly address: bigint;
@@ -225,7 +225,7 @@ export class PlainPages implements Pages {
   #guard: GuardedRange | null;
   #isHandedOut = false;
   #isReleased = false;
-  /** Native calls of this module's that use the memory. */
+  /** Native calls in progress that use the memory. */
   #uses = 0;
 
   /** Maps `length` bytes from `offset` on, a multiple of a page; they may reach past the end of the file. */
@@ -251,12 +251,12 @@ export class PlainPages implements Pages {
     return this.#guard?.faults ?? NO_FAULTS;
   }
 
-  /** Users get views: after the memory was unmapped, its addresses are kept from reuse. */
+  /** Records that users get views. After the memory was unmapped, its addresses are kept from reuse. */
   handOut(): void {
     if (this.#isHandedOut) return;
     this.#isHandedOut = true;
     const { address, length } = this;
-    unreachable.register(this.buffer, { address, length }, this);
+    droppedMemory.register(this.buffer, { address, length }, this);
   }
 
   extend(length: number): boolean {
@@ -267,10 +267,10 @@ export class PlainPages implements Pages {
     const { address, length } = this;
     const page = pageSize();
     const byteLength = Math.ceil(length / page) * page;
-    const { protection, flags } = modeOf(this.#source);
+    const { protection, flags } = protectionOf(this.#source);
     // SAFETY: the same pages of the same file as before.
     const map = () =>
-      place(
+      mapFixed(
         { address, byteLength },
         0,
         length,
@@ -295,7 +295,7 @@ export class PlainPages implements Pages {
   }
 
   release(): void {
-    // The user has transferred the buffer away: the memory is the user's, and stays.
+    // The user has transferred the buffer, so the memory stays mapped.
     if (this.#isReleased || this.buffer.detached) return;
     this.#isReleased = true;
     this.buffer.transfer(0);
@@ -307,7 +307,7 @@ export class PlainPages implements Pages {
     // First: the slot would cover what is mapped here next.
     this.#guard?.release();
     if (this.#isHandedOut) {
-      unreachable.unregister(this);
+      droppedMemory.unregister(this);
       keepFromReuse(this.address, this.length);
     } else unmap(this.address, this.length, this.#source.name);
   }
@@ -328,8 +328,8 @@ function unmap(address: bigint, length: number, name: string): void {
  */
 const HUGE_PAGES = [2 << 20, 1 << 30];
 
-/** Memory that the engine does not own, and of which every buffer has been garbage-collected. */
-const unreachable = new FinalizationRegistry<
+/** Memory that the engine does not own, whose buffers have been garbage-collected. */
+const droppedMemory = new FinalizationRegistry<
   { address: bigint; length: number }
 >(({ address, length }) => keepFromReuse(address, length));
 
@@ -345,7 +345,7 @@ function keepFromReuse(address: bigint, length: number): void {
   const page = pageSize();
   const byteLength = Math.ceil(length / page) * page;
   const range = { address, byteLength };
-  placeZeros(range, 0, byteLength);
+  mapZeros(range, 0, byteLength);
   kept.push(range);
   keptBytes += byteLength;
   while (kept.length > MAX_KEPT_RANGES || keptBytes > MAX_KEPT_BYTES) {
@@ -375,7 +375,7 @@ function newMemory(
       initial: BigInt(initial),
       maximum: BigInt(shared ? MAX_PAGES_64 : initial),
       shared,
-      // The library's types know no 64-bit memory.
+      // TypeScript's types do not have 64-bit memory.
     } as unknown as WebAssembly.MemoryDescriptor);
   } catch {
     // V8 has tried to free memory first: there are no addresses left, or a limit is set for the process.
@@ -387,34 +387,36 @@ function newMemory(
 let memories = 0;
 
 /**
- * Makes V8 collect garbage. It knows of the bytes of its memories, not of the mappings, of which Linux
- * lets a process have 65,530; what it does know is when 4 GiB are asked for.
+ * Makes V8 collect garbage, by a request for 4 GiB. V8 counts the bytes of its memories, not their mappings, of
+ * which Linux allows a process 65,530.
  */
 function collectGarbage(): void {
   try {
     new WebAssembly.Memory({ initial: MAX_PAGES_32 });
   } catch {
-    // It has collected garbage before it refused, too.
+    // It collects garbage before it refuses, too.
   }
 }
 
-/** Adds pages to a memory: 0 to detach its buffer and none else. */
+/** Adds pages to a memory, 0 of them to detach its buffer. */
 function grow(memory: WebAssembly.Memory, pages: number): void {
   try {
     memory.grow(pages);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // With 64-bit addresses the number has to be a BigInt, which the library's types do not know.
+    // With 64-bit addresses the number must be a BigInt, which TypeScript's types do not have.
     memory.grow(BigInt(pages) as unknown as number);
   }
 }
 
-/** How a file's pages are mapped. */
-function modeOf(source: PageSource): { protection: number; flags: number } {
+/** The protection and flags that mmap(2) gets for a file. */
+function protectionOf(
+  source: PageSource,
+): { protection: number; flags: number } {
   const { write, copyOnWrite } = source;
   const { MAP_NORESERVE, privateFollowsFile } = platform!;
-  // A private mapping takes a stray write without harm to the file, and until then shows what
-  // others write to it. Where it would be a snapshot only a mapping without write access will do.
+  // A stray write to a private mapping does not change the file, and until then the mapping shows what
+  // others write. On systems where it would be a snapshot, the mapping is shared, without write access.
   const isPrivate = copyOnWrite || (!write && privateFollowsFile);
   return {
     protection: write || isPrivate ? PROT_READ | PROT_WRITE : PROT_READ,
@@ -425,35 +427,35 @@ function modeOf(source: PageSource): { protection: number; flags: number } {
 function map(source: PageSource, offset: number, length: number): bigint {
   const { mmap } = libc();
   const { fd, name, write, copyOnWrite } = source;
-  const { protection, flags } = modeOf(source);
+  const { protection, flags } = protectionOf(source);
   const [size, at] = [BigInt(length), BigInt(offset)];
   let address = mmap(0n, size, protection, flags, fd, at);
   if (address === MAP_FAILED && !write && !copyOnWrite) {
-    // Memory that could be written counts as if it were, under strict overcommit and RLIMIT_DATA.
+    // Under strict overcommit and RLIMIT_DATA, writable private memory counts as used.
     address = mmap(0n, size, PROT_READ, MAP_SHARED, fd, at);
   }
   if (address === MAP_FAILED) throw lastError("map", name, "mmap");
   return address;
 }
 
-/** Puts zeros in place of whole pages; false if the system refuses. */
-function placeZeros(range: AddressRange, at: number, length: number): boolean {
+/** Puts zeros in place of whole pages. Returns `false` if the system refuses. */
+function mapZeros(range: AddressRange, at: number, length: number): boolean {
   const { MAP_ANONYMOUS, MAP_NORESERVE } = platform!;
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  return place(range, at, length, PROT_READ | PROT_WRITE, flags, -1, 0);
+  return mapFixed(range, at, length, PROT_READ | PROT_WRITE, flags, -1, 0);
 }
 
-/** Memory of this process that only this module maps anything over. */
+/** Memory of this process over which only this module maps anything. */
 export interface AddressRange {
   readonly address: bigint;
   readonly byteLength: number;
 }
 
 /**
- * Maps over memory that is ours already; false if the system refuses. The only call with MAP_FIXED,
- * which silently destroys whatever lies at a wrong address.
+ * Maps over memory that is ours already. Returns `false` if the system refuses. The only call with MAP_FIXED, which
+ * silently replaces whatever is mapped at a wrong address.
  */
-export function place(
+export function mapFixed(
   range: AddressRange,
   at: number,
   length: number,

@@ -7,16 +7,16 @@
  */
 
 import { lastError, libc } from "./libc.ts";
-import { bornAt, statfsOf } from "./file.ts";
+import { birthTime, statfsOf } from "./file.ts";
 
 /** A file on overlayfs that is open for reading. It refers to its descriptors alone. */
 export class OverlayFile {
   readonly #fd: number;
   readonly #name: string;
-  /** Opened again, or -1. */
+  /** The descriptor that was opened again, or -1. */
   #mapped = -1;
-  /** Of the file that was opened again: a copy has another. */
-  #bornAt = "";
+  /** The birth time of the file that was opened again. A copy has another. */
+  #birthTime = "";
 
   /** `null` if the file of this descriptor is not on overlayfs. */
   static of(fd: number, name: string): OverlayFile | null {
@@ -29,11 +29,11 @@ export class OverlayFile {
     this.#name = name;
   }
 
-  /** The descriptor to map: opened when it is asked for. */
+  /** The descriptor to map, which is opened on first use. */
   get fd(): number {
     if (this.#mapped !== -1) return this.#mapped;
-    // First: a copy that is made in between is noticed, if need be twice.
-    this.#bornAt = bornAt(this.#fd, this.#name);
+    // Before the open, so that a copy made in between is noticed.
+    this.#birthTime = birthTime(this.#fd, this.#name);
     const path = new TextEncoder().encode(`/proc/self/fd/${this.#fd}\0`);
     this.#mapped = libc().open(path, O_CLOEXEC);
     if (this.#mapped === -1) throw lastError("map", this.#name, "open");
@@ -43,10 +43,10 @@ export class OverlayFile {
   /** Whether the file was copied up since it was opened to be mapped. */
   get isCopiedUp(): boolean {
     return this.#mapped !== -1 &&
-      bornAt(this.#fd, this.#name) !== this.#bornAt;
+      birthTime(this.#fd, this.#name) !== this.#birthTime;
   }
 
-  /** Closes what was opened again. */
+  /** Closes the descriptor that was opened again. */
   close(): void {
     if (this.#mapped !== -1) libc().close(this.#mapped);
     this.#mapped = -1;

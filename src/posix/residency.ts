@@ -11,7 +11,7 @@
  */
 
 import { constants as osConstants } from "node:os";
-import { watchClock } from "../event_loop.ts";
+import { onClockRead } from "../event_loop.ts";
 import { byteLength, set } from "../intrinsics.ts";
 import {
   addressOf,
@@ -23,18 +23,18 @@ import {
 } from "./libc.ts";
 import type { Residency } from "../storage.ts";
 
-/** Bytes that the system is asked about at a time. */
+/** Bytes of one question to the system. */
 const BLOCK = 1 << 20;
 
-/** How long what was learnt counts, in milliseconds: so much for each question, so that asking takes a fiftieth of the time. */
+/** Milliseconds after which answers expire, and as many more for each question, so that questions take a fiftieth of the time. */
 const LIFETIME = 1000;
 const LIFETIME_OF_QUESTION = 0.02;
 
-/** What is known of one file, by asking the page cache. */
+/** What is known about the pages of one file in the page cache. */
 export class CachedPages implements Residency {
   isWhole = false;
 
-  /** Whether anything was asked about the file. */
+  /** Whether the system was asked about the file. */
   #isAsked = false;
   /** Whether something was missing. */
   #hasMissed = false;
@@ -42,19 +42,19 @@ export class CachedPages implements Residency {
   /** Where in the file position 0 is. */
   readonly #offset: number;
   /**
-   * Whether cachestat(2) counts the pages of this file, once that was tried. On overlayfs another file has them,
-   * and files of /sys have none.
+   * Whether cachestat(2) counts the pages of this file; `undefined` until it was tried. On overlayfs another file
+   * has them, and files of /sys do not have any.
    */
   #isCounted: boolean | undefined;
-  /** For each block that was asked about: which of its pages are known to be in memory, or null if all are. */
+  /** For each block that was queried: which of its pages are known to be in memory, or `null` if all are. */
   #blocks: Map<number, Uint8Array | null> | null = null;
-  /** The number of blocks of which all pages are. */
+  /** The number of blocks whose pages are all in memory. */
   #wholeBlocks = 0;
-  /** The range of blocks next to each other that were found to be so last. */
+  /** The last range of adjacent blocks that were found to be so. */
   #from = 0;
   #to = 0;
 
-  /** `undefined` where the system does not tell. */
+  /** `undefined` if the system has no such calls. */
   static of(fd: number, offset: number): CachedPages | undefined {
     const isTold = RWF_NOWAIT !== 0 && libc().preadv2 !== null;
     return isTold ? new CachedPages(fd, offset) : undefined;
@@ -73,8 +73,8 @@ export class CachedPages implements Residency {
   }
 
   /**
-   * The question is the read itself, see `take`. Of short reads only the first is: most files are read once,
-   * and others are asked about.
+   * Makes the read itself instead of a question: `takeReadAhead` returns its result. It does so for long reads, and
+   * for the first short one, because most files are read once.
    */
   readAhead(target: Uint8Array, position: number, size: number): boolean {
     const length = byteLength.call(target);
@@ -86,48 +86,48 @@ export class CachedPages implements Residency {
     const from = this.#offset + position;
     const read = this.#readNow(target, from, length);
     if (read < 0 && errno() !== osConstants.errno.EAGAIN) return true;
-    triedBy = this;
-    triedAt = from;
-    triedLength = length;
     // If it is short, the rest is not in memory, or the file was truncated.
     const isRead = position + read >= Math.min(position + length, size);
-    tried = isRead ? read : -1;
-    // To begin a long read takes long, too.
+    lastRead.file = this;
+    lastRead.from = from;
+    lastRead.length = length;
+    lastRead.result = isRead ? read : -1;
+    // A long read that fails takes time, too.
     this.#hasMissed = !isRead;
     return isRead;
   }
 
   /**
-   * The number of bytes that `readAhead` has just read, which `target` then has; -1 if that was not the same
-   * range, or if anything else was done since.
+   * Copies to `target` what `readAhead` has just read. Returns the number of bytes, or -1 if that was another range, or
+   * anything else was done since.
    */
-  take(target: Uint8Array, length: number, position: number): number {
-    const read = tried;
-    if (read < 0 || !this.#wasTried(length, position)) return -1;
-    copyScratch(target, triedLength, read);
+  takeReadAhead(target: Uint8Array, length: number, position: number): number {
+    const read = lastRead.result;
+    if (read < 0 || !this.#dropIfSame(length, position)) return -1;
+    copyScratch(target, length, read);
     return read;
   }
 
   /**
-   * Whether all of a range can be read now, and is. If not, the system has begun to read the rest, as it has
-   * if `readAhead` has just tried.
+   * Reads all of a range if it is in memory. Returns whether it was. If not, the system has begun to read the rest from
+   * the disk. It is not tried again if `readAhead` has just done so.
    */
   readNow(target: Uint8Array, position: number): boolean {
     const { length } = target;
     if (length === 0) return true;
-    if (this.#wasTried(length, position)) return false;
+    if (this.#dropIfSame(length, position)) return false;
     const read = this.#readNow(target, this.#offset + position, length);
     if (read !== length) return false;
     copyScratch(target, length, read);
     return true;
   }
 
-  /** Whether `readAhead` was just asked of a range. From now on it was not. */
-  #wasTried(length: number, position: number): boolean {
-    const by = triedBy;
-    dropTried();
-    return by === this && triedAt === this.#offset + position &&
-      triedLength === length;
+  /** Drops the last read of `readAhead`. Returns whether it was of this range. */
+  #dropIfSame(length: number, position: number): boolean {
+    const isSame = lastRead.file === this && lastRead.length === length &&
+      lastRead.from === this.#offset + position;
+    dropReadAhead();
+    return isSame;
   }
 
   hasEnds(position: number, length: number, size: number): boolean {
@@ -154,15 +154,15 @@ export class CachedPages implements Residency {
     }
   }
 
-  /** Forgets all: the system may have taken pages back. */
-  forget(): void {
+  /** Drops what is known: the system may have evicted pages. */
+  reset(): void {
     this.isWhole = this.#hasMissed = false;
     this.#blocks = null;
     this.#wholeBlocks = this.#from = this.#to = 0;
   }
 
   #ask(from: number, to: number, fileEnd: number): boolean {
-    if (this.#blocks === null) learnt.push(this);
+    if (this.#blocks === null) knownFiles.push(this);
     const blocks = this.#blocks ??= new Map();
     for (let k = Math.floor(from / BLOCK); k * BLOCK < to; k++) {
       const start = k * BLOCK;
@@ -227,7 +227,7 @@ export class CachedPages implements Residency {
     const first = from - from % page;
     RANGE.set([first >>> 0, Math.floor(first / 2 ** 32), to - first, 0]);
     if (cachestat(number, this.#fd, RANGE, COUNTS, 0) !== 0) return undefined;
-    return COUNTS[0] >= Math.ceil((to - first) / page);
+    return COUNTS[0]! >= Math.ceil((to - first) / page);
   }
 
   /** Whether a range can be read without a wait; true if the system does not tell. */
@@ -245,26 +245,26 @@ export class CachedPages implements Residency {
   /** Reads without a wait. Returns the number of bytes, or -1 and has errno set. */
   #readNow(target: Uint8Array, from: number, length: number): number {
     questions++;
-    aimAt(length > SCRATCH.length ? target : SCRATCH);
+    pointVectorAt(length > SCRATCH.length ? target : SCRATCH);
     LENGTH[0] = length;
     return libc().preadv2!(this.#fd, VECTOR, 1, BigInt(from), RWF_NOWAIT);
   }
 }
 
-/** Files of which something is known. */
-const learnt: CachedPages[] = [];
+/** Files about which something is known. */
+const knownFiles: CachedPages[] = [];
 
-/** Since when, and the number of system calls that it took. */
+/** Since when, and how many system calls that took. */
 let since = 0;
 let questions = 0;
 
-watchClock((now) => {
+onClockRead((now) => {
   if (now - since < LIFETIME + questions * LIFETIME_OF_QUESTION) return;
   since = now;
   questions = 0;
-  aimedAt = null;
-  for (const residency of learnt) residency.forget();
-  learnt.length = 0;
+  vectorTarget = null;
+  for (const file of knownFiles) file.reset();
+  knownFiles.length = 0;
 });
 
 // struct cachestat_range { __u64 off; __u64 len; }, in halves: BigInts take time to make.
@@ -278,20 +278,20 @@ const VECTOR = new BigUint64Array(2);
 /** `iov_len`, whose upper half stays 0: to make a BigInt takes time. */
 const LENGTH = new Uint32Array(VECTOR.buffer, 8, 1);
 
-/** Where a short read goes first: to copy it takes less time than to find out an address. */
+/** Where short reads go first: a copy takes less time than to get the address of an array. */
 const SCRATCH = new Uint8Array(16 << 10);
 
-/** The part that was copied from there last: reads are often of one length. */
+/** The part that was copied last: consecutive reads often have the same length. */
 let copied = SCRATCH;
 
-/** The array whose address `VECTOR` has: loops use one array for all reads. */
-let aimedAt: Uint8Array | null = null;
+/** The array whose address is in `VECTOR`: loops use one array for all reads. */
+let vectorTarget: Uint8Array | null = null;
 
-function aimAt(target: Uint8Array): void {
-  if (target === aimedAt) return;
+function pointVectorAt(target: Uint8Array): void {
+  if (target === vectorTarget) return;
   VECTOR[0] = addressOf(target);
   // SAFETY: an array's memory stays where it is, until the array has 0 bytes. V8 moves those of 64 bytes and less.
-  aimedAt = target;
+  vectorTarget = target;
 }
 
 /** Copies what a read of `length` bytes has read. */
@@ -301,14 +301,18 @@ function copyScratch(target: Uint8Array, length: number, read: number): void {
   set.call(target, copied);
 }
 
-/** Has `take` find nothing: memory is used in place of the descriptor. */
-export function dropTried(): void {
-  tried = -1;
-  triedBy = null;
-}
+/** The last read of `readAhead`. One for all files: a read is taken at once, or dropped. */
+const lastRead: {
+  file: CachedPages | null;
+  /** Where in the file it began, and the number of bytes. */
+  from: number;
+  length: number;
+  /** The number of bytes read; -1 if some were not in memory. */
+  result: number;
+} = { file: null, from: 0, length: 0, result: -1 };
 
-/** How much `readAhead` has read just now, -1 if that was not all, and of which range. */
-let tried = -1;
-let triedBy: CachedPages | null = null;
-let triedAt = 0;
-let triedLength = 0;
+/** Drops the last read of `readAhead`: memory is used instead of the descriptor. */
+export function dropReadAhead(): void {
+  lastRead.file = null;
+  lastRead.result = -1;
+}

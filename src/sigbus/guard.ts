@@ -4,9 +4,9 @@
  * Touching a mapped page that the file no longer has raises SIGBUS, and JavaScript
  * cannot catch a signal that its own machine code raised. So a handler of machine
  * code is in a page of its own. It looks the address up in a table of mapped
- * ranges; on a hit it counts the fault in the table, maps zeros over what is gone,
+ * ranges; on a hit it counts the fault in the table, maps zeros over the missing pages,
  * and returns: the instruction is tried again and finds zeros. The file's methods
- * then see the count and throw. On a miss it does what was done before it came.
+ * then see the count and throw. On a miss it calls the previous handler.
  *
  * Zeros are mapped from the faulting page to the end of the range, or to where zeros
  * already begin. What a truncation takes away reaches to the end, so this hides no page
@@ -28,9 +28,9 @@ import { RangeIndex } from "./range_index.ts";
 export interface GuardedRange {
   /** Element 0 counts the faults survived in this range, live. Means nothing after `release`. */
   readonly faults: Int32Array;
-  /** Ends the guard. To be called before the range is unmapped; once is enough. */
+  /** Ends the guard. Call it before the range is unmapped. */
   release(): void;
-  /** Has `map` put the file's pages in the place of zeros, and counts from 0 again. Returns what `map` does. */
+  /** Calls `map` to put the file's pages in place of zeros, and counts from 0 again. Returns what `map` returns. */
   remap(map: () => boolean): boolean;
   /** Guards the range up to another end: `length` bytes from its first. */
   extend(length: number): void;
@@ -41,7 +41,7 @@ export interface GuardedRange {
  * the process and never unmapped:
  *
  *   base            the handler, PROT_READ|PROT_EXEC
- *   base + TABLE    the header       0  struct sigaction that stood before: a handler,
+ *   base + TABLE    the header       0  the previous struct sigaction: a handler,
  *                                       0 (SIG_DFL) or 1 (SIG_IGN), and its flags
  *                                  152  page mask: an address AND this is its page
  *                                  160  slots in use, or in use once: none lies higher
@@ -50,13 +50,14 @@ export interface GuardedRange {
  *                                    8  end: first address past its last page
  *                                   16  zeros: lowest address that zeros are mapped from
  *                                   24  faults survived
- *                                   28  state: 0 when free, else HELD, LIVE and pins
+ *                                   28  state: 0 when free, else CLAIMED, LIVE and pins
  *   + SLOT          slot 1, and so on
  *
- * A slot is HELD by the isolate that changes 0 to HELD. It fills the slot in and adds LIVE.
- * The handler pins a slot, by adding 1, before it believes what it reads there, and
- * while it maps zeros; so does who ends the ranges of others. Who releases a slot takes LIVE away and waits for the pins to
- * go, so that zeros are never mapped over what came after the range.
+ * A slot belongs to the isolate that changes 0 to CLAIMED. It fills the slot in and adds LIVE.
+ * The handler pins a slot, by adding 1, before it uses what it reads there, and while it maps
+ * zeros. An isolate that ends a range of another one pins its slot too. An isolate that releases a
+ * slot removes LIVE and waits until the slot is not pinned, so that zeros are never mapped over
+ * what is mapped after the range.
  */
 
 /** Offsets and numbers by the names that the listings use. */
@@ -88,16 +89,16 @@ const { TABLE, PREVIOUS, UNKNOWN, PAGE_MASK, USED, ISOLATES, HEADER, SLOT } =
   NAMES;
 const { START, END, ZEROS, FAULTS, STATE } = NAMES;
 const LIVE = 1 << NAMES.LIVE_BIT;
-const HELD = 1 << 29;
-const PINS = HELD - 1;
+const CLAIMED = 1 << 29;
+const PINS = CLAIMED - 1;
 /** How often pages are mapped again because of faults during the mapping. */
-const REMAPS = 3;
+const MAX_REMAPS = 3;
 const TABLE_SIZE = 1 << 20;
 const SLOTS = (TABLE_SIZE - HEADER) / SLOT;
-/** What the upper half of an address counts. */
-const HIGH = 2 ** 32;
-/** With fewer ranges than these, none is looked for that has ended. */
-const SMALLEST_SWEEP = 256;
+/** The value of the lowest bit in the upper half of an address. */
+const UPPER_HALF = 2 ** 32;
+/** Slots in use below which no sweep is made. */
+const MIN_SWEEP = 256;
 
 const SIGBUS = 7; // include/uapi/asm-generic/signal.h
 const SMALLEST_PAGE = 4096n;
@@ -116,12 +117,12 @@ const SA_NODEFER = 0x40000000;
 
 /*
  * The handler, for each architecture: void handler(int signal, siginfo_t *, void *).
- * Left of the bar stand the bytes, or for arm64 the words, right of it what they mean
- * to an assembler: `tests/machine_code_test.ts` assembles it and compares.
+ * Left of the bar are the bytes, or for arm64 the words, right of it the assembly, which
+ * `tests/machine_code_test.ts` assembles and compares.
  *
- * Who stood before gets the signals that are none of ours. Rust's handler, which Deno
- * has, answers a first SIGBUS by putting SIG_DFL in its place and so in ours: we stand
- * up again, and have SIG_DFL to chain to from then on, as without us.
+ * Other signals go to the previous handler. The handler of Rust, which Deno has, installs
+ * SIG_DFL at its first SIGBUS, and so replaces ours. Ours is then installed again, and chains
+ * to SIG_DFL from then on, as if ours did not exist.
  */
 
 const X86_64 = `
@@ -144,7 +145,7 @@ const X86_64 = `
   f0 45 0f c1 48 1c    |   lock xadd [r8+STATE], r9d              ; pin the slot; r9d = its state before
   41 0f ba e1 1e       |   bt    r9d, LIVE_BIT
   73 0b                |   jnc   unpin                            ; free, or on its way there
-  49 3b 00             |   cmp   rax, [r8+START]                  ; it stands still now: a match as before?
+  49 3b 00             |   cmp   rax, [r8+START]                  ; pinned now: does it still match?
   72 06                |   jb    unpin
   49 3b 40 08          |   cmp   rax, [r8+END]
   72 07                |   jb    hit
@@ -232,7 +233,7 @@ const X86_64 = `
   31 f6                |   xor   esi, esi                         ; act = NULL
   48 89 e2             |   mov   rdx, rsp                         ; oldact
   41 ba 08 00 00 00    |   mov   r10d, 8
-  b8 0d 00 00 00       |   mov   eax, 13                          ; SYS_rt_sigaction: who stands now
+  b8 0d 00 00 00       |   mov   eax, 13                          ; SYS_rt_sigaction: the current handler
   0f 05                |   syscall
   4c 89 c6             |   mov   rsi, r8
   4c 89 ca             |   mov   rdx, r9
@@ -241,12 +242,12 @@ const X86_64 = `
   31 f6                |   xor   esi, esi
   48 8d 54 24 20       |   lea   rdx, [rsp+32]
   41 ba 08 00 00 00    |   mov   r10d, 8
-  b8 0d 00 00 00       |   mov   eax, 13                          ; SYS_rt_sigaction: who stands after it
+  b8 0d 00 00 00       |   mov   eax, 13                          ; SYS_rt_sigaction: the handler after it
   0f 05                |   syscall
   48 83 7c 24 20 00    |   cmp   qword ptr [rsp+32], 0
   75 13                |   jne   stay
   48 89 35 8b fe 00 00 |   mov   [rip+TABLE+PREVIOUS], rsi        ; it left SIG_DFL: we chain to that now,
-  48 89 e6             |   mov   rsi, rsp                         ; and what stood before stands again
+  48 89 e6             |   mov   rsi, rsp                         ; and restore the handler
   31 d2                |   xor   edx, edx
   b8 0d 00 00 00       |   mov   eax, 13                          ; SYS_rt_sigaction
   0f 05                |   syscall
@@ -281,7 +282,7 @@ const AARCH64 = `
   8811fdd0 |   stlxr w17, w16, [x14]
   35ffffb1 |   cbnz  w17, pin
   36f000cf |   tbz   w15, #LIVE_BIT, unpin            ; free, or on its way there
-  a940354c |   ldp   x12, x13, [x10, #START]          ; it stands still now: a match as before?
+  a940354c |   ldp   x12, x13, [x10, #START]          ; pinned now: does it still match?
   eb0c013f |   cmp   x9, x12
   54000063 |   b.lo  unpin
   eb0d013f |   cmp   x9, x13
@@ -377,7 +378,7 @@ const AARCH64 = `
   d2800001 |   mov   x1, #0                           ; act = NULL
   910043e2 |   add   x2, sp, #16                      ; oldact
   d2800103 |   mov   x3, #8
-  d28010c8 |   mov   x8, #134                         ; SYS_rt_sigaction: who stands now
+  d28010c8 |   mov   x8, #134                         ; SYS_rt_sigaction: the current handler
   d4000001 |   svc   #0
   2a0b03e0 |   mov   w0, w11
   aa0603e1 |   mov   x1, x6
@@ -387,13 +388,13 @@ const AARCH64 = `
   d2800001 |   mov   x1, #0
   9100c3e2 |   add   x2, sp, #48
   d2800103 |   mov   x3, #8
-  d28010c8 |   mov   x8, #134                         ; SYS_rt_sigaction: who stands after it
+  d28010c8 |   mov   x8, #134                         ; SYS_rt_sigaction: the handler after it
   d4000001 |   svc   #0
   f9401bea |   ldr   x10, [sp, #48]
   b50000ea |   cbnz  x10, stay
   1007f0e9 |   adr   x9, TABLE
   f900013f |   str   xzr, [x9, #PREVIOUS]             ; it left SIG_DFL: we chain to that now,
-  528000e0 |   mov   w0, #7                           ; and what stood before stands again
+  528000e0 |   mov   w0, #7                           ; and restore the handler
   910043e1 |   add   x1, sp, #16
   d2800002 |   mov   x2, #0
   d4000001 |   svc   #0
@@ -431,10 +432,10 @@ let pageSize = 0;
 const ranges = new RangeIndex();
 /** Slots that this isolate has released. */
 const released: number[] = [];
-/** Where to look for a free slot when it has released none. */
+/** Where the search for a free slot begins if `released` is empty. */
 let next = 0;
-/** Slots in use from which on the ranges are looked through for those whose memory is gone. */
-let sweepAt = SMALLEST_SWEEP;
+/** The number of slots in use at which the next sweep is made. */
+let sweepAt = MIN_SWEEP;
 
 /**
  * Puts the pages of `[address, address + length)` under the guard. `address` is as
@@ -454,7 +455,7 @@ export function guardRange(
   }
   if (table === null) return null;
   const { words, longs } = table;
-  const slot = hold(words);
+  const slot = claimSlot(words);
   if (slot === -1) return null;
   const end = address + BigInt(Math.ceil(length / pageSize) * pageSize);
   // The handler takes the first slot that matches: an old one would get the faults of the new.
@@ -474,7 +475,7 @@ export function isInstalled(): boolean {
   if (!table || listing === undefined) return false;
   const current = new BigUint64Array(ACTION_SIZE / 8);
   libc().sigaction!(SIGBUS, null, current);
-  return isGuard(current[0], machineCode(listing));
+  return isGuard(current[0]!, machineCode(listing));
 }
 
 class Slot implements GuardedRange {
@@ -505,19 +506,19 @@ class Slot implements GuardedRange {
       this.#awaitHandlers();
       // Of a fault that comes between this and the mapping, `zeros` lies too low: the pages above it
       // fault, each for itself.
-      this.#longs[(at + ZEROS) / 8] = this.#longs[(at + END) / 8];
+      this.#longs[(at + ZEROS) / 8] = this.#longs[(at + END) / 8]!;
       if (!map()) return false;
       // A handler in another thread may have begun before, and map its zeros over the file's pages only now.
       this.#awaitHandlers();
       if (Atomics.compareExchange(faults, 0, counted, 0) === counted) {
         return true;
       }
-      // Truncated all the while: what is counted makes the next look at the file map it again.
-      if (tries === REMAPS) return true;
+      // Truncated again and again: the count makes the next check of the file map it again.
+      if (tries === MAX_REMAPS) return true;
     }
   }
 
-  /** Waits for the handlers that are at work in this range, in other threads: microseconds. */
+  /** Waits for the handlers that run in this range, in other threads: microseconds. */
   #awaitHandlers(): void {
     const state = (HEADER + this.#slot * SLOT + STATE) / 4;
     while ((Atomics.load(this.#words, state) & PINS) !== 0);
@@ -526,8 +527,8 @@ class Slot implements GuardedRange {
   extend(length: number): void {
     if (this.#slot === -1) return;
     const at = HEADER + this.#slot * SLOT;
-    const before = this.#longs[(at + END) / 8];
-    const end = this.#longs[(at + START) / 8] +
+    const before = this.#longs[(at + END) / 8]!;
+    const end = this.#longs[(at + START) / 8]! +
       BigInt(Math.ceil(length / pageSize) * pageSize);
     if (end <= before) return;
     endOverlapped(this.#words, this.#start, Number(end), this.#slot);
@@ -551,7 +552,7 @@ function endRangeAt(words: Int32Array, slot: number, start: number): void {
   endRangeIf(words, slot, () => addressAt(words, at) === start);
 }
 
-/** Frees a slot if it has a range that is over. It is pinned while that is found out, so that the range stays in it. */
+/** Frees a slot if its range is over. The slot is pinned during the check, so that it keeps the range. */
 function endRangeIf(
   words: Int32Array,
   slot: number,
@@ -559,13 +560,13 @@ function endRangeIf(
 ): void {
   const state = (HEADER + slot * SLOT + STATE) / 4;
   const isLive = (Atomics.add(words, state, 1) & LIVE) !== 0;
-  // The isolate that takes LIVE away frees the slot.
+  // The isolate that removes LIVE frees the slot.
   const isOurs = isLive && isOver() &&
     (Atomics.and(words, state, ~LIVE) & LIVE) !== 0;
   Atomics.sub(words, state, 1);
   if (!isOurs) return;
-  while (Atomics.load(words, state) !== HELD); // a handler at work: microseconds
-  Atomics.sub(words, state, HELD);
+  while (Atomics.load(words, state) !== CLAIMED); // a handler at work: microseconds
+  Atomics.sub(words, state, CLAIMED);
   released.push(slot);
 }
 
@@ -584,7 +585,7 @@ function endOverlapped(
   }
 }
 
-/** As `endOverlapped`, for the ranges of other isolates, which may be gone themselves. */
+/** As `endOverlapped`, for the ranges of other isolates, which may have been terminated. */
 function endOthers(
   words: Int32Array,
   start: number,
@@ -592,17 +593,20 @@ function endOthers(
   own: number,
 ): void {
   const used = Atomics.load(words, USED / 4);
-  const [startHigh, startLow] = [Math.floor(start / HIGH), start % HIGH];
-  const [endHigh, endLow] = [Math.floor(end / HIGH), end % HIGH];
+  const [startHigh, startLow] = [
+    Math.floor(start / UPPER_HALF),
+    start % UPPER_HALF,
+  ];
+  const [endHigh, endLow] = [Math.floor(end / UPPER_HALF), end % UPPER_HALF];
   // There may be thousands of ranges: comparing 32 bits at a time takes less than half as long as numbers.
   for (let slot = 0, k = HEADER / 4; slot < used; slot++, k += SLOT / 4) {
-    if ((words[k + STATE / 4] & LIVE) === 0) continue;
-    const high = words[k + START / 4 + 1];
+    if ((words[k + STATE / 4]! & LIVE) === 0) continue;
+    const high = words[k + START / 4 + 1]!;
     if (high > endHigh) continue;
-    if (high === endHigh && words[k + START / 4] >>> 0 >= endLow) continue;
-    const endOfHigh = words[k + END / 4 + 1];
+    if (high === endHigh && words[k + START / 4]! >>> 0 >= endLow) continue;
+    const endOfHigh = words[k + END / 4 + 1]!;
     if (endOfHigh < startHigh) continue;
-    if (endOfHigh === startHigh && words[k + END / 4] >>> 0 <= startLow) {
+    if (endOfHigh === startHigh && words[k + END / 4]! >>> 0 <= startLow) {
       continue;
     }
     if (slot === own) continue;
@@ -625,7 +629,7 @@ function sweep(words: Int32Array): number {
   const used = Atomics.load(words, USED / 4);
   for (let slot = 0; slot < used; slot++) {
     const at = HEADER + slot * SLOT;
-    if ((words[(at + STATE) / 4] & LIVE) === 0) continue;
+    if ((words[(at + STATE) / 4]! & LIVE) === 0) continue;
     endRangeIf(words, slot, () => {
       const start = BigInt(addressAt(words, at + START));
       // mincore(2): ENOMEM if the address is not mapped. It fails for no other reason here.
@@ -639,36 +643,36 @@ function sweep(words: Int32Array): number {
 
 /** An address of the table as a number: user space has 47 or 48 bits. */
 function addressAt(words: Int32Array, at: number): number {
-  return words[at / 4 + 1] * HIGH + (words[at / 4] >>> 0);
+  return words[at / 4 + 1]! * UPPER_HALF + (words[at / 4]! >>> 0);
 }
 
-/** Takes a free slot; -1 when there is none. */
-function hold(words: Int32Array): number {
+/** Claims a free slot. Returns its number, or -1 if there is none. */
+function claimSlot(words: Int32Array): number {
   if (released.length === 0 && Atomics.load(words, USED / 4) >= sweepAt) {
-    sweepAt = Math.max(SMALLEST_SWEEP, 2 * sweep(words));
+    sweepAt = Math.max(MIN_SWEEP, 2 * sweep(words));
   }
   // Another isolate may have taken what this one released.
   for (let slot; (slot = released.pop()) !== undefined;) {
-    if (tryHold(words, slot)) return slot;
+    if (tryClaim(words, slot)) return slot;
   }
   for (let tried = 0; tried < SLOTS; tried++) {
     const slot = next;
     next = slot + 1 === SLOTS ? 0 : slot + 1;
-    if (tryHold(words, slot)) {
-      raiseUsed(words, slot + 1);
+    if (tryClaim(words, slot)) {
+      raiseHighWater(words, slot + 1);
       return slot;
     }
   }
   return -1;
 }
 
-function tryHold(words: Int32Array, slot: number): boolean {
+function tryClaim(words: Int32Array, slot: number): boolean {
   const state = (HEADER + slot * SLOT + STATE) / 4;
   return words[state] === 0 &&
-    Atomics.compareExchange(words, state, 0, HELD) === 0;
+    Atomics.compareExchange(words, state, 0, CLAIMED) === 0;
 }
 
-function raiseUsed(words: Int32Array, slots: number): void {
+function raiseHighWater(words: Int32Array, slots: number): void {
   for (let used; (used = Atomics.load(words, USED / 4)) < slots;) {
     Atomics.compareExchange(words, USED / 4, used, slots);
   }
@@ -685,9 +689,10 @@ function install(): Table | null {
   const code = machineCode(listing);
   pageSize = getpagesize();
 
-  const standing = new BigUint64Array(ACTION_SIZE / 8);
-  sigaction(SIGBUS, null, standing);
-  if (isGuard(standing[0], code)) return oldest(standing[0], code);
+  const current = new BigUint64Array(ACTION_SIZE / 8);
+  sigaction(SIGBUS, null, current);
+  const installed = current[0]!;
+  if (isGuard(installed, code)) return firstInstalled(installed, code);
 
   const handler = loadCode(code, TABLE, TABLE_SIZE);
   if (handler === null) return null;
@@ -701,23 +706,23 @@ function install(): Table | null {
     SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER,
     true,
   );
-  // The handler may run before the call that installs it has told what stood there.
+  // The handler may run before the call that installs it has stored the previous one.
   own.longs[PREVIOUS / 8] = BigInt(UNKNOWN);
   const previous = new Uint8Array(own.buffer, PREVIOUS, ACTION_SIZE);
   if (sigaction(SIGBUS, action, previous) !== 0) return null;
-  return oldest(handler, code);
+  return firstInstalled(handler, code);
 }
 
 /**
  * The table of the first of the guards that chain to each other. Isolates that install
  * at one moment stack their handlers; all use the table at the bottom.
  */
-function oldest(handler: bigint, code: Uint8Array): Table {
+function firstInstalled(handler: bigint, code: Uint8Array): Table {
   const table = new Table(handler);
   // Another isolate is in the call that installs this handler: nanoseconds.
   while (Atomics.load(table.words, PREVIOUS / 4) === UNKNOWN);
-  const previous = table.longs[PREVIOUS / 8];
-  return isGuard(previous, code) ? oldest(previous, code) : table;
+  const previous = table.longs[PREVIOUS / 8]!;
+  return isGuard(previous, code) ? firstInstalled(previous, code) : table;
 }
 
 /** Whether a handler is a guard of this very version. */

@@ -4,48 +4,41 @@
  * @module
  */
 
-/** Ranges that do not overlap each other, each with a number. */
-export class RangeIndex {
-  // Sorted; the same index in each is the same range.
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
-  readonly #values: number[] = [];
+/** A range of addresses, with a number. */
+interface Range {
+  readonly start: number;
+  readonly end: number;
+  readonly value: number;
+}
 
-  /** Adds a range, and returns the numbers of those that it overlaps, with their starts, and removes them. */
-  replace(
-    start: number,
-    end: number,
-    value: number,
-  ): { start: number; value: number }[] {
+/** Ranges that do not overlap each other. */
+export class RangeIndex {
+  /** Sorted by address. */
+  readonly #ranges: Range[] = [];
+
+  /** Adds a range, and returns those that it overlaps, which it removes. */
+  replace(start: number, end: number, value: number): Range[] {
     let first = this.#indexAt(start);
-    if (first > 0 && this.#ends[first - 1] > start) first--;
-    let stop = first;
-    while (stop < this.#starts.length && this.#starts[stop] < end) stop++;
-    const overlapped = [];
-    for (let k = first; k < stop; k++) {
-      overlapped.push({ start: this.#starts[k], value: this.#values[k] });
-    }
-    this.#starts.splice(first, stop - first, start);
-    this.#ends.splice(first, stop - first, end);
-    this.#values.splice(first, stop - first, value);
-    return overlapped;
+    const before = this.#ranges[first - 1];
+    if (before !== undefined && before.end > start) first--;
+    const stop = this.#indexAt(end);
+    return this.#ranges.splice(first, stop - first, { start, end, value });
   }
 
   /** Removes the range that begins there, if it has this number. */
   remove(start: number, value: number): void {
-    const k = this.#indexAt(start);
-    if (this.#starts[k] !== start || this.#values[k] !== value) return;
-    this.#starts.splice(k, 1);
-    this.#ends.splice(k, 1);
-    this.#values.splice(k, 1);
+    const index = this.#indexAt(start);
+    const range = this.#ranges[index];
+    if (range?.start !== start || range.value !== value) return;
+    this.#ranges.splice(index, 1);
   }
 
   /** Index of the first range that begins at `start` or later. */
   #indexAt(start: number): number {
-    let [low, high] = [0, this.#starts.length];
+    let [low, high] = [0, this.#ranges.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#starts[middle] < start) low = middle + 1;
+      if (this.#ranges[middle]!.start < start) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -11,7 +11,7 @@ import {
   type Handles,
   openHandles,
   openHandlesSync,
-  renamed,
+  renamedError,
 } from "../deno_file.ts";
 import { notRegular } from "../errors.ts";
 import {
@@ -32,7 +32,14 @@ import {
   PAGE_WRITECOPY,
 } from "./kernel32.ts";
 import { plainView } from "../intrinsics.ts";
-import type { Backend, Exposed, Mapping, MappingOptions } from "../storage.ts";
+import {
+  type Backend,
+  type Exposed,
+  IN_MEMORY,
+  type Mapping,
+  type MappingOptions,
+  type Residency,
+} from "../storage.ts";
 import { inThread } from "../threads.ts";
 import { type View, Views } from "./memory.ts";
 
@@ -52,10 +59,6 @@ export const windows: Backend<WindowsFile> = {
       return opened;
     });
   },
-  regularSize: (file) => file.regularSize(),
-  // NTFS allocates a file's clusters when its length is set.
-  reserveSync: () => false,
-  reserve: () => Promise.resolve(false),
   mapping: (file, options) => new WindowsMapping(file, options),
 };
 
@@ -72,8 +75,8 @@ class WindowsFile extends DenoFile {
   }
 
   /**
-   * Has everything written to the disk, off the event loop: first by `flushView`, then what the file has in
-   * the system's cache. Continues if the file is closed in between.
+   * Flushes everything to the disk, off the event loop: first by `flushView`, then the system's cache of the
+   * file. Continues if the file is closed in between.
    */
   async flush(flushView: () => Promise<void>): Promise<void> {
     const { FlushFileBuffers, FlushFileBuffersAsync } = kernel32();
@@ -118,6 +121,7 @@ class WindowsMapping implements Mapping {
   readonly hasFaulted = false;
   readonly guarded = false;
   readonly mapsAtOpen = true;
+  readonly residency: Residency = IN_MEMORY;
   readonly notesWrites = false;
 
   readonly #file: WindowsFile;
@@ -139,7 +143,7 @@ class WindowsMapping implements Mapping {
     return this.#view?.isExposed === true;
   }
 
-  get moved(): boolean {
+  get isDetached(): boolean {
     return this.buffer.detached;
   }
 
@@ -149,15 +153,15 @@ class WindowsMapping implements Mapping {
     const start = offset === 0 || size === 0 ? 0 : offset % granularity();
     const view = size === 0 ? null : this.#map(offset - start, start + size);
     const [oldView, oldBuffer] = [this.#view, this.buffer];
-    this.buffer = view === null ? new ArrayBuffer(0) : wrap(view);
+    this.buffer = view === null ? new ArrayBuffer(0) : bufferOver(view);
     this.#view = view;
     this.start = start;
     this.#unmap(oldView, oldBuffer);
   }
 
   expose(size: number, position: number, length: number): Exposed {
-    // A view has the length that the file had: no room is kept behind it, which would lengthen the file.
-    // Another view of a file that has grown since would empty what users have.
+    // A view has the length that the file had. Spare room after it would lengthen the file. A new view of a
+    // file that has grown would empty the user's views.
     const isEnough = this.isHandedOut && position + length <= this.length;
     if (!isEnough && (this.buffer === UNMAPPED || this.length !== size)) {
       this.map(size);
@@ -166,7 +170,7 @@ class WindowsMapping implements Mapping {
     return this;
   }
 
-  holds(buffer: ArrayBufferLike): boolean {
+  owns(buffer: ArrayBufferLike): boolean {
     return this.#view !== null && buffer === this.buffer;
   }
 
@@ -181,7 +185,7 @@ class WindowsMapping implements Mapping {
     return Math.max(0, this.#file.size() - this.#options.offset);
   }
 
-  readsMemory(size: number): boolean {
+  prepareRead(size: number): boolean {
     if (this.length >= size) return true;
     // To map more of a file that has grown would empty the views of it.
     if (this.isHandedOut) return false;
@@ -189,8 +193,8 @@ class WindowsMapping implements Mapping {
     return true;
   }
 
-  writesMemory(size: number): boolean {
-    return this.readsMemory(size);
+  prepareWrite(size: number): boolean {
+    return this.prepareRead(size);
   }
 
   read(target: Uint8Array, length: number, position: number): number {
@@ -199,15 +203,15 @@ class WindowsMapping implements Mapping {
   }
 
   write(source: Uint8Array, position: number): void {
-    this.#file.writeAt(source, this.#options.offset + position);
+    this.#file.writeAt(plainView(source), this.#options.offset + position);
   }
 
   append(source: Uint8Array): void {
-    this.#file.append(source);
+    this.#file.append(plainView(source));
   }
 
-  appendedTo(): number {
-    return this.#file.appendedTo();
+  appendEnd(): number {
+    return this.#file.appendEnd();
   }
 
   syncSync(size: number, dataOnly: boolean): void {
@@ -245,7 +249,7 @@ class WindowsMapping implements Mapping {
   prefetchSync(position: number, length: number): void {
     const range = this.#pagesOf(position, length);
     if (range === undefined) return;
-    kernel32().PrefetchVirtualMemory(CURRENT_PROCESS, 1n, entry(range), 0);
+    kernel32().PrefetchVirtualMemory(CURRENT_PROCESS, 1n, rangeEntry(range), 0);
   }
 
   async prefetch(position: number, length: number): Promise<void> {
@@ -254,7 +258,7 @@ class WindowsMapping implements Mapping {
     const { PrefetchVirtualMemoryAsync } = kernel32();
     // A hint: if the view is unmapped in between, the call fails or brings in other memory. Neither does harm.
     await inThread(() =>
-      PrefetchVirtualMemoryAsync(CURRENT_PROCESS, 1n, entry(range), 0)
+      PrefetchVirtualMemoryAsync(CURRENT_PROCESS, 1n, rangeEntry(range), 0)
     );
   }
 
@@ -303,8 +307,8 @@ class WindowsMapping implements Mapping {
   #unmap(view: View | null, buffer: ArrayBuffer): void {
     if (view === null) return;
     droppedBuffers.unregister(view);
-    // SAFETY: a detached buffer has views of length 0 only, so no code of the user's reaches the memory any
-    // more; but what the user has transferred is theirs, and the memory stays.
+    // SAFETY: a detached buffer has views of length 0 only, so the user's code cannot reach the memory. If the
+    // user has transferred the buffer, the memory stays mapped.
     if (buffer.detached) return;
     buffer.transfer(0);
     if (!views().unmap(view)) {
@@ -324,50 +328,53 @@ class WindowsMapping implements Mapping {
 }
 
 /** A WIN32_MEMORY_RANGE_ENTRY. */
-function entry(range: [bigint, bigint]): BigUint64Array<ArrayBuffer> {
+function rangeEntry(range: [bigint, bigint]): BigUint64Array<ArrayBuffer> {
   return new BigUint64Array(range);
 }
 
 const NO_FAULTS = new Int32Array(1);
 const UNMAPPED = new ArrayBuffer(0);
 
-/** How often a path is opened before it is given up because it is renamed each time. */
-const ATTEMPTS = 10;
+/** How often a path is opened if another file replaces it each time. */
+const MAX_ATTEMPTS = 10;
 
 /**
  * Opens by `CreateFileW` what Deno has opened. Deno does not return its handle, so the path is opened twice,
- * and in between it can be given to another file: the volume and the index of both have to be the same.
+ * and in between it can become another file's: the volume and the index of both must be the same.
  */
 function openVerified(
   path: string | URL,
   options: Deno.OpenOptions,
   open: () => Handles,
 ): WindowsFile {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const handles = open();
     let handle: bigint | undefined;
     try {
-      handle = sameFile(path, handles);
+      handle = openVerifiedHandle(path, handles);
     } finally {
       if (handle === undefined) closeHandles(handles);
     }
     if (handle !== undefined) return new WindowsFile(handles, handle);
-    // What was new is another's file now: to open that would not be what was asked for.
+    // Another process has replaced the new file, which `createNew` must not open.
     if (options.createNew) break;
   }
-  throw renamed(String(path));
+  throw renamedError(String(path));
 }
 
 /** A handle of the file that Deno has opened; `undefined` if the path is another file's by now. */
-function sameFile(path: string | URL, opened: Handles): bigint | undefined {
+function openVerifiedHandle(
+  path: string | URL,
+  opened: Handles,
+): bigint | undefined {
   const { name, file, isWritten } = opened;
-  const info = statOf(file, name);
+  const info = queryInfo(file, name);
   // CreateFileW refuses a directory; `regularSize` says what is wrong with it.
   if (!info.isFile) return INVALID_HANDLE_VALUE;
   const handle = openHandle(path, name, isWritten);
   let isVerified = false;
   try {
-    isVerified = isSame(handle, info, name);
+    isVerified = isSameFile(handle, info, name);
   } finally {
     if (!isVerified) kernel32().CloseHandle(handle);
   }
@@ -379,8 +386,8 @@ function closeHandles({ file, positional }: Handles): void {
   if (positional !== file) positional.close();
 }
 
-/** What Windows knows of a file. Of a device it knows nothing. */
-function statOf(file: Deno.FsFile, name: string): Deno.FileInfo {
+/** Information about a file. Windows has none about a device. */
+function queryInfo(file: Deno.FsFile, name: string): Deno.FileInfo {
   try {
     return file.statSync();
   } catch (cause) {
@@ -394,7 +401,7 @@ function openHandle(
   isWritten: boolean,
 ): bigint {
   const handle = kernel32().CreateFileW(
-    toWide(path),
+    toUTF16(path),
     isWritten ? GENERIC_READ + GENERIC_WRITE : GENERIC_READ,
     FILE_SHARE_ALL,
     0n,
@@ -407,7 +414,11 @@ function openHandle(
 }
 
 /** Whether a handle is of the file that Deno knows by these numbers. */
-function isSame(handle: bigint, info: Deno.FileInfo, name: string): boolean {
+function isSameFile(
+  handle: bigint,
+  info: Deno.FileInfo,
+  name: string,
+): boolean {
   // BY_HANDLE_FILE_INFORMATION: 52 bytes; volume at 28, index at 44 (high) and 48 (low).
   const fields = new DataView(new ArrayBuffer(52));
   if (kernel32().GetFileInformationByHandle(handle, fields) === 0) {
@@ -420,12 +431,12 @@ function isSame(handle: bigint, info: Deno.FileInfo, name: string): boolean {
 }
 
 /**
- * A path as UTF-16 with its end. A long one gets the prefix that lifts the limit, as Deno does it; a
- * short one does not, since dots and spaces at its end would then count.
+ * A path as null-terminated UTF-16. As in Deno, a long one gets the prefix that lifts the limit. A short one does
+ * not, because dots and spaces at its end would then count.
  */
-function toWide(path: string | URL): Uint16Array<ArrayBuffer> {
+function toUTF16(path: string | URL): Uint16Array<ArrayBuffer> {
   const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path);
-  const text = absolute.length < SHORT_PATH
+  const text = absolute.length < MAX_UNPREFIXED_PATH
     ? absolute
     : toNamespacedPath(absolute);
   const units = new Uint16Array(text.length + 1);
@@ -434,7 +445,7 @@ function toWide(path: string | URL): Uint16Array<ArrayBuffer> {
 }
 
 /** MAX_PATH, less a file name of 8.3, which is kept free: the limit of directories. */
-const SHORT_PATH = 248;
+const MAX_UNPREFIXED_PATH = 248;
 
 let ownViews: Views | undefined;
 
@@ -457,7 +468,7 @@ const droppedBuffers = new FinalizationRegistry<View>((view) =>
 );
 
 /** A buffer over a view, which is unmapped if there can be none. */
-function wrap(view: View): ArrayBuffer {
+function bufferOver(view: View): ArrayBuffer {
   const { address, length } = view;
   try {
     const pointer = Deno.UnsafePointer.create(address)!;

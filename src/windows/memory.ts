@@ -1,8 +1,7 @@
 /**
  * Views of files on Windows: mapped, unmapped, and their addresses kept from reuse.
  *
- * A native operation in progress, such as a read from a socket into a view, keeps the address that it was
- * given. If the next file were mapped there, that operation would read or write the wrong file. So the
+ * A native operation in progress, such as a read from a socket into a view, keeps the address that it received. If the next file were mapped there, that operation would read or write the wrong file. So the
  * address range of an unmapped view stays reserved, up to a bound. The file itself is free at once: Windows
  * truncates no file that is mapped.
  *
@@ -45,7 +44,7 @@ export interface View {
   readonly address: bigint;
   /** Length in bytes. */
   readonly length: number;
-  /** Whether the view replaced a placeholder, which it can leave behind. */
+  /** Whether the view replaced a placeholder, which it can leave in its place. */
   readonly replacedPlaceholder: boolean;
   /** Whether code other than the library's may know the address. */
   isExposed: boolean;
@@ -119,14 +118,14 @@ export class Views {
         address,
         MEM_PRESERVE_PLACEHOLDER,
       ) !== 0;
-      if (isUnmapped) this.#keep(view);
+      if (isUnmapped) this.#quarantineView(view);
       return isUnmapped;
     }
     if (UnmapViewOfFile(address) === 0) return false;
-    // Another thread may have got the addresses between the two calls. Then they are its own.
+    // Another thread may have mapped something there between the two calls.
     const size = BigInt(length);
     if (VirtualAlloc(address, size, MEM_RESERVE, PAGE_NOACCESS) === address) {
-      this.#keep(view);
+      this.#quarantineView(view);
     }
     return true;
   }
@@ -168,7 +167,7 @@ export class Views {
     return address;
   }
 
-  #keep(view: View): void {
+  #quarantineView(view: View): void {
     this.#quarantine.push(view);
     this.#quarantinedBytes += view.length;
     while (

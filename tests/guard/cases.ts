@@ -5,7 +5,7 @@
 
 import { openSync } from "../../mod.ts";
 import { guardRange, NAMES } from "../../src/sigbus/guard.ts";
-import { copyLarge } from "../../src/posix/large_copy.ts";
+import { copyLarge } from "../../src/posix/non_temporal_copy.ts";
 import { libc } from "../../src/posix/libc.ts";
 import {
   anonymous,

@@ -1,12 +1,12 @@
 /**
- * Copies of more bytes than the processor's caches hold, past the caches.
+ * Copies of more bytes than the processor's caches hold, by non-temporal stores, which bypass the caches.
  *
  * An ordinary store brings a line of memory into the cache before it overwrites it, and pushes out
- * another; a non-temporal one does neither. memcpy uses those too, but from a size on that it derives
- * from the caches that the system tells it of, which on a virtual machine can be 250 MB. A copy of
+ * another; a non-temporal one does neither. memcpy uses non-temporal stores too, but for copies larger than a
+ * limit that depends on the caches that the system reports, which on a virtual machine can be 250 MB. A copy of
  * 100 MB then takes 1.5 times as long (bench/README.md).
  *
- * Linux on x86-64 only, and where executable pages are allowed; elsewhere it is `set`.
+ * Linux on x86-64 only, and where executable pages are allowed. Elsewhere `set` copies.
  *
  * @module
  */
@@ -46,7 +46,7 @@ export const LISTING = `
 `;
 
 /** Bytes of the shortest copy that the code can make. */
-const SHORTEST = 128;
+const MIN_LENGTH = 128;
 
 // void copy(void *target, const void *source, size_t length);
 const SIGNATURE = {
@@ -56,7 +56,7 @@ const SIGNATURE = {
 
 type Routine = Deno.UnsafeFnPointer<typeof SIGNATURE>;
 
-/** The code in memory; null where there can be none, undefined before the first copy. */
+/** The code in memory; `null` if the system refuses it, `undefined` before the first copy. */
 let routine: Routine | null | undefined;
 
 /** Does what `target.set(source)` does, for two arrays that do not overlap. */
@@ -67,16 +67,16 @@ export function copyLarge(target: Uint8Array, source: Uint8Array): void {
 function tryCopy(target: Uint8Array, source: Uint8Array): boolean {
   // Native code checks nothing.
   const length = byteLengthOf(source);
-  if (length < SHORTEST || length > byteLengthOf(target)) return false;
+  if (length < MIN_LENGTH || length > byteLengthOf(target)) return false;
   try {
     if (routine === undefined) routine = install();
-    // Deno 2.8 types shared memory out, and takes it.
+    // The types of Deno 2.8 refuse shared memory, and Deno accepts it.
     const from = source as Uint8Array<ArrayBuffer>;
     const to = target as Uint8Array<ArrayBuffer>;
     routine?.call(to, from, BigInt(length));
     return routine !== null;
   } catch (error) {
-    // The permission to call native code has been given up.
+    // The permission to call native code has been revoked.
     if (error instanceof Deno.errors.NotCapable) return false;
     throw error;
   }
