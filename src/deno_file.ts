@@ -376,12 +376,8 @@ function denoOpenError(
   path: string | URL,
   options: Deno.OpenOptions,
 ): unknown {
-  return openError(
-    error,
-    path,
-    options,
-    (error, name) => systemErrorOf(error, "open", name, "open"),
-  );
+  const failure = systemErrorOf(error, "open", String(path), "open");
+  return openError(error, failure, path, options);
 }
 
 /** Converts an error of Deno to our message, in the same class. An error that is not the system's is returned unchanged. */

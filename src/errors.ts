@@ -233,18 +233,22 @@ export function notRegular(name: string, isDirectory: boolean): Error {
     );
 }
 
-/** The error of a failed open, with our message; `translate` converts errors of the system. */
+/**
+ * The error of a failed open, with our message.
+ *
+ * @param error The error that was thrown.
+ * @param failure The same, or our error for it if it is the system's.
+ */
 export function openError(
   error: unknown,
+  failure: unknown,
   path: string | URL,
   options: Deno.OpenOptions,
-  translate: (error: unknown, name: string) => unknown,
 ): unknown {
   const name = String(path);
   if (error instanceof TypeError) {
     return new TypeError(`Cannot open '${name}': ${error.message}`);
   }
-  const failure = translate(error, name);
   if (!(failure instanceof Error)) return failure;
   if (!options.read && isReadRefused(failure, path)) {
     failure.message +=

@@ -35,9 +35,3 @@ export function toLength(
   if (size <= Number.MAX_SAFE_INTEGER) return size;
   throw tooLargeError("truncate", name, `${size} bytes`, "ftruncate");
 }
-
-/** The bytes that a seek moves by: rounded toward zero, of a bigint its low 64 bits, and 0 for NaN. */
-export function toDistance(offset: unknown): number {
-  if (typeof offset === "bigint") return Number(BigInt.asIntN(64, offset));
-  return typeof offset === "number" ? Math.trunc(offset) || 0 : NaN;
-}

@@ -37,11 +37,7 @@ import {
   truncatedError,
   unmappedError,
 } from "./file_errors.ts";
-import {
-  toDistance as importedToDistance,
-  toLength,
-  toTimes,
-} from "./fsfile_arguments.ts";
+import { toLength, toTimes } from "./fsfile_arguments.ts";
 import {
   bufferOf,
   byteLength as importedByteLength,
@@ -107,7 +103,6 @@ const EMPTY_BYTES = new Uint8Array(new ArrayBuffer(0));
 const byteLength = importedByteLength;
 const set = importedSet;
 const writeASCII = importedWriteASCII;
-const toDistance = importedToDistance;
 
 const encoder = new TextEncoder();
 
@@ -3190,6 +3185,12 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   #checkRange(action: string, offset: number, length: number): void {
     this.#checkIntact(action);
+    if (
+      Number.isSafeInteger(offset) && offset >= 0 &&
+      Number.isSafeInteger(length) && length >= 0 &&
+      offset + length <= this.#size
+    ) return;
+    // V8 does not inline it. It throws the error that says why.
     checkRange(action, this, offset, length);
   }
 
@@ -3217,6 +3218,12 @@ function lengthOf(p: unknown): number {
 /** Bytes that were read, but that the array no longer has, because its buffer was resized. */
 function missingFrom(array: Uint8Array, read: number | null): number {
   return Math.max(0, (read ?? 0) - array.length);
+}
+
+/** The bytes that a seek moves by, as Deno converts them: rounded toward zero, of a bigint its low 64 bits, and 0 for NaN. */
+function toDistance(offset: unknown): number {
+  if (typeof offset === "bigint") return Number(BigInt.asIntN(64, offset));
+  return typeof offset === "number" ? Math.trunc(offset) || 0 : NaN;
 }
 
 // For programs that test `file instanceof Deno.FsFile`. No member is inherited.

@@ -330,7 +330,7 @@ function twoWay(
 
   /** Bytes at the window's beginning that are known to match, after a move by one period. */
   let known = 0;
-  /** Where the window ends in the direction of the search. */
+  /** The last byte of the window, in the direction of the search. */
   let last = step === 1 ? size - 1 : length - size;
   while (last >= 0 && last < length) {
     if (known === 0) {

@@ -769,7 +769,7 @@ test("a copy that is made shorter writes back nothing behind its end when the fi
   {
     using used = copyOf(path, 1000);
     const { copy } = used;
-    assert(copy.writesMemory(1000, 50, 100));
+    assert(copy.prepareWrite(1000, 50, 100));
     new Uint8Array(copy.buffer).fill(7, 50, 150);
     Deno.truncateSync(path, 100);
     copy.map(100);

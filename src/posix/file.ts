@@ -588,12 +588,8 @@ function posixOpenError(
   if (code === "ENXIO" || code === "EISDIR") {
     return notRegular(String(path), code === "EISDIR");
   }
-  return openError(
-    error,
-    path,
-    options,
-    (error, name) => nodeError("open", name, "open", error),
-  );
+  const failure = nodeError("open", String(path), "open", error);
+  return openError(error, failure, path, options);
 }
 
 /** Converts an error of `node:fs` to Deno's class and our message. An error that is not the system's is returned unchanged. */
