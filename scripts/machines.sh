@@ -4,7 +4,7 @@
 readonly DENO_VERSION=2.9.6
 
 # Arguments of `deno test`. Types are the same everywhere, and are checked on this machine.
-readonly TEST_ARGS=(test -A --no-check --cached-only --v8-flags=--expose-gc --import-map tests/offline/import_map.json)
+readonly TEST_ARGS=(test -A --no-check --cached-only --v8-flags=--expose-gc --import-map tests/std_stubs/import_map.json)
 
 # The directory that keeps everything for the next run.
 readonly CACHE=${MMAPFILE_CACHE:-/var/tmp}
@@ -61,7 +61,7 @@ npm_package() {
 npm_packages() {
   local deno=(deno)
   command -v deno >/dev/null || deno=(npx --yes deno)
-  DENO_DIR=$1 "${deno[@]}" cache --import-map tests/offline/import_map.json \
+  DENO_DIR=$1 "${deno[@]}" cache --import-map tests/std_stubs/import_map.json \
     tests/*_test.ts examples/*.ts >"$LOG" 2>&1 </dev/null ||
     fail "the npm packages that the tests import are out of reach"
 }

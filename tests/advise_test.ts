@@ -7,9 +7,10 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_CUT } from "./backend.ts";
-import { isEmulated, NO_LISTING, type Reason } from "./reason.ts";
-import { equal, pattern, testInDir as test } from "./temp.ts";
+import { isCopy, NOT_CUT } from "./mod_under_test.ts";
+import { isEmulated, NO_LISTING, type Reason } from "./skip.ts";
+import { equal, pattern } from "./bytes.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const SIZE = 8 << 20;
 const PAGE = 4096;

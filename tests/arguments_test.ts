@@ -2,9 +2,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import * as library from "../mod.ts";
-import { deno } from "./child.ts";
-import { isEmulated, unless } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import { isEmulated, unless } from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
 /** Processes that share the cases. */
 const PARTS = 2;

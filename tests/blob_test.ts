@@ -8,14 +8,9 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NOT_CUT } from "./backend.ts";
-import {
-  encode,
-  equal,
-  pattern,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+import { isCopy, NO_ADDRESSES, NOT_CUT } from "./mod_under_test.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const CHUNK = 256 * KIB;

@@ -29,7 +29,9 @@ import {
   ZipReader,
   ZipWriter,
 } from "@zip.js/zip.js";
-import { assertNothingIsOpen, pattern, TempDir } from "./temp.ts";
+import { pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { TempDir } from "./temp_dir.ts";
 
 function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   Deno.test(name, async () => {

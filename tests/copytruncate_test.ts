@@ -2,8 +2,9 @@
 
 import { assertEquals } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
-import { NOT_CUT } from "./backend.ts";
-import { encode, type TempDir, testInDir } from "./temp.ts";
+import { NOT_CUT } from "./mod_under_test.ts";
+import { encode } from "./bytes.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 /** What a program does between two lines. */
 const BETWEEN: Record<string, (file: Deno.FsFile) => unknown> = {

@@ -8,9 +8,10 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_CUT } from "./backend.ts";
-import { isWindows, NO_GUARD, NO_LINKS } from "./reason.ts";
-import { pattern, type TempDir, testInDir as test } from "./temp.ts";
+import { isCopy, NOT_CUT } from "./mod_under_test.ts";
+import { isWindows, NO_GUARD, NO_LINKS } from "./skip.ts";
+import { pattern } from "./bytes.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const PAGE = 4096;
 const NOT_REPLACED = isWindows && "Windows lets nobody replace an open file";

@@ -5,16 +5,17 @@
 
 import { assert, assertEquals } from "@std/assert";
 import * as library from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { deno } from "./child.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { deno } from "./run_deno.ts";
 import {
   isWindows,
   NO_MODES,
   notInDeno28,
   type Reason,
   WINE_LOCKS,
-} from "./reason.ts";
-import { decode, encode, TempDir, testInDir } from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode } from "./bytes.ts";
+import { TempDir, testInDir } from "./temp_dir.ts";
 
 const BEFORE_1970: Reason = notInDeno28("times before 1970 are others");
 

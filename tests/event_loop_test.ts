@@ -6,8 +6,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClosedError, type MmapFile, openSync } from "@mmapfile/mmapfile";
 import { toReadableStream, toWritableStream } from "@mmapfile/mmapfile";
-import { isEmulated, WINE_LOCKS } from "./reason.ts";
-import { encode, outcomeOf, pattern, testInDir as test } from "./temp.ts";
+import { isEmulated, WINE_LOCKS } from "./skip.ts";
+import { encode, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;

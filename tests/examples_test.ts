@@ -1,5 +1,6 @@
 /** Every example does its work, with the permissions that its first line names and no others. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -8,8 +9,8 @@ import {
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Store } from "../examples/kv_store.ts";
-import { NOT_CUT } from "./backend.ts";
-import { type ChildResult, commandOf, deno } from "./child.ts";
+import { NOT_CUT } from "./mod_under_test.ts";
+import { type ChildResult, commandOf, deno } from "./run_deno.ts";
 import {
   isEmulated,
   isWindows,
@@ -19,8 +20,9 @@ import {
   type Reason,
   unless,
   unlessSampled,
-} from "./reason.ts";
-import { decode, encode, pattern, TempDir } from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, pattern } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
 
@@ -537,9 +539,9 @@ Deno.test({
       return Number(fields[11]) + Number(fields[12]);
     };
     // What Deno does once it has started comes first.
-    await new Promise((done) => setTimeout(done, 500));
+    await sleep(500);
     const before = used();
-    await new Promise((done) => setTimeout(done, 2000));
+    await sleep(2000);
     assert(used() - before <= 4, `${used() - before} of 200`);
     receiver.kill("SIGINT");
     await reader.cancel();
@@ -599,7 +601,7 @@ Deno.test({
         shown !== expected && waited < 20_000;
         waited += 20
       ) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
       assertEquals(shown, expected);
     };
@@ -614,7 +616,7 @@ Deno.test({
       if (Deno.build.os !== "windows") {
         Deno.truncateSync(path);
         // Long enough for a look.
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await sleep(500);
         add("after a cut\n");
         await until("after a cut\n");
       }

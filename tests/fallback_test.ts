@@ -19,18 +19,12 @@ import {
   TruncatedError,
 } from "../mod.ts";
 import { fallback } from "../src/fallback/mapping.ts";
-import { deno } from "./child.ts";
-import { NO_LISTING, NO_NODES, type Reason, unless } from "./reason.ts";
-import {
-  decode,
-  encode,
-  equal,
-  heldOpen,
-  noDiskOf,
-  pattern,
-  SmallDisk,
-  TempDir,
-} from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import { NO_LISTING, NO_NODES, type Reason, unless } from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { heldOpen } from "./open_handles.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const isLinux = Deno.build.os === "linux";
 const MODULE = JSON.stringify(new URL("../mod.ts", import.meta.url).href);

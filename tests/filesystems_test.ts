@@ -5,9 +5,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { commandOf } from "./child.ts";
-import { isEmulated, type Reason, unless } from "./reason.ts";
-import { decode, TempDir } from "./temp.ts";
+import { commandOf } from "./run_deno.ts";
+import { isEmulated, type Reason, unless } from "./skip.ts";
+import { decode } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(new URL("children/filesystem.ts", import.meta.url));
 const TAIL = fromFileUrl(new URL("../examples/tail.ts", import.meta.url));

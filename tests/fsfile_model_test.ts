@@ -17,12 +17,14 @@ import {
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
 import { existsSync } from "node:fs";
-import { isCopy, mayBeCut } from "./backend.ts";
+import { isCopy, mayBeCut } from "./mod_under_test.ts";
 import { bytesOf, type Change } from "./children/change.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import { type Other, OtherDescriptor, OtherProcess } from "./other.ts";
-import { isWindows, NO_GUARD } from "./reason.ts";
-import { equal, type Outcome, outcomeOf, TempDir } from "./temp.ts";
+import { type Other, OtherDescriptor, OtherProcess } from "./other_writer.ts";
+import { isWindows, NO_GUARD } from "./skip.ts";
+import { equal } from "./bytes.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 

@@ -1,11 +1,13 @@
 /** examples/geoip.ts gives no wrong answer while its table is replaced, by a rename and in place. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { NOT_CUT } from "./backend.ts";
-import { commandOf } from "./child.ts";
-import { isEmulated, isWindows, unless } from "./reason.ts";
-import { decode, TempDir } from "./temp.ts";
+import { NOT_CUT } from "./mod_under_test.ts";
+import { commandOf } from "./run_deno.ts";
+import { isEmulated, isWindows, unless } from "./skip.ts";
+import { decode } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const EXAMPLE = fromFileUrl(new URL("../examples/geoip.ts", import.meta.url));
 const PERMISSIONS = ["read", "write", "net", "ffi"].map((name) =>
@@ -77,7 +79,7 @@ Deno.test({
           Deno.copyFileSync(next, dir.join("next"));
           Deno.renameSync(dir.join("next"), path);
         } else await rewrite(next, path);
-        await new Promise((resolve) => setTimeout(resolve, 3));
+        await sleep(3);
       }
     })();
 
@@ -130,7 +132,7 @@ async function rewrite(from: string, to: string): Promise<void> {
   const piece = 20_000;
   for (let at = 0; at < bytes.length; at += piece) {
     file.writeSync(bytes.subarray(at, at + piece));
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await sleep(1);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Files that change their size: grow, append, truncate, refresh, windows, copy-on-write, full disks. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -18,9 +19,9 @@ import {
   SystemError,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { commandOf, deno } from "./child.ts";
-import { isCopy, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./backend.ts";
-import { collectUntil } from "./children/memory.ts";
+import { commandOf, deno } from "./run_deno.ts";
+import { isCopy, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./mod_under_test.ts";
+import { collectUntil } from "./gc.ts";
 import { mappedAfter } from "./mapped_after.ts";
 import {
   isEmulated,
@@ -30,19 +31,12 @@ import {
   type Reason,
   unless,
   WINE_APPENDS,
-} from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  heldOpen,
-  noDiskOf,
-  outcomeOf,
-  pattern,
-  SmallDisk,
-  TempDir,
-} from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen, heldOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 const PAGE = 4096;
@@ -997,7 +991,7 @@ async function killedWhileWriting(
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
   assertEquals(decode(value!), "writing\n");
-  await new Promise((resolve) => setTimeout(resolve, delay));
+  await sleep(delay);
   child.kill("SIGKILL");
   await reader.cancel();
   const { signal } = await child.status;

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { type ChildResult, deno } from "./child.ts";
-import { isEmulated, NO_GUARD, type Reason, unless } from "./reason.ts";
+import { type ChildResult, deno } from "./run_deno.ts";
+import { isEmulated, NO_GUARD, type Reason, unless } from "./skip.ts";
 
 /** What is changed in how the kernel treats a process applies to QEMU itself too. */
 const NO_KERNEL_RULES: Reason = isEmulated &&
@@ -16,11 +16,11 @@ const hasMdwe = major > 6 || major === 6 && minor >= 3;
 const KILLED_BY_BUS = 135;
 
 function run(...args: string[]): Promise<ChildResult> {
-  const script = new URL("./guard/cases.ts", import.meta.url).href;
+  const script = new URL("./guard/guard_cases.ts", import.meta.url).href;
   return deno(["run", "-A", "--no-lock", "--no-config", script, ...args]);
 }
 
-/** A test of a case in `guard/cases.ts`. */
+/** A test of a case in `guard/guard_cases.ts`. */
 function test(
   name: string,
   fn: () => Promise<void>,

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { inspect } from "node:util";
 import { openSync } from "../mod.ts";
-import { testInDir } from "./temp.ts";
+import { testInDir } from "./temp_dir.ts";
 
 const MEGABYTES = 8 << 20;
 

@@ -4,7 +4,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
 import fc from "fast-check";
 import { copyLarge } from "../src/posix/large_copy.ts";
-import { equal, pattern, testInDir } from "./temp.ts";
+import { equal, pattern } from "./bytes.ts";
+import { testInDir } from "./temp_dir.ts";
 
 const MIB = 1 << 20;
 const WRITE = { read: true, write: true };

@@ -2,8 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { existsSync } from "node:fs";
-import { deno } from "./child.ts";
-import { isEmulated, NO_LISTING, unless } from "./reason.ts";
+import { deno } from "./run_deno.ts";
+import { isEmulated, NO_LISTING, unless } from "./skip.ts";
 
 /** What is done in each case of `children/leaks.ts`, of which nothing may be left. */
 const CASES = {

@@ -1,12 +1,14 @@
 /** Waiting for locks: no thread, no descriptor and no time of others is taken by it. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { type MmapFile, openSync } from "@mmapfile/mmapfile";
 import { fromFileUrl } from "@std/path";
-import { isCopy } from "./backend.ts";
-import { commandOf, deno } from "./child.ts";
-import { isWindows, NO_LISTING, type Reason, WINE_LOCKS } from "./reason.ts";
-import { decode, testInDir as test } from "./temp.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { commandOf, deno } from "./run_deno.ts";
+import { isWindows, NO_LISTING, type Reason, WINE_LOCKS } from "./skip.ts";
+import { decode } from "./bytes.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(
   new URL("./children/lock_waiter.ts", import.meta.url),
@@ -53,7 +55,7 @@ test(
     assertEquals(decode((await reader.read()).value!), "waiting\n");
     // The output would end with the process.
     const end = reader.read().then(() => "ended");
-    const wait = new Promise((resolve) => setTimeout(resolve, 300, "running"));
+    const wait = sleep(300, "running");
     assertEquals(await Promise.race([end, wait]), "running");
     child.kill();
     await end;
@@ -108,7 +110,7 @@ test(
     assertEquals(isExclusive, false);
     holder.close();
     for (const file of shared) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
       assertEquals(isExclusive, false);
       file.close();
     }
@@ -134,7 +136,7 @@ for (const [name, release] of Object.entries(RELEASES)) {
       holder.lockSync(true);
       let isLocked = false;
       const locked = file.lock(true).then(() => isLocked = true);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
       assertEquals(isLocked, false);
       await release(holder);
       for (let k = 0; k < 20; k++) await undefined;

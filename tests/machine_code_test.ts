@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { LISTINGS, NAMES } from "../src/sigbus/guard.ts";
 import { LISTING } from "../src/posix/large_copy.ts";
 import { machineCode } from "../src/posix/machine_code.ts";
-import { unless } from "./reason.ts";
+import { unless } from "./skip.ts";
 
 /** What an assembler must be told first. */
 const PROLOGUES = { x86_64: ".intel_syntax noprefix", aarch64: "" };

@@ -2,10 +2,11 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "../mod.ts";
-import { NOT_TRANSFERABLE } from "./backend.ts";
-import { deno } from "./child.ts";
-import { noTerminal, type Reason } from "./reason.ts";
-import { outcomeOf, type TempDir, testInDir } from "./temp.ts";
+import { NOT_TRANSFERABLE } from "./mod_under_test.ts";
+import { deno } from "./run_deno.ts";
+import { noTerminal, type Reason } from "./skip.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 interface Failure {
   readonly name: string;

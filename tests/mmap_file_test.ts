@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -31,7 +32,7 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, MAY_LOSE, NOT_TRANSFERABLE } from "./backend.ts";
+import { isCopy, MAY_LOSE, NOT_TRANSFERABLE } from "./mod_under_test.ts";
 import {
   isWindows,
   NO_STRAY_WRITES,
@@ -39,16 +40,10 @@ import {
   type Reason,
   unless,
   WINE_LOCKS,
-} from "./reason.ts";
-import {
-  decode,
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  TempDir,
-  testInDir as test,
-} from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { TempDir, testInDir as test } from "./temp_dir.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 const PAGE = 4096;
@@ -793,7 +788,7 @@ test(
     let isLocked = false;
     const locked = file.lock(true).then(() => isLocked = true);
     for (let tick = 0; tick < 5; tick++) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
       assertEquals(isLocked, false);
     }
     holder.unlockSync();

@@ -5,16 +5,16 @@
 
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { operations, SENT } from "./children/operations.ts";
-import { commandOf } from "./child.ts";
+import { operations, SENT } from "./children/native_operations.ts";
+import { commandOf } from "./run_deno.ts";
 import {
   NO_GUARD,
   notInDeno28,
   ONE_IN,
   unless,
   unlessSampled,
-} from "./reason.ts";
-import { TempDir } from "./temp.ts";
+} from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(new URL("children/native_work.ts", import.meta.url));
 

@@ -17,7 +17,7 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NO_BLOCKS } from "./backend.ts";
+import { isCopy, NO_ADDRESSES, NO_BLOCKS } from "./mod_under_test.ts";
 import {
   isEmulated,
   isWindows,
@@ -27,18 +27,12 @@ import {
   NO_NODES,
   type Reason,
   unless,
-} from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  noDiskOf,
-  outcomeOf,
-  pattern,
-  SmallDisk,
-  TempDir,
-} from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const PAGE = 4096;
 const GIB = 2 ** 30;

@@ -3,9 +3,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type MmapOpenOptions, open, openSync } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { isCopy } from "./backend.ts";
-import { ONE_IN, sample } from "./reason.ts";
-import { encode, equal, outcomeOf, pattern, TempDir } from "./temp.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { ONE_IN, sample } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const LENGTH = 100;
 

@@ -7,9 +7,10 @@ import {
   type MmapOpenOptions,
   openSync,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { isEmulated, isWindows, type Reason } from "./reason.ts";
-import { equal, pattern, type TempDir, testInDir as test } from "./temp.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { isEmulated, isWindows, type Reason } from "./skip.ts";
+import { equal, pattern } from "./bytes.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;

@@ -3,17 +3,18 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { openSync } from "../mod.ts";
-import { kinds } from "./children/kinds.ts";
-import { contentsOf, SIZE } from "./children/operations.ts";
-import { deno } from "./child.ts";
+import { kinds } from "./children/view_kinds.ts";
+import { contentsOf, SIZE } from "./children/native_operations.ts";
+import { deno } from "./run_deno.ts";
 import {
   isEmulated,
   isWindows,
   NO_GUARD,
   unless,
   unlessSampled,
-} from "./reason.ts";
-import { equal, TempDir, testInDir } from "./temp.ts";
+} from "./skip.ts";
+import { equal } from "./bytes.ts";
+import { TempDir, testInDir } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(new URL("children/owned_memory.ts", import.meta.url));
 

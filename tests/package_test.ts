@@ -3,9 +3,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
-import { deno } from "./child.ts";
-import { isEmulated, type Reason, unless } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import { isEmulated, type Reason, unless } from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const MODULE = new URL("../mod.ts", import.meta.url);
 const PROJECT = dirname(fromFileUrl(MODULE));

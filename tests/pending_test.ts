@@ -1,5 +1,6 @@
 /** Operations under way when a file, an array or a source changes; and what a failed one leaves behind. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -14,18 +15,13 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { deno } from "./child.ts";
-import { isEmulated, isWindows, type Reason, WINE_LOCKS } from "./reason.ts";
-import {
-  encode,
-  equal,
-  noDiskOf,
-  outcomeOf,
-  pattern,
-  SmallDisk,
-  testInDir as test,
-} from "./temp.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { deno } from "./run_deno.ts";
+import { isEmulated, isWindows, type Reason, WINE_LOCKS } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const MIB = 1 << 20;
 const { Start, Current, End } = Deno.SeekMode;
@@ -89,7 +85,7 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
     const source = resizable();
     source.set(bytes);
     const writing = file.write(source);
-    await new Promise((resolve) => setTimeout(resolve));
+    await sleep();
     source.buffer.resize(to);
     const written = await writing;
     assertEquals(file.size, written);
@@ -104,7 +100,7 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
       assert((read ?? 0) <= length, `${read} bytes in ${length}`);
       return read ?? 0;
     });
-    await new Promise((resolve) => setTimeout(resolve));
+    await sleep();
     target.buffer.resize(to);
     const read = await reading;
     const kept = Math.min(read, to);

@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { MmapOpenOptions } from "@mmapfile/mmapfile";
-import { deno } from "./child.ts";
+import { deno } from "./run_deno.ts";
 import {
   isWindows,
   NO_LINKS,
@@ -15,7 +15,7 @@ import {
   type Reason,
   sample,
   unless,
-} from "./reason.ts";
+} from "./skip.ts";
 
 const isLinux = Deno.build.os === "linux";
 const isPosix = Deno.build.os !== "windows";

@@ -2,9 +2,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { commandOf, deno } from "./child.ts";
-import { isEmulated, unless } from "./reason.ts";
-import { encode, TempDir } from "./temp.ts";
+import { commandOf, deno } from "./run_deno.ts";
+import { isEmulated, unless } from "./skip.ts";
+import { encode } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const RECIPES = new URL("../examples/recipes/", import.meta.url);
 

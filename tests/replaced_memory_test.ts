@@ -1,6 +1,7 @@
 /** Memory that is replaced under a loop: the loop has the right bytes, or throws. None ends early. */
 
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import {
   type MmapFile,
@@ -8,9 +9,11 @@ import {
   openSync,
   toReadableStream,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { ENGINE_OWNS_MEMORY } from "./reason.ts";
-import { encode, equal, outcomeOf, testInDir as test } from "./temp.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { ENGINE_OWNS_MEMORY } from "./skip.ts";
+import { encode, equal } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const PIECE = 64 * KIB;
@@ -191,7 +194,7 @@ async function collected(
 function slowSink(taken: Uint8Array[], step: Step) {
   return new WritableStream<Uint8Array>({
     async write(chunk) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
       taken.push(chunk.slice());
       step();
     },

@@ -3,9 +3,10 @@
 import * as fs from "node:fs";
 import { assertEquals } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { isEmulated, type Reason } from "./reason.ts";
-import { equal, pattern, type TempDir, testInDir } from "./temp.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { isEmulated, type Reason } from "./skip.ts";
+import { equal, pattern } from "./bytes.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;

@@ -9,7 +9,7 @@ import {
   search,
   toNeedle,
 } from "../src/search.ts";
-import { notInDeno28, unless } from "./reason.ts";
+import { notInDeno28, unless } from "./skip.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -1,5 +1,6 @@
 /** examples/serve.ts answers as RFC 9110 has it, request by request, and never sends bytes that the file has not. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -7,10 +8,11 @@ import {
   assertRejects,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { NOT_CUT } from "./backend.ts";
-import { commandOf } from "./child.ts";
-import { isEmulated, isWindows, NO_LINKS, unless } from "./reason.ts";
-import { encode, equal, pattern, TempDir } from "./temp.ts";
+import { NOT_CUT } from "./mod_under_test.ts";
+import { commandOf } from "./run_deno.ts";
+import { isEmulated, isWindows, NO_LINKS, unless } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const EXAMPLE = new URL("../examples/serve.ts", import.meta.url);
 const SIZE = 3_000_000;
@@ -377,7 +379,7 @@ test(
       const reader = response.body!.getReader();
       await reader.read();
       // Systems count the time of a modification in steps of some milliseconds.
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
       change(path);
       let end: unknown = `${name}, and complete`;
       try {

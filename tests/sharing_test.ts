@@ -1,5 +1,6 @@
 /** Files that several workers, processes and Deno's own files use at the same time. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "@mmapfile/mmapfile";
 import {
@@ -9,21 +10,23 @@ import {
   SLOT_SIZE,
   SLOTS,
   WAITING,
-} from "./children/tasks.ts";
+} from "./children/sharing_tasks.ts";
 import {
   isWindows,
   type Reason,
   unless,
   WINE_APPENDS,
   WINE_LOCKS,
-} from "./reason.ts";
-import { deno } from "./child.ts";
+} from "./skip.ts";
+import { deno } from "./run_deno.ts";
 import { processesOf, type Run, workersOf } from "./run_task.ts";
 
 const inProcess = processesOf(
-  new URL("./children/sharing.ts", import.meta.url),
+  new URL("./children/sharing_process.ts", import.meta.url),
 );
-const inWorker = workersOf(new URL("./workers/sharing.ts", import.meta.url));
+const inWorker = workersOf(
+  new URL("./workers/sharing_worker.ts", import.meta.url),
+);
 
 const KINDS: [string, Run][] = [["processes", inProcess], [
   "workers",
@@ -296,7 +299,3 @@ test(
   },
   { reason: isWindows && "Windows replaces no file that is open" },
 );
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

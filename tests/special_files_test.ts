@@ -11,10 +11,11 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
+import { isCopy } from "./mod_under_test.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import { isEmulated, type Reason, unless } from "./reason.ts";
-import { decode, encode, TempDir } from "./temp.ts";
+import { isEmulated, type Reason, unless } from "./skip.ts";
+import { decode, encode } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const NOT_LINUX: Reason = Deno.build.os !== "linux" && "of Linux alone";
 const NO_MAPPING: Reason = isCopy && "a copy needs no mapping";

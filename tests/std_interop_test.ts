@@ -14,14 +14,10 @@ import {
 import type * as ours from "@mmapfile/mmapfile";
 import * as io from "@std/io";
 import * as streams from "@std/streams";
-import { type Reason, unless } from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  encode,
-  equal,
-  pattern,
-  TempDir,
-} from "./temp.ts";
+import { type Reason, unless } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const MIB = 1 << 20;
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -20,19 +21,13 @@ import {
   type ToWritableStreamOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, mayBeCut, NOT_TRANSFERABLE } from "./backend.ts";
-import { notInDeno28, type Reason } from "./reason.ts";
+import { isCopy, mayBeCut, NOT_TRANSFERABLE } from "./mod_under_test.ts";
+import { notInDeno28, type Reason } from "./skip.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const { Start, Current } = Deno.SeekMode;
 const KIB = 1 << 10;
@@ -128,10 +123,10 @@ testBoth(
 testBoth("{file}.readable reads nothing ahead of demand", async (dir, open) => {
   using file = open(dir.file(8 * MIB));
   const reader = file.readable.getReader();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await sleep(5);
   assertEquals(cursorOf(file), 0);
   const { value } = await reader.read();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await sleep(5);
   assertEquals(cursorOf(file), value!.length);
 });
 

@@ -2,17 +2,20 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { type ChildResult, deno } from "./child.ts";
+import { type ChildResult, deno } from "./run_deno.ts";
 import {
   isEmulated,
   NO_GUARD,
   type Reason,
   unless,
   unlessSampled,
-} from "./reason.ts";
-import { noDiskOf, SmallDisk, TempDir } from "./temp.ts";
+} from "./skip.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir } from "./temp_dir.ts";
 
-const CHILD = fromFileUrl(new URL("children/survival.ts", import.meta.url));
+const CHILD = fromFileUrl(
+  new URL("children/truncated_during_call.ts", import.meta.url),
+);
 
 const isLong = Deno.env.get("MMAPFILE_LONG") === "1";
 /** A worker takes many seconds to start where it is emulated. */
@@ -55,7 +58,7 @@ const ACCESSES = {
   flush: "flush()",
 };
 
-/** A test of a case in `children/survival.ts`, with a directory for it. */
+/** A test of a case in `children/truncated_during_call.ts`, with a directory for it. */
 function test(
   name: string,
   fn: (directory: TempDir) => Promise<void>,

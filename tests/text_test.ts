@@ -20,16 +20,11 @@ import {
   type TextLinesOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NOT_CUT } from "./backend.ts";
-import { isWindows } from "./reason.ts";
-import {
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+import { isCopy, NO_ADDRESSES, NOT_CUT } from "./mod_under_test.ts";
+import { isWindows } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const KEEPS = "a copy in memory keeps what the file had";
 const PAGE = 4 << 10;

@@ -1,17 +1,13 @@
 /** Deno's pool has 32 threads for all that a program does: this library holds half of them at most. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { inThread, MOST_THREADS } from "../src/threads.ts";
-import { isCopy } from "./backend.ts";
-import { deno } from "./child.ts";
-import { NO_LISTING } from "./reason.ts";
-import { testInDir as test } from "./temp.ts";
-
-/** Lets everything that is ready run. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
-}
+import { isCopy } from "./mod_under_test.ts";
+import { deno } from "./run_deno.ts";
+import { NO_LISTING } from "./skip.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 Deno.test("as many calls as there are threads are made at once, the others one after another in their order", async () => {
   const calls: PromiseWithResolvers<number>[] = [];
@@ -29,7 +25,7 @@ Deno.test("as many calls as there are threads are made at once, the others one a
     assertEquals(calls.length, begun);
     calls[done].resolve(done);
     assertEquals(await results[done], done);
-    await turn();
+    await sleep(0);
   }
 });
 

@@ -17,20 +17,13 @@ import {
   toReadableStream,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { MAY_LOSE, NOT_TRANSFERABLE } from "./backend.ts";
-import { commandOf } from "./child.ts";
-import type { Reason } from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  patternAt,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+import { MAY_LOSE, NOT_TRANSFERABLE } from "./mod_under_test.ts";
+import { commandOf } from "./run_deno.ts";
+import type { Reason } from "./skip.ts";
+import { decode, encode, equal, pattern, patternAt } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const { Start, Current } = Deno.SeekMode;
 const KIB = 1 << 10;

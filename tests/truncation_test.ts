@@ -2,12 +2,17 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { deno } from "./child.ts";
-import type { Findings, FoundOfOurs } from "./children/truncation.ts";
-import { NO_GUARD, ONE_IN, unless } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import type {
+  Findings,
+  FoundOfOurs,
+} from "./children/truncated_before_call.ts";
+import { NO_GUARD, ONE_IN, unless } from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
-const CHILD = fromFileUrl(new URL("children/truncation.ts", import.meta.url));
+const CHILD = fromFileUrl(
+  new URL("children/truncated_before_call.ts", import.meta.url),
+);
 
 const CUTS = {
   "nothing": 0,

@@ -16,7 +16,8 @@ import {
   toWritableStream,
   type TypedArrayConstructor,
 } from "../mod.ts";
-import { decode, encode, testInDir } from "./temp.ts";
+import { decode, encode } from "./bytes.ts";
+import { testInDir } from "./temp_dir.ts";
 
 testInDir("an MmapFile is taken where a Deno.FsFile is", async (dir) => {
   async function firstLine(file: Deno.FsFile): Promise<string> {

@@ -4,6 +4,7 @@
  * MMAPFILE_WAIT_ROUNDS sets how often processes and workers wait for each other: 400 times by default.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   ClosedError,
@@ -14,18 +15,14 @@ import {
   TruncatedError,
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { mayBeCut, NOT_CUT } from "./backend.ts";
-import { commandOf, deno } from "./child.ts";
+import { mayBeCut, NOT_CUT } from "./mod_under_test.ts";
+import { commandOf, deno } from "./run_deno.ts";
 import { STRIDE } from "./children/wait.ts";
-import { isEmulated, NO_LISTING, ONE_IN, type Reason } from "./reason.ts";
+import { isEmulated, NO_LISTING, ONE_IN, type Reason } from "./skip.ts";
 import { processesOf, type Run, workersOf } from "./run_task.ts";
-import {
-  assertNothingIsOpen,
-  heldOpen,
-  outcomeOf,
-  type TempDir,
-  testInDir,
-} from "./temp.ts";
+import { assertNothingIsOpen, heldOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 const ROUNDS = Number(Deno.env.get("MMAPFILE_WAIT_ROUNDS") ?? 400 / ONE_IN);
 const SCRIPT = new URL("./children/wait.ts", import.meta.url);
@@ -37,10 +34,6 @@ const NO_FUTEX: Reason = (Deno.build.os !== "linux" || isEmulated) &&
 function words(dir: TempDir, size = 4096): [MmapFile, Int32Array] {
   const file = createSync(dir.join("data"), size);
   return [file, file.view(Int32Array)];
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, ms));
 }
 
 // --- What a wait comes to
@@ -566,7 +559,7 @@ testInDir(
       await sleep(20);
       Atomics.store(view, 2, value);
       libc.symbols.syscall(futex, word, FUTEX_WAKE, 100n, 0n);
-      const late = new Promise((done) => setTimeout(done, 200));
+      const late = sleep(200);
       assertEquals(await Promise.race([wait, late]), "ok");
     }
     libc.close();

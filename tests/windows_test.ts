@@ -25,9 +25,10 @@ import {
   type ViewFunctions,
   Views,
 } from "../src/windows/memory.ts";
-import { deno } from "./child.ts";
-import { isWine, ONLY_WINDOWS, unless } from "./reason.ts";
-import { decode, encode, equal, pattern, patternAt, TempDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import { isWine, ONLY_WINDOWS, unless } from "./skip.ts";
+import { decode, encode, equal, pattern, patternAt } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const READ_WRITE: MmapOpenOptions = { read: true, write: true };
 const GRANULE = 65536;

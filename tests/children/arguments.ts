@@ -21,7 +21,7 @@ import {
   strings,
   type Trick,
   writers,
-} from "./tricks.ts";
+} from "./untrusted_arguments.ts";
 
 const [directory, part, parts] = Deno.args;
 const BACKEND = Deno.env.get("MMAPFILE_TEST_BACKEND") === "fallback"

@@ -4,10 +4,10 @@
  */
 
 import { openSync, write } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompress } from "node:zlib";
 import { createSync } from "../../mod.ts";
-import { commandOf } from "../child.ts";
-import { sleep } from "./memory.ts";
+import { commandOf } from "../run_deno.ts";
 
 const [name, directory] = Deno.args;
 const SIZE = 16 << 20;

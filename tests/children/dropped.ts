@@ -4,7 +4,8 @@
  */
 
 import { type MmapFile, type MmapOpenOptions, openSync } from "../../mod.ts";
-import { collect, collectUntil, countDescriptors } from "./memory.ts";
+import { collect, collectUntil } from "../gc.ts";
+import { countDescriptors } from "../open_handles.ts";
 
 const [name, directory] = Deno.args;
 const MIB = 1 << 20;

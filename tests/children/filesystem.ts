@@ -3,6 +3,7 @@
  * differs, a line each. With the lower layer of an overlay there too, to files that are copied up.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapFile, openSync } from "../../mod.ts";
 import { mappedAfter } from "../mapped_after.ts";
 import { bytesOf, change } from "./change.ts";
@@ -223,6 +224,6 @@ if (lower !== undefined) {
     }
   }
   // A lower layer does not change: the clock has to tell what is copied up from what is made there now.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   for (const run of runs) run();
 }

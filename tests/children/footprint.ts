@@ -4,7 +4,7 @@
  */
 
 import { openSync } from "../../mod.ts";
-import { collect } from "./memory.ts";
+import { collect } from "../gc.ts";
 
 const CASES: Record<string, (path: string) => number | Promise<number>> = {
   /** Anonymous memory that an open adds, the library's first of all. */

@@ -4,6 +4,7 @@
  */
 
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   create,
   createSync,
@@ -12,14 +13,9 @@ import {
   open,
   openSync,
 } from "../../mod.ts";
-import { isEmulated } from "../reason.ts";
-import {
-  collect,
-  collectUntil,
-  countDescriptors,
-  countMappings,
-  sleep,
-} from "./memory.ts";
+import { isEmulated } from "../skip.ts";
+import { collect, collectUntil } from "../gc.ts";
+import { countDescriptors, countMappings } from "../open_handles.ts";
 
 const [name, directory] = Deno.args;
 const PAGE = 4096;

@@ -4,16 +4,17 @@
  */
 
 import { Buffer } from "node:buffer";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapFile, openSync } from "../../mod.ts";
-import { type Kind, kinds } from "./kinds.ts";
-import { collect, sleep } from "./memory.ts";
+import { type Kind, kinds } from "./view_kinds.ts";
+import { collect } from "../gc.ts";
 import {
   contentsOf,
   operations,
   SENT,
   SIZE,
   type World,
-} from "./operations.ts";
+} from "./native_operations.ts";
 
 const [name, directory, oneIn = "1"] = Deno.args;
 const operation = operations[name];
@@ -305,7 +306,7 @@ async function terminated(kindName: string): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
   const { directory, fifo } = it.world;
-  const url = new URL("../workers/native_work.ts", import.meta.url);
+  const url = new URL("../workers/native_work_worker.ts", import.meta.url);
   const worker = new Worker(url, { type: "module" });
   const begun = new Promise((resolve) => worker.onmessage = resolve);
   worker.postMessage({ name, kind: kindName, path: it.path, directory, fifo });

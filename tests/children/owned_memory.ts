@@ -3,19 +3,15 @@
  * `owned_memory.ts CASE DIRECTORY [COUNT]` prints what is wrong, and "done".
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapOpenOptions, openSync, TruncatedError } from "../../mod.ts";
 import { libc } from "../../src/posix/libc.ts";
-import { usedSlots } from "../guard/memory.ts";
-import { kinds } from "./kinds.ts";
-import {
-  collect,
-  collectUntil,
-  countDescriptors,
-  countMappings,
-  sleep,
-} from "./memory.ts";
-import { contentsOf, SIZE } from "./operations.ts";
-import { isEmulated } from "../reason.ts";
+import { usedSlots } from "../guard/mapped_file.ts";
+import { kinds } from "./view_kinds.ts";
+import { collect, collectUntil } from "../gc.ts";
+import { countDescriptors, countMappings } from "../open_handles.ts";
+import { contentsOf, SIZE } from "./native_operations.ts";
+import { isEmulated } from "../skip.ts";
 
 const [name, directory, countArgument = "1"] = Deno.args;
 const count = Number(countArgument);
@@ -60,7 +56,7 @@ async function assertLeavesNothing(
 /** Runs workers one after the other, each until it ends as it is told to. */
 async function runWorkers(times: number, message: unknown): Promise<void> {
   for (let time = 0; time < times; time++) {
-    const url = new URL("../workers/owned_memory.ts", import.meta.url);
+    const url = new URL("../workers/owned_memory_worker.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
     await new Promise<void>((resolve) => {
       worker.onmessage = () => resolve();
@@ -260,7 +256,7 @@ async function shaken(): Promise<void> {
   Deno.writeFileSync(path, new Uint8Array(size).fill(1));
   using file = openSync(path, { ...WRITE, shared: true, grow: true });
   const view = file.view(Int32Array);
-  const url = new URL("../workers/shared.ts", import.meta.url);
+  const url = new URL("../workers/shared_memory_worker.ts", import.meta.url);
   await Promise.all([1, 2, 3].map(() => {
     const worker = new Worker(url, { type: "module" });
     const reading = new Promise((resolve) => worker.onmessage = resolve);

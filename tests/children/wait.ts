@@ -3,6 +3,7 @@
  * message of the same to a worker. Each task answers with a string, and fails if it misses a change.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { openSync } from "../../mod.ts";
 
 type Task = (path: string, ...args: number[]) => Promise<string>;
@@ -13,7 +14,7 @@ export const STRIDE = 64;
 /** Now and then some time goes by, busy or idle. */
 async function delay(): Promise<void> {
   const dice = Math.random();
-  if (dice < 0.01) await new Promise((done) => setTimeout(done, 2 * dice));
+  if (dice < 0.01) await sleep(2 * dice);
   else if (dice < 0.2) {
     const end = performance.now() + dice / 4;
     while (performance.now() < end);
@@ -108,7 +109,7 @@ export const tasks: Record<string, Task> = {
       const now = words.load(waited);
       await Promise.race([
         words.wait(waited, now),
-        new Promise((done) => setTimeout(done, 1)),
+        sleep(1),
       ]);
       words.add(notified);
     }

@@ -5,6 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { closeSync, openSync as openDescriptor, read } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapFile, openSync } from "../../mod.ts";
 import {
   FILE_ATTRIBUTE_NORMAL,
@@ -13,7 +14,7 @@ import {
   kernel32,
   OPEN_EXISTING,
 } from "../../src/windows/kernel32.ts";
-import { collect, collectUntil, sleep } from "./memory.ts";
+import { collect, collectUntil } from "../gc.ts";
 
 const [name, directory, detail] = Deno.args;
 

@@ -1,4 +1,6 @@
-/** The files of a fuzz run, and what everybody knows of them. */
+/** The files of a fuzz run, and what every process knows about them. */
+
+import { pattern } from "../bytes.ts";
 
 /** Files that everybody writes, cuts, lengthens, deletes and makes again. */
 export const WILD = 6;
@@ -16,10 +18,7 @@ export const WHOLE = 1_500_000;
 export const LARGEST = 3 << 20;
 
 /** What a patterned file holds when it is whole. */
-export const PATTERN = new Uint8Array(WHOLE).map((_, i) =>
-  // None of them 0, and no two neighbouring stretches alike.
-  1 + (i * 31 + (i >>> 8) * 7) % 255
-);
+export const PATTERN = pattern(WHOLE);
 
 /** Two sets of files: those of workers that are terminated stay open for ever, the others must not. */
 export const SETS = ["kept", "left"] as const;

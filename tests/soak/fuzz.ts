@@ -24,8 +24,8 @@ let code = 1;
 try {
   console.log(`seed ${seed}, ${seconds} seconds`);
   makeFiles(directory);
-  const vandal = start("vandal.ts", directory, `${seed ^ 0x5eed}`);
-  const victim = start("victim.ts", directory, `${seconds}`, `${seed}`);
+  const vandal = start("file_mutator.ts", directory, `${seed ^ 0x5eed}`);
+  const victim = start("fuzz_process.ts", directory, `${seconds}`, `${seed}`);
   const timer = setTimeout(() => {
     console.log("FOUND it does not end");
     victim.kill("SIGKILL");
@@ -51,7 +51,7 @@ function start(script: string, ...args: string[]): Deno.ChildProcess {
     ...runner,
     ...[Deno.execPath(), "run", "-A", "--no-check", "--import-map"],
     // No registry is needed for what two processes do to each other.
-    new URL("../offline/import_map.json", import.meta.url).pathname,
+    new URL("../std_stubs/import_map.json", import.meta.url).pathname,
     new URL(script, import.meta.url).pathname,
     ...args,
   ];

@@ -1,7 +1,6 @@
 /** Random calls of all methods on random files, and what can be known of their results. */
 
 import { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers";
 import {
   type Advice,
   ClosedError,
@@ -542,8 +541,3 @@ const LOOKS: [string, Look][] = Object.entries<Look>({
     return [];
   },
 });
-
-/** Lets timers, messages and whoever wants to end this thread have their turn. */
-export function macrotask(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
-}

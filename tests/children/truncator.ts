@@ -1,10 +1,12 @@
 /**
  * The someone else who changes a file under its mapping, in a process of its own.
  *
- * `vandal.ts` prints "ready", then reads lines "MILLISECONDS LENGTH PATH" and cuts each file that
- * much later. `vandal.ts alternate PATH LENGTH SECONDS` prints "ready" and gives the file no bytes
+ * `truncator.ts` prints "ready", then reads lines "MILLISECONDS LENGTH PATH" and cuts each file that
+ * much later. `truncator.ts alternate PATH LENGTH SECONDS` prints "ready" and gives the file no bytes
  * and LENGTH bytes in turn, as fast as it can.
  */
+
+import { setTimeout as sleep } from "node:timers/promises";
 
 const [mode, path, length, seconds] = Deno.args;
 
@@ -22,7 +24,7 @@ if (mode === "alternate") {
   for await (const line of lines) {
     const [, delay, length, path] = line.match(/^(\S+) (\d+) (.*)\n$/)!;
     const at = performance.now() + Number(delay);
-    await new Promise((resolve) => setTimeout(resolve, Number(delay) - 2));
+    await sleep(Number(delay) - 2);
     // Timers know whole milliseconds only, of which the file would see always the same moments.
     while (performance.now() < at);
     Deno.truncateSync(path, Number(length));

@@ -1,10 +1,12 @@
 /** Somebody else who changes files while they are open: this process by other descriptors, or a child process. */
 
 import { fromFileUrl } from "@std/path";
-import { commandOf } from "./child.ts";
+import { commandOf } from "./run_deno.ts";
 import { type Change, change } from "./children/change.ts";
 
-const CHILD = fromFileUrl(new URL("children/other.ts", import.meta.url));
+const CHILD = fromFileUrl(
+  new URL("children/apply_changes.ts", import.meta.url),
+);
 
 export interface Other extends AsyncDisposable {
   change(change: Change): void | Promise<void>;

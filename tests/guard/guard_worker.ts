@@ -1,7 +1,8 @@
 /** What the cases do in threads of their own. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { guardRange, NAMES } from "../../src/sigbus/guard.ts";
-import { anonymous, bufferAt, MappedFile, PAGE } from "./memory.ts";
+import { anonymous, bufferAt, MappedFile, PAGE } from "./mapped_file.ts";
 
 /** A word of the table that all isolates share, by its place in the table. */
 function word(byteOffset: number): Int32Array {
@@ -74,7 +75,7 @@ const tasks = {
 
   async writeLater({ address, value }: { address: bigint; value: bigint }) {
     const longs = new BigUint64Array(bufferAt(address, 8));
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await sleep(150);
     longs[0] = value;
   },
 
@@ -84,7 +85,7 @@ const tasks = {
 
   async unpin(byteOffset: number) {
     const state = word(byteOffset + STATE_AFTER_FAULTS);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await sleep(150);
     Atomics.sub(state, 0, 1);
   },
 };

@@ -1,7 +1,7 @@
 /** Kinds of memory that views can be of. */
 
 import type { MmapFile, MmapOpenOptions } from "../../mod.ts";
-import { SIZE } from "./operations.ts";
+import { SIZE } from "./native_operations.ts";
 
 export interface Kind {
   readonly options: MmapOpenOptions;

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
-import { testInDir as test } from "./temp.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const CLONERS: Record<string, (value: unknown) => void> = {
   "structuredClone()": structuredClone,

@@ -1,7 +1,7 @@
 /** What could kill the process, each in a process of its own, judged by how that ends. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { mayBeCut } from "./backend.ts";
+import { mayBeCut } from "./mod_under_test.ts";
 import {
   ENGINE_OWNS_MEMORY,
   isWindows,
@@ -11,8 +11,8 @@ import {
   unless,
   unlessSampled,
   WINE_LOCKS,
-} from "./reason.ts";
-import { type ChildResult, deno } from "./child.ts";
+} from "./skip.ts";
+import { type ChildResult, deno } from "./run_deno.ts";
 
 const RUN = [
   "run",

@@ -2,9 +2,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type MmapFile, openSync } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { isWindows, type Reason } from "./reason.ts";
-import { encode, type TempDir, testInDir } from "./temp.ts";
+import { isCopy } from "./mod_under_test.ts";
+import { isWindows, type Reason } from "./skip.ts";
+import { encode } from "./bytes.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 const WRITE = { read: true, write: true };
 const OLD = new Date("2001-02-03T04:05:06Z");

@@ -7,10 +7,10 @@ import { Buffer } from "node:buffer";
 import * as crypto from "node:crypto";
 import * as fs from "node:fs";
 import * as http from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as zlib from "node:zlib";
 import { promisify } from "node:util";
 import { type MmapFile, toReadableStream } from "../../mod.ts";
-import { sleep } from "./memory.ts";
 import { CERTIFICATE, PRIVATE_KEY } from "./certificate.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;

@@ -1,8 +1,8 @@
 /** Starts native work on a view, for a test to terminate this worker in the midst of it. */
 
 import { openSync } from "../../mod.ts";
-import { kinds } from "../children/kinds.ts";
-import { operations } from "../children/operations.ts";
+import { kinds } from "../children/view_kinds.ts";
+import { operations } from "../children/native_operations.ts";
 
 // The types that Deno checks by are those of a main thread.
 const scope = self as unknown as Worker;

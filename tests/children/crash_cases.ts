@@ -1,8 +1,9 @@
 /**
  * What must not kill the process: each case in a process of its own.
- * `deno run -A safety.ts CASE DIRECTORY [DETAIL]` prints what it saw, and "done".
+ * `deno run -A crash_cases.ts CASE DIRECTORY [DETAIL]` prints what it saw, and "done".
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   ClosedError,
   create,
@@ -11,8 +12,8 @@ import {
   open,
   openSync,
 } from "../../mod.ts";
-import { collect, collectUntil, countMappings, sleep } from "./memory.ts";
-import { countDescriptors } from "./memory.ts";
+import { collect, collectUntil } from "../gc.ts";
+import { countDescriptors, countMappings } from "../open_handles.ts";
 
 const [name, directory, detail] = Deno.args;
 const PAGE = 4096;
@@ -445,7 +446,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     const file = make(8 << 20);
     using _held = lockElsewhere(path);
     for (let times = 0; times < 4; times++) {
-      const url = new URL("../workers/reader.ts", import.meta.url);
+      const url = new URL("../workers/endless_worker.ts", import.meta.url);
       const worker = new Worker(url, { type: "module" });
       await new Promise((resolve, reject) => {
         worker.onmessage = resolve;

@@ -1,11 +1,11 @@
 /**
  * The library as the tests import it: MMAPFILE_TEST_BACKEND=fallback opens every file with that
- * backend. The import map of `tests/offline/` puts this in the place of `mod.ts`.
+ * backend. The import map of `tests/std_stubs/` puts this in the place of `mod.ts`.
  */
 
 import * as library from "../mod.ts";
 import type { MmapFile, MmapOpenOptions } from "../mod.ts";
-import { ENGINE_OWNS_MEMORY, isWindows, type Reason } from "./reason.ts";
+import { ENGINE_OWNS_MEMORY, isWindows, type Reason } from "./skip.ts";
 
 export * from "../mod.ts";
 

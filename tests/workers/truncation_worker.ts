@@ -1,5 +1,6 @@
 /** Reads and writes a file that is cut and lengthened all the time, until the time is over. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type MmapFile,
   openSync,
@@ -56,7 +57,7 @@ scope.onmessage = async ({ data }: MessageEvent<Work>) => {
   scope.postMessage("started");
   while (Date.now() < end) {
     // Deno stops only who lets go now and then.
-    await new Promise((resolve) => setTimeout(resolve));
+    await sleep();
     for (let i = 0; i < 20; i++) {
       Atomics.add(counts, 0, 1);
       try {

@@ -1,7 +1,8 @@
 /** A thread that uses files until it is told to stop, or ended in the midst of it. */
 
+import { setImmediate } from "node:timers/promises";
 import type { SetName } from "./files.ts";
-import { Fuzzer, macrotask } from "./fuzzer.ts";
+import { Fuzzer } from "./fuzzer.ts";
 import { Random } from "./random.ts";
 import { emptyReport, type Report } from "./report.ts";
 
@@ -34,8 +35,8 @@ scope.onmessage = async ({ data }: MessageEvent<Task>) => {
   while (!isOver) {
     for (let i = 0; i < 50; i++) {
       await fuzzer.step();
-      // Deno ends only who lets go now and then.
-      await macrotask();
+      // Deno terminates a worker only while it yields to the event loop.
+      await setImmediate();
     }
     tell(false);
   }

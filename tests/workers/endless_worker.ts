@@ -1,5 +1,6 @@
 /** Reads or writes a file without end, for a test to terminate in the midst. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { open, openSync } from "../../mod.ts";
 
 const WRITE = { read: true, write: true };
@@ -17,7 +18,7 @@ const tasks: Record<string, (path: string) => Promise<void>> = {
     started();
     for (let at = 0;; at = (at + 4096) % view.length) {
       view.subarray(at, at + 4096).reduce((one, two) => one + two);
-      await macrotask();
+      await sleep();
     }
   },
 
@@ -65,10 +66,6 @@ const scope = self as unknown as Worker;
 
 function started(): void {
   scope.postMessage("started");
-}
-
-function macrotask(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }
 
 scope.onmessage = ({ data: { task, path } }) => void tasks[task](path);

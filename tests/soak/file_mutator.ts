@@ -1,8 +1,9 @@
 /**
  * Cuts, lengthens, deletes and writes files that others have mapped, until its input ends; prints
- * how often. `vandal.ts DIRECTORY SEED`
+ * how often. `truncator.ts DIRECTORY SEED`
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   LARGEST,
   PATTERN,
@@ -104,7 +105,7 @@ while (!isOver) {
   const times = random.once(20) ? 100 : 1;
   for (let i = 0; i < times; i++) disturb();
   const pause = random.below(6);
-  await new Promise((resolve) => setTimeout(resolve, pause));
+  await sleep(pause);
 }
 await end;
 console.log(

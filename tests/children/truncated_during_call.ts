@@ -1,9 +1,10 @@
 /**
  * What a file must survive that others cut while it is in use, or that the disk has no room for.
- * `survival.ts CASE DIRECTORY [SECONDS]` prints what it caught, and "done".
+ * `truncated_during_call.ts CASE DIRECTORY [SECONDS]` prints what it caught, and "done".
  */
 
 import { Buffer } from "node:buffer";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   createSync,
   type MmapFile,
@@ -15,12 +16,13 @@ import {
   TruncatedError,
 } from "../../mod.ts";
 import { libc } from "../../src/posix/libc.ts";
-import { commandOf } from "../child.ts";
-import { countMappings, usedSlots } from "../guard/memory.ts";
+import { commandOf } from "../run_deno.ts";
+import { countMappings, usedSlots } from "../guard/mapped_file.ts";
 import { mappedAfter } from "../mapped_after.ts";
-import { collectUntil, countMappings as mappingsOf } from "./memory.ts";
-import { isEmulated } from "../reason.ts";
-import type { Counts } from "../workers/survival.ts";
+import { collectUntil } from "../gc.ts";
+import { countMappings as mappingsOf } from "../open_handles.ts";
+import { isEmulated } from "../skip.ts";
+import type { Counts } from "../workers/truncation_worker.ts";
 
 const [name, directory, seconds] = Deno.args;
 const PAGE = libc().getpagesize();
@@ -36,7 +38,7 @@ class Vandal implements AsyncDisposable {
   readonly #orders: WritableStreamDefaultWriter<Uint8Array>;
 
   private constructor(args: string[]) {
-    const script = new URL("./vandal.ts", import.meta.url).pathname;
+    const script = new URL("./truncator.ts", import.meta.url).pathname;
     const [command, rest] = commandOf(
       ["run", "-A", "--no-check", "--no-config", script, ...args],
     );
@@ -393,7 +395,7 @@ async function shake(
   const workers = new Set<Worker>();
   let started = 0;
   const start = (end: number) => {
-    const url = new URL("../workers/survival.ts", import.meta.url);
+    const url = new URL("../workers/truncation_worker.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
     workers.add(worker);
     worker.postMessage({ path, counts, end, seed: below(2 ** 31) + started++ });
@@ -422,10 +424,6 @@ function said(worker: Worker, what: string): Promise<void> {
       Deno.exit(1);
     };
   });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /*

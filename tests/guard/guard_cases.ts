@@ -1,8 +1,9 @@
 /**
  * What the guard must survive, or must not hide: each case in a process of its own.
- * `deno run -A cases.ts NAME [unguarded]` prints what it saw.
+ * `deno run -A guard_cases.ts NAME [unguarded]` prints what it saw.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { openSync } from "../../mod.ts";
 import { guardRange, NAMES } from "../../src/sigbus/guard.ts";
 import { copyLarge } from "../../src/posix/large_copy.ts";
@@ -17,7 +18,7 @@ import {
   setHandler,
   tables,
   usedSlots,
-} from "./memory.ts";
+} from "./mapped_file.ts";
 
 const [name, mode] = Deno.args;
 const guarded = mode !== "unguarded";
@@ -54,7 +55,7 @@ function inWorker(task: string, detail?: unknown): Promise<unknown> {
 }
 
 function startWorker(task: string, detail?: unknown): Worker {
-  const url = new URL("./worker.ts", import.meta.url);
+  const url = new URL("./guard_worker.ts", import.meta.url);
   const worker = new Worker(url, { type: "module" });
   worker.postMessage({ task, detail });
   return worker;
@@ -80,10 +81,6 @@ async function guardOfAnotherVersion(size: number) {
   Deno.removeSync(copy, { recursive: true });
   const file = new MappedFile(size);
   return { file, range: other.guardRange(file.address, size)! };
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** prctl(2); an emulator may refuse what Linux does. */

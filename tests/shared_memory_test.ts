@@ -1,12 +1,13 @@
 /** `shared: true`: views that workers without permissions use. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createSync, MmapFile, open, openSync } from "../mod.ts";
-import { NO_GUARD, type Reason, unless } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import { NO_GUARD, type Reason, unless } from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const WRITE = { read: true, write: true } as const;
-const WORKER = new URL("./workers/shared.ts", import.meta.url);
+const WORKER = new URL("./workers/shared_memory_worker.ts", import.meta.url);
 
 const NO_SHARED: Reason = Deno.build.os === "windows" &&
   "Windows has no shared memory of files";
@@ -169,7 +170,7 @@ test(
       for (let tries = 0; !isDone(); tries++) {
         assert(tries < 1000, "refresh() does not bring the file back");
         file.refresh();
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await sleep(1);
       }
     };
     for (let time = 0; time < 100; time++) {

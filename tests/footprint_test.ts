@@ -1,9 +1,9 @@
 /** What files cost in memory, measured in processes of their own. */
 
 import { assert, assertEquals } from "@std/assert";
-import { deno } from "./child.ts";
-import { isEmulated, type Reason } from "./reason.ts";
-import { testInDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import { isEmulated, type Reason } from "./skip.ts";
+import { testInDir } from "./temp_dir.ts";
 
 const NO_ROLLUP: Reason = Deno.build.os !== "linux"
   ? "only Linux tells a process's anonymous memory"

@@ -1,14 +1,15 @@
 /**
  * The process that must survive: uses files in its main thread and in workers that come and go.
- * `victim.ts DIRECTORY SECONDS SEED` prints what it saw; exits with 1 if any of that should not have been.
+ * `fuzz_process.ts DIRECTORY SECONDS SEED` prints what it saw; exits with 1 if any of that should not have been.
  */
 
-import { heldOpen } from "../temp.ts";
-import { Fuzzer, macrotask, OPEN_AT_ONCE } from "./fuzzer.ts";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { heldOpen } from "../open_handles.ts";
+import { Fuzzer, OPEN_AT_ONCE } from "./fuzzer.ts";
 import type { SetName } from "./files.ts";
 import { Random } from "./random.ts";
 import { addTo, emptyReport, list, merge, sum } from "./report.ts";
-import type { Task, Told } from "./worker.ts";
+import type { Task, Told } from "./fuzz_worker.ts";
 
 const [directory, seconds, seed] = Deno.args;
 const random = new Random(Number(seed));
@@ -27,7 +28,7 @@ let terminated = 0;
 /** One worker after the other, each for a while. */
 async function workers(set: SetName, shortest: number, longest: number) {
   while (Date.now() < end) {
-    const url = new URL("./worker.ts", import.meta.url);
+    const url = new URL("./fuzz_worker.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
     const task: Task = {
       directory,
@@ -45,9 +46,7 @@ async function workers(set: SetName, shortest: number, longest: number) {
     const life = shortest + random.below(longest - shortest);
     await Promise.race([
       ended,
-      new Promise((resolve) =>
-        setTimeout(resolve, Math.min(life, end - Date.now()))
-      ),
+      sleep(Math.min(life, end - Date.now())),
     ]);
     if (set === "kept") {
       worker.postMessage("stop");
@@ -61,7 +60,7 @@ async function main(): Promise<void> {
   const fuzzer = new Fuzzer(directory, "kept", 0, new Random(random.next()));
   while (Date.now() < end) {
     for (let i = 0; i < 20; i++) await fuzzer.step();
-    await macrotask();
+    await setImmediate();
     merge(report, fuzzer.report);
     fuzzer.report = emptyReport();
   }
@@ -94,7 +93,7 @@ await Promise.all([
   workers("left", 1000, 6000),
 ]);
 // What a terminated worker is in the midst of it still does.
-await new Promise((resolve) => setTimeout(resolve, 500));
+await sleep(500);
 
 const kept = heldOpen({ join: () => `${directory}/kept` });
 for (const line of kept) found(`still there: ${line}`);

@@ -1,0 +1,6 @@
+/** `deno run -A sharing_process.ts TASK PATH NUMBER...` does a task on a file and prints what it gives. */
+
+import { tasks } from "./sharing_tasks.ts";
+
+const [name, path, ...args] = Deno.args;
+console.log(await tasks[name](path, ...args.map(Number)));
