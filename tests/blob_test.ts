@@ -1,4 +1,4 @@
-/** blob() is to every user of blobs what a `Blob` of the same bytes is. */
+/** blob() behaves for every user of blobs as a `Blob` of the same bytes. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
@@ -8,7 +8,7 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NOT_CUT } from "./mod_under_test.ts";
+import { isCopy, NO_ADDRESSES, NOT_TRUNCATABLE } from "./mod_under_test.ts";
 import { encode, equal, pattern } from "./bytes.ts";
 import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
@@ -26,7 +26,7 @@ function pair(dir: TempDir, bytes: Uint8Array<ArrayBuffer>, type?: string) {
   };
 }
 
-/** All that a blob says of itself and its bytes. */
+/** All properties of a blob, and its bytes. */
 async function contentsOf(blob: Blob): Promise<unknown> {
   const { size, type } = blob;
   const bytes = await blob.bytes();
@@ -99,7 +99,7 @@ test("blob() of a range of a file and of a window begins where they do", async (
   assertEquals(await part.blob().slice(-6).text(), "footer");
 });
 
-/** Every way to hand a blob to Deno, to what arrives. */
+/** Every way to hand a blob to Deno, and what arrives. */
 const USERS: Record<string, (blob: Blob) => unknown> = {
   "new Response()": async (blob) => {
     const response = new Response(blob);
@@ -186,7 +186,7 @@ test("blob() is a body that Deno.serve sends and fetch uploads", async (dir) => 
   assertEquals(await upload(form(blob)), await upload(form(ordinary)));
 });
 
-/** What would be empty without a word, since the engine keeps the bytes of a blob itself. */
+/** What would silently be empty, since the engine keeps the bytes of a blob itself. */
 const CLONERS: Record<string, (blob: Blob) => unknown> = {
   "structuredClone()": structuredClone,
   "postMessage()": (blob) => {
@@ -221,7 +221,7 @@ for (const [name, clone] of Object.entries(CLONERS)) {
   });
 }
 
-/** Reads that must not give anything but the file's bytes. */
+/** Reads that must return nothing but the file's bytes. */
 const READS: Record<string, (blob: Blob) => Promise<unknown>> = {
   "text()": (blob) => blob.text(),
   "bytes()": (blob) => blob.bytes(),
@@ -272,10 +272,10 @@ test(
     file.truncateSync(5);
     await assertNotReadable(blob.slice(0, 10), file, TruncatedError);
   },
-  NOT_CUT,
+  NOT_TRUNCATABLE,
 );
 
-test("a stream of a blob() that is cancelled leaves the file open", async (dir) => {
+test("a stream of a blob() that is canceled leaves the file open", async (dir) => {
   using file = openSync(dir.file(3 * CHUNK));
   const reader = file.blob().stream().getReader();
   assertEquals((await reader.read()).value?.length, CHUNK);
@@ -294,7 +294,7 @@ test("blob() has the bytes that the file has when they are read", async (dir) =>
 });
 
 test(
-  "blob() of 5 GiB reads what it is asked for and nothing else",
+  "blob() of 5 GiB reads the requested range and nothing else",
   async (dir) => {
     const size = 5 * 2 ** 30;
     const path = dir.sparseFile(size);

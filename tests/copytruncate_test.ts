@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
-import { NOT_CUT } from "./mod_under_test.ts";
+import { NOT_TRUNCATABLE } from "./mod_under_test.ts";
 import { encode } from "./bytes.ts";
 import { type TempDir, testInDir } from "./temp_dir.ts";
 
@@ -18,7 +18,7 @@ const BETWEEN: Record<string, (file: Deno.FsFile) => unknown> = {
 
 const OPTIONS = { read: true, append: true };
 
-/** Writes lines, of which some follow a truncation to so many bytes; what comes of it. */
+/** Writes lines, truncates the file to `size` bytes before some, and returns every result. */
 function write(
   file: Deno.FsFile,
   path: string,
@@ -37,7 +37,7 @@ function write(
 for (const [name, between] of Object.entries(BETWEEN)) {
   for (const size of [0, 10]) {
     testInDir(
-      `a log that is truncated to ${size} bytes goes on as that of Deno.FsFile, with ${name} in between`,
+      `a log that is truncated to ${size} bytes continues as that of Deno.FsFile, with ${name} between lines`,
       (dir: TempDir) => {
         const [path, other] = [dir.file("", "ours"), dir.file("", "theirs")];
         assertEquals(
@@ -45,7 +45,7 @@ for (const [name, between] of Object.entries(BETWEEN)) {
           write(Deno.openSync(other, OPTIONS), other, between, size),
         );
       },
-      NOT_CUT,
+      NOT_TRUNCATABLE,
     );
   }
 }

@@ -1,7 +1,7 @@
-/** What could kill the process, each in a process of its own, judged by how that ends. */
+/** What could kill the process: each case runs in a child process, and its exit code decides. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { mayBeCut } from "./mod_under_test.ts";
+import { isTruncatable } from "./mod_under_test.ts";
 import {
   ENGINE_OWNS_MEMORY,
   isWindows,
@@ -22,7 +22,7 @@ const RUN = [
   "--v8-flags=--expose-gc",
 ];
 
-/** Runs a script of `children/` with a directory of its own, which `check` sees too. */
+/** Runs a script of `children/` with a new directory, which `check` gets too. */
 async function run(
   script: string,
   [name, ...details]: string[],
@@ -41,7 +41,7 @@ async function run(
   }
 }
 
-/** The case ends by itself, having printed these lines. */
+/** The case prints these lines and ends by itself. */
 function assertPrints(
   args: string[],
   lines: string[],
@@ -69,7 +69,7 @@ for (const [k, type] of ARRAYS.entries()) {
   Deno.test({
     ...unless(
       unlessSampled(k),
-      `MmapFile.close() in the midst of an optimized loop over ${type} leaves it empty`,
+      `MmapFile.close() in an optimized loop over ${type} leaves it empty`,
     ),
     async fn() {
       await assertPrints(["readInLoop", type], ["64 32 0 0"]);
@@ -78,21 +78,21 @@ for (const [k, type] of ARRAYS.entries()) {
   });
 }
 
-Deno.test("MmapFile.close() in the midst of an optimized loop over a DataView makes it throw", () =>
+Deno.test("MmapFile.close() in an optimized loop over a DataView makes it throw", () =>
   assertPrints(["dataViewInLoop"], ["64 32 0", "TypeError"]));
 
-for (const how of ["close", "truncate", ...mayBeCut ? ["refresh"] : []]) {
-  Deno.test(`a ${how} inside a built-in function that works on a view is survived`, () =>
+for (const how of ["close", "truncate", ...isTruncatable ? ["refresh"] : []]) {
+  Deno.test(`a ${how} inside a built-in function that works on a view does not crash`, () =>
     assertPrints(["closeWithin", how], []));
 }
 
-Deno.test("MmapFile survives arguments that close it when they are looked at", () =>
+Deno.test("arguments that close a MmapFile when they are converted do not crash", () =>
   assertPrints(["closeInArgument"], ["65536"]));
 
-Deno.test("MmapFile.close() a second time throws and hits no other file", () =>
+Deno.test("MmapFile.close() a second time throws and closes no other file", () =>
   assertPrints(["closeTwice"], ["ClosedError ClosedError", "10 65536"]));
 
-// `native_work_test.ts` has more of it, and other ends of memory than a close.
+// `native_work_test.ts` has more such work, and other ways to release memory.
 for (
   const [k, job] of [
     "digest",
@@ -118,7 +118,7 @@ for (
     ...unless(
       unlessSampled(k) ||
         isWine && job === "pipe" && "Wine's write to a pipe ends the process",
-      `MmapFile.close() during Deno's own work on a view is survived: ${job}`,
+      `MmapFile.close() during Deno's work on a view does not crash: ${job}`,
     ),
     fn: () =>
       run("background", [job], ({ code, stdout, stderr }) => {
@@ -146,7 +146,7 @@ for (const guard of ["guarded", "unguarded"]) {
 Deno.test({
   ...unless(
     NO_STRAY_WRITES,
-    "stray writes to the bytes of a read-only file change neither the file nor the life of the process",
+    "stray writes to the bytes of a read-only file neither change the file nor kill the process",
   ),
   fn: () =>
     assertPrints(["strayWrites"], [
@@ -173,7 +173,7 @@ for (
   Deno.test({
     ...unless(
       NO_LISTING || unlessSampled(k),
-      `a kept ${type} of a file dropped and collected stays readable`,
+      `a kept ${type} of a file that was garbage-collected stays readable`,
     ),
     fn: () => assertPrints(["keptView", type], ["true", "1 0"]),
   });
@@ -182,7 +182,7 @@ for (
 Deno.test({
   ...unless(
     NO_LISTING,
-    "memory and descriptor of a dropped file are given back when its last view is dropped",
+    "memory and descriptor of a dropped file are released when its last view is garbage-collected",
   ),
   fn: () => assertPrints(["keptViewDropped"], ["4096 1", "0 0", "65536"]),
 });
@@ -194,7 +194,7 @@ for (
     ["async", 1],
     ["copyOnWrite", 1],
     ["grown", 1],
-    ["cut", 1],
+    ["truncated", 1],
     ["empty", 1],
     ["unused", 1],
     ["window", 1],
@@ -204,17 +204,17 @@ for (
   Deno.test({
     ...unless(
       NO_LISTING || unlessSampled(k),
-      `a file forgotten without close() gives memory and descriptor back: ${how}`,
+      `a file dropped without close() releases its memory and descriptor: ${how}`,
     ),
     fn: () =>
-      assertPrints(["forgotten", `${how}`], ["true", "true", `${firstByte}`]),
+      assertPrints(["dropped", `${how}`], ["true", "true", `${firstByte}`]),
   });
 }
 
 Deno.test({
   ...unless(
     NO_LISTING,
-    "a closed file is not closed again when it is collected",
+    "a closed file is not closed again when it is garbage-collected",
   ),
   fn: () => assertPrints(["closedThenCollected"], ["819400 200", "0"]),
 });
@@ -223,7 +223,7 @@ for (const how of ["transfer", "structuredClone", "stream"]) {
   Deno.test({
     ...unless(
       ENGINE_OWNS_MEMORY,
-      `a buffer moved away outlives MmapFile.close(), and methods say so: ${how}`,
+      `a transferred buffer outlives MmapFile.close(), and methods say so: ${how}`,
     ),
     fn: () =>
       assertPrints(["moved", how], [
@@ -242,7 +242,7 @@ for (const how of ["transfer", "structuredClone", "stream"]) {
 Deno.test({
   ...unless(
     NO_LISTING,
-    "views of a growing file, kept and dropped, are as safe",
+    "views of a growing file are as safe, kept and dropped",
   ),
   fn: () =>
     assertPrints(["growing"], [
@@ -256,7 +256,7 @@ Deno.test({
 Deno.test({
   ...unless(
     ENGINE_OWNS_MEMORY,
-    "a buffer moved to a worker outlives MmapFile.close()",
+    "a buffer transferred to a worker outlives MmapFile.close()",
   ),
   fn: () => assertPrints(["movedToWorker"], ["65536 0"]),
 });
@@ -267,13 +267,13 @@ for (const [k, task] of TASKS.entries()) {
   Deno.test({
     ...unless(
       unlessSampled(k),
-      `worker.terminate() in the midst of work is survived: ${task}`,
+      `worker.terminate() during work does not crash: ${task}`,
     ),
     fn: () => assertPrints(["terminated", task], ["4096"]),
   });
 }
 
-Deno.test("Atomics.wait on a view is refused, as the memory is not shared to V8", () =>
+Deno.test("Atomics.wait() refuses a view, which is not a SharedArrayBuffer", () =>
   assertPrints(["atomicsWait"], [
     "TypeError",
     "TypeError",
@@ -282,7 +282,7 @@ Deno.test("Atomics.wait on a view is refused, as the memory is not shared to V8"
     "TypeError",
   ]));
 
-/** The case ends with this code, and what it wrote to a file that it left open is in the file. */
+/** The case ends with this code, and what it wrote to an open file is in the file. */
 function assertEnds(
   name: string,
   expected: Pick<ChildResult, "code" | "stdout"> & { stderr?: string },
@@ -295,7 +295,7 @@ function assertEnds(
   });
 }
 
-Deno.test("an uncaught error with files open ends the process as ever", async () => {
+Deno.test("an uncaught error with files open ends the process as usual", async () => {
   const stdout = "unhandled rejection\n";
   const stderr = "on purpose";
   await assertEnds("uncaught", { code: 1, stdout, stderr });
@@ -305,7 +305,7 @@ Deno.test("an uncaught error with files open ends the process as ever", async ()
 Deno.test("the process ends by itself with files open", () =>
   assertEnds("openAtExit", { code: 0, stdout: "done\n" }));
 
-Deno.test("Deno.exit() amidst operations under way ends the process with its code", () =>
+Deno.test("Deno.exit() during operations ends the process with its code", () =>
   assertEnds("exitAmidst", { code: 7, stdout: "done\n" }));
 
 Deno.test("Deno.exit() inside a loop over a view ends the process with its code", () =>
@@ -316,11 +316,11 @@ Deno.test("a file can be written and closed in an unload listener", () =>
 
 Deno.test({
   name: "what was written is in the file after SIGKILL",
-  // Windows has no signals, but ends the process.
+  // Windows ends the process without a signal.
   fn: () => assertEnds("killed", { code: isWindows ? 1 : 137, stdout: "" }),
 });
 
-Deno.test("a view held while its file grows is as it was, or empty", () =>
+Deno.test("a view held while its file grows is unchanged or empty", () =>
   assertPrints(["growUnderView"], [
     "true true",
     "true",
@@ -329,7 +329,7 @@ Deno.test("a view held while its file grows is as it was, or empty", () =>
     "0 0",
   ]));
 
-Deno.test("MmapFile grows under Deno's own work on its views", () =>
+Deno.test("MmapFile grows during Deno's work on its views", () =>
   assertPrints(["growUnderWork"], ["true"]));
 
 Deno.test("MmapFile.writeSync() of the file's own bytes to its end doubles it", () =>
@@ -348,7 +348,7 @@ for (
     "flush",
     "prefetch",
     "truncate",
-    "lengthen",
+    "extend",
     "stat",
     "utime",
     "seek",
@@ -366,16 +366,16 @@ for (
   });
 }
 
-Deno.test("MmapFile.close() while lock() waits leaves nobody holding the lock", () =>
+Deno.test("MmapFile.close() while lock() waits leaves the lock free", () =>
   assertPrints(["closeWhileLocking"], ["fine fine", "true"]));
 
-Deno.test("MmapFile.close() under its streams makes them fail as Deno's do", () =>
+Deno.test("MmapFile.close() during its streams makes them fail as Deno's do", () =>
   assertPrints(["closeWhileStreaming"], ["BadResource", "BadResource"]));
 
 Deno.test({
   ...unless(
     NO_LISTING,
-    "fifty files opened at once and closed under their sync leave no mapping",
+    "fifty files opened at once and closed during sync() leave no mapping",
   ),
   fn: () => assertPrints(["openAtOnce"], ["0"]),
 });

@@ -1,4 +1,4 @@
-/** What files cost in memory, measured in processes of their own. */
+/** The memory that files use, measured in child processes. */
 
 import { assert, assertEquals } from "@std/assert";
 import { deno } from "./run_deno.ts";
@@ -6,7 +6,7 @@ import { isEmulated, type Reason } from "./skip.ts";
 import { testInDir } from "./temp_dir.ts";
 
 const NO_ROLLUP: Reason = Deno.build.os !== "linux"
-  ? "only Linux tells a process's anonymous memory"
+  ? "only Linux reports the anonymous memory of a process"
   : isEmulated && "the memory of QEMU would be counted";
 
 const MB = 1 << 20;
@@ -35,7 +35,7 @@ testInDir("a million reads cause no major garbage collection", async (dir) => {
   const collections = output.split("\n").filter((line) =>
     line.includes("Mark-Compact")
   );
-  // The last is the one that the child has asked for before its million reads.
+  // The last is the one that the child requested before its million reads.
   assert(collections.at(-1)?.includes("testing"), output);
 }, NO_ROLLUP);
 

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Collects garbage, and lets what hangs on it run, until this is so or it has had every chance. */
+/** Collects garbage, and runs finalizers, until `isDone`, or at most 200 times. */
 export async function collectUntil(isDone: () => boolean): Promise<void> {
   for (let round = 0; round < 200 && !isDone(); round++) await collect(1);
 }

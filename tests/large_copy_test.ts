@@ -10,7 +10,7 @@ import { testInDir } from "./temp_dir.ts";
 const MIB = 1 << 20;
 const WRITE = { read: true, write: true };
 
-Deno.test("copyLarge() does what set() does, wherever the bytes begin and end", () => {
+Deno.test("copyLarge() does what set() does, at any alignment", () => {
   const place = fc.integer({ min: 0, max: 200 });
   const length = fc.integer({ min: 0, max: 3000 });
   fc.assert(fc.property(place, place, length, (to, from, length) => {
@@ -35,7 +35,7 @@ Deno.test("copyLarge() copies from and to shared and resizable buffers", () => {
   assertThrows(() => copyLarge(resizable, shared), RangeError);
 });
 
-Deno.test("copyLarge() does not believe a subclass that says it is longer", () => {
+Deno.test("copyLarge() does not trust a subclass that reports a larger length", () => {
   class Boastful extends Uint8Array {
     override get length() {
       return 1 << 30;
@@ -51,14 +51,14 @@ Deno.test("copyLarge() does not believe a subclass that says it is longer", () =
 });
 
 testInDir(
-  "MmapFile reads and writes 40 MiB at odd places as Deno.FsFile does",
+  "MmapFile reads and writes 40 MiB at odd offsets as Deno.FsFile does",
   (dir) => {
     const path = dir.file(50 * MIB);
     const other = dir.file(50 * MIB, "other");
     using file = openSync(path, WRITE);
     using fsFile = Deno.openSync(other, WRITE);
     const source = pattern(40 * MIB + 3).subarray(3);
-    // The first write to a place may go another way than the second.
+    // The first write to a block may take another path than the second.
     for (const at of [12345, 12345, 4096]) {
       fsFile.seekSync(at, Deno.SeekMode.Start);
       file.seekSync(at, Deno.SeekMode.Start);

@@ -1,11 +1,16 @@
 /**
  * The library as the tests import it: MMAPFILE_TEST_BACKEND=fallback opens every file with that
- * backend. The import map of `tests/std_stubs/` puts this in the place of `mod.ts`.
+ * backend. The import map of `tests/std_stubs/` replaces `mod.ts` by this module.
  */
 
 import * as library from "../mod.ts";
 import type { MmapFile, MmapOpenOptions } from "../mod.ts";
-import { ENGINE_OWNS_MEMORY, isWindows, type Reason } from "./skip.ts";
+import {
+  ENGINE_OWNS_MEMORY,
+  isWindows,
+  NO_SHARED_MEMORY,
+  type Reason,
+} from "./skip.ts";
 
 export * from "../mod.ts";
 
@@ -14,24 +19,29 @@ if (asked !== undefined && asked !== "fallback") {
   throw new TypeError(`MMAPFILE_TEST_BACKEND is "${asked}", not "fallback"`);
 }
 
-/** Whether memory is a copy of the file, so that each sees changes of the other at a sync or a refresh. */
+/** Whether memory is a copy of the file: changes reach the file at a sync, and memory at a refresh. */
 export const isCopy: boolean = asked === "fallback";
 
-/** Whether others can cut a file that is open here: Windows refuses it to all while there is a mapping. */
-export const mayBeCut: boolean = !isWindows || isCopy;
+/** Whether another process can truncate an open file. Windows refuses it while the file is mapped. */
+export const isTruncatable: boolean = !isWindows || isCopy;
 
 /** Why the buffer under a view cannot be transferred. */
 export const NOT_TRANSFERABLE: Reason = !isCopy && ENGINE_OWNS_MEMORY;
-export const NOT_CUT: Reason = !mayBeCut &&
-  "Windows lets nobody cut a file that is mapped";
-/** Memory that is moved away may take changes with it, unless it is the file's own pages. */
+export const NOT_TRUNCATABLE: Reason = !isTruncatable &&
+  "Windows does not truncate a mapped file";
+/** Memory that is transferred may take changes with it, unless it is the file's own pages. */
 export const MAY_LOSE: Reason = isCopy &&
-  "a copy throws once its memory was moved away, as fallback_test.ts shows";
-export const NO_BLOCKS: Reason = isCopy && "no call of Deno's reserves blocks";
+  "the fallback throws once its memory was transferred, see fallback_test.ts";
+export const NO_BLOCKS: Reason = isCopy && "the fallback cannot reserve blocks";
 export const NO_ADDRESSES: Reason = isCopy &&
-  "a copy takes memory where a mapping takes addresses";
+  "the fallback needs memory for all bytes of the file";
+export const NOT_SHAREABLE: Reason = isCopy
+  ? "this backend has no shared memory"
+  : NO_SHARED_MEMORY;
+export const FALLBACK_KEEPS: Reason = isCopy &&
+  "the fallback keeps the bytes of a truncated file";
 
-/** The options of an open: the test's own, and the backend. */
+/** Adds the backend to the options of an open. */
 function withBackend(
   given?: MmapOpenOptions | null,
 ): MmapOpenOptions | null | undefined {
@@ -40,21 +50,21 @@ function withBackend(
 
 const CREATE = { read: true, write: true, create: true, truncate: true };
 
-/** Open files that are to be written back before a test looks at the disk. */
+/** Open files to write back before a test reads the disk. */
 const copies = new Set<MmapFile>();
 
 export async function open(
   path: string | URL,
   given?: MmapOpenOptions | null,
 ): Promise<MmapFile> {
-  return noted(await library.open(path, withBackend(given)));
+  return tracked(await library.open(path, withBackend(given)));
 }
 
 export function openSync(
   path: string | URL,
   given?: MmapOpenOptions | null,
 ): MmapFile {
-  return noted(library.openSync(path, withBackend(given)));
+  return tracked(library.openSync(path, withBackend(given)));
 }
 
 export async function create(
@@ -72,19 +82,19 @@ export function createSync(path: string | URL, size?: number): MmapFile {
     : library.createSync(path, size);
 }
 
-function noted(file: MmapFile): MmapFile {
+function tracked(file: MmapFile): MmapFile {
   if (isCopy) copies.add(file);
   return file;
 }
 
-/** Writes back what a mapping would have in the file at once. */
+/** Writes back the changes that a mapping would have in the file at once. */
 function writeBack(): void {
   for (const file of copies) {
     try {
       if (!file.closed) file.flushSync();
       else copies.delete(file);
     } catch {
-      // Cut, or moved away: what comes of that is for the test to see.
+      // Truncated or transferred: the test checks the consequences.
     }
   }
 }
@@ -100,11 +110,11 @@ if (isCopy) {
       "readTextFileSync",
     ] as const
   ) {
-    const look = Deno[name];
+    const original = Deno[name];
     Object.defineProperty(Deno, name, {
       value: (...args: unknown[]) => {
         writeBack();
-        return Reflect.apply(look, Deno, args);
+        return Reflect.apply(original, Deno, args);
       },
     });
   }

@@ -1,4 +1,4 @@
-/** The modification time of a file that is written through memory, beside one that Deno.FsFile writes. */
+/** The modification time of a file that is written through memory, compared with Deno.FsFile. */
 
 import { assert, assertEquals } from "@std/assert";
 import { type MmapFile, openSync } from "@mmapfile/mmapfile";
@@ -10,9 +10,9 @@ import { type TempDir, testInDir } from "./temp_dir.ts";
 const WRITE = { read: true, write: true };
 const OLD = new Date("2001-02-03T04:05:06Z");
 
-/** Elsewhere files are not written through memory that the system knows of. */
+/** Other backends write through the system, which sets the times. */
 const NOT_MAPPED: Reason = (isCopy || isWindows) &&
-  "the times are those that the system sets when it writes";
+  "this backend writes through the system, which sets the times";
 
 /** Ways to change a file of 64 KiB whose pages are in memory, and dirty. */
 const WRITES: Record<string, (file: MmapFile) => unknown> = {
@@ -23,7 +23,7 @@ const WRITES: Record<string, (file: MmapFile) => unknown> = {
   "a view": (file) => file.bytes().fill(7, 0, 10),
 };
 
-/** What brings the change to the file's times, at the latest. */
+/** The calls that update the file's times at the latest. */
 const ENDS: Record<string, (file: MmapFile) => unknown> = {
   syncSync: (file) => file.syncSync(),
   sync: (file) => file.sync(),
@@ -37,7 +37,7 @@ function timeOf(path: string): number {
   return Deno.statSync(path).mtime!.getTime();
 }
 
-/** An open file whose first page is dirty already, and whose time is long ago. */
+/** An open file whose first page is dirty already, and whose modification time is old. */
 function dirtyFile(dir: TempDir): { path: string; file: MmapFile } {
   const path = dir.file(64 << 10);
   const file = openSync(path, WRITE);
@@ -63,7 +63,7 @@ for (const [how, write] of Object.entries(WRITES)) {
   }
 }
 
-testInDir("a file that only is read keeps its modification time", (dir) => {
+testInDir("a file that is only read keeps its modification time", (dir) => {
   const path = dir.file(64 << 10);
   Deno.utimeSync(path, OLD, OLD);
   {
@@ -80,7 +80,7 @@ testInDir("a file that only is read keeps its modification time", (dir) => {
   assertEquals(timeOf(path), OLD.getTime());
 });
 
-testInDir("MmapFile.utimeSync() after a write is the last word", (dir) => {
+testInDir("MmapFile.utimeSync() after a write sets the final time", (dir) => {
   for (const how of ["writeSync", "a view"]) {
     const { path, file } = dirtyFile(dir);
     WRITES[how](file);

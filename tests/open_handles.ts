@@ -3,15 +3,15 @@
 import { deepStrictEqual } from "node:assert";
 import { collectUntil } from "./gc.ts";
 
-/** How many mappings of files in this directory, or with this in their line, the process has. */
+/** How many mappings of this process have `part` in their line of /proc/self/maps. */
 export function countMappings(part: string): number {
   const maps = Deno.readTextFileSync("/proc/self/maps").split("\n");
   return maps.filter((line) => line.includes(part)).length;
 }
 
 /**
- * How many descriptors of files in this directory, or of all files, the process has. Without
- * sockets: Deno makes a pair half a second after its start.
+ * How many descriptors of this process have `part` in their target. Without
+ * sockets: Deno creates a pair half a second after its start.
  */
 export function countDescriptors(part = ""): number {
   let count = 0;
@@ -20,7 +20,7 @@ export function countDescriptors(part = ""): number {
       const target = Deno.readLinkSync(`/proc/self/fd/${name}`);
       if (target.includes(part) && !target.startsWith("socket:")) count++;
     } catch {
-      // The one by which the directory is read is gone by now, or its number another thread's.
+      // The descriptor of the listing is closed, or another thread has its number.
     }
   }
   return count;
@@ -28,10 +28,10 @@ export function countDescriptors(part = ""): number {
 
 /**
  * What this process holds open below a directory: descriptors, and mappings as lines of
- * /proc/self/maps. Of one directory only, since other tests may run in other threads.
+ * /proc/self/maps. Only of one directory, since other tests may run in other threads.
  */
 export function heldOpen(dir: { join(): string }): string[] {
-  // Elsewhere nobody tells; on Windows a directory with an open file cannot be removed.
+  // Other systems do not list them. Windows does not remove a directory with an open file.
   if (Deno.build.os !== "linux") return [];
   const prefix = dir.join();
   const held = Deno.readTextFileSync("/proc/self/maps").split("\n")
@@ -41,7 +41,7 @@ export function heldOpen(dir: { join(): string }): string[] {
       const path = Deno.readLinkSync(`/proc/self/fd/${name}`);
       if (path.startsWith(prefix)) held.push(`fd ${name} ${path}`);
     } catch (error) {
-      // Closed since the directory was listed: the listing's own, or another thread's.
+      // Closed since the directory was listed, by the listing itself or another thread.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
@@ -49,7 +49,7 @@ export function heldOpen(dir: { join(): string }): string[] {
 }
 
 /**
- * No descriptor of a file there is open, and no memory mapped, once the engine has freed what was
+ * Checks that no file in a directory is open, and none mapped, once the engine has freed what was
  * handed out.
  */
 export async function assertNothingIsOpen(

@@ -1,4 +1,4 @@
-/** Somebody else who changes files while they are open: this process by other descriptors, or a child process. */
+/** Another writer of open files: this process through other descriptors, or a child process. */
 
 import { fromFileUrl } from "@std/path";
 import { commandOf } from "./run_deno.ts";

@@ -1,4 +1,4 @@
-/** What a call came to: its value, or the error that it threw or rejected with. */
+/** The outcome of a call: its value, or the error that it threw or rejected with. */
 export type Outcome = { value: unknown } | { error: Error };
 
 export async function outcomeOf(call: () => unknown): Promise<Outcome> {

@@ -1,4 +1,4 @@
-/** Operations under way when a file, an array or a source changes; and what a failed one leaves behind. */
+/** Operations in progress when a file, an array or a source changes, and the state after a failed one. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -17,7 +17,13 @@ import {
 } from "@mmapfile/mmapfile";
 import { isCopy } from "./mod_under_test.ts";
 import { deno } from "./run_deno.ts";
-import { isEmulated, isWindows, type Reason, WINE_LOCKS } from "./skip.ts";
+import {
+  isEmulated,
+  isWindows,
+  notInstalled,
+  type Reason,
+  WINE_LOCKS,
+} from "./skip.ts";
 import { encode, equal, pattern } from "./bytes.ts";
 import { outcomeOf } from "./outcome.ts";
 import { noDiskOf, SmallDisk } from "./small_disk.ts";
@@ -27,7 +33,7 @@ const MIB = 1 << 20;
 const { Start, Current, End } = Deno.SeekMode;
 const GROW: MmapOpenOptions = { read: true, write: true, grow: true };
 
-/** What can be asked of both kinds of files behind a large write. */
+/** Calls of both kinds of files after a large write. */
 const QUEUED: Record<string, (file: MmapFile | Deno.FsFile) => unknown> = {
   write: (file) => file.write(encode("small")),
   largeWrite: (file) => file.write(pattern(2 * MIB, 7)),
@@ -35,7 +41,7 @@ const QUEUED: Record<string, (file: MmapFile | Deno.FsFile) => unknown> = {
   seekToEnd: (file) => file.seek(-3, End),
   tell: (file) => file.seek(0, Current),
   truncate: (file) => file.truncate(MIB),
-  lengthen: (file) => file.truncate(5 * MIB),
+  extend: (file) => file.truncate(5 * MIB),
   sync: (file) => file.sync(),
   syncData: (file) => file.syncData(),
   stat: async (file) => (await file.stat()).size,
@@ -58,7 +64,7 @@ async function runQueue(
   return outcomes;
 }
 
-test("what was begun before close() ends as with Deno.FsFile, in its order", async (dir) => {
+test("calls before close() end as with Deno.FsFile, in the same order", async (dir) => {
   for (const one of Object.keys(QUEUED)) {
     for (const two of Object.keys(QUEUED)) {
       const [path, other] = [dir.file("", "ours"), dir.file("", "deno")];
@@ -75,7 +81,7 @@ test("what was begun before close() ends as with Deno.FsFile, in its order", asy
 });
 
 for (const to of [0, 1, MIB, 10 * MIB]) {
-  test(`a resizable array shrunk to ${to} bytes during write() and read() counts what there was`, async (dir) => {
+  test(`a resizable array shrunk to ${to} bytes during write() and read() counts the bytes that remained`, async (dir) => {
     const bytes = pattern(20 * MIB);
     const resizable = () => {
       const options = { maxByteLength: bytes.length };
@@ -94,7 +100,7 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
 
     file.seekSync(0, Start);
     const target = resizable();
-    // Looked at as it ends, which may be before the array is shrunk.
+    // Compared when it ends, which may be before the array is shrunk.
     const reading = file.read(target).then((read) => {
       const { length } = target;
       assert((read ?? 0) <= length, `${read} bytes in ${length}`);
@@ -109,7 +115,7 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
   });
 }
 
-test("a source closed during write() and readFrom() is written whole, or the error counts what was", async (dir) => {
+test("a source closed during write() and readFrom() is written completely, or the error counts what was written", async (dir) => {
   const bytes = pattern(20 * MIB);
   for (const how of ["write", "readFrom"] as const) {
     const source = openSync(dir.file(bytes, "source"));
@@ -127,8 +133,8 @@ test("a source closed during write() and readFrom() is written whole, or the err
   }
 });
 
-const NO_STRACE: Reason = isEmulated && "strace(1) is not emulated" ||
-  !canTrace() && "there is no strace here";
+const NO_STRACE: Reason = isEmulated && "strace(1) does not work under QEMU" ||
+  !canTrace() && notInstalled("strace");
 
 function canTrace(): boolean {
   try {
@@ -185,12 +191,12 @@ test(
     assert(calls.length > 0, "nothing was flushed");
     for (const call of calls) assert(/= 0$/.test(call.trimEnd()), call);
   },
-  NO_STRACE || isCopy && "a copy is written back, not flushed by msync(2)",
+  NO_STRACE || isCopy && "the fallback does not call msync(2)",
 );
 
 for (const length of [100, 4096, 200 << 10]) {
   test(
-    `a write of ${length} bytes into a hole of a full disk is ENOSPC each time, and goes well with room again`,
+    `a write of ${length} bytes into a hole of a full disk is ENOSPC each time, and succeeds with free space`,
     async () => {
       using disk = new SmallDisk(MIB);
       const [path, filler] = [disk.join("file"), disk.join("filler")];
@@ -215,13 +221,14 @@ for (const length of [100, 4096, 200 << 10]) {
       assert(equal(file.copy(0, length), bytes));
       assertEquals(file.size, 400_000);
     },
-    noDiskOf(MIB) || isCopy && "a copy needs room when it is written back",
+    noDiskOf(MIB) ||
+      isCopy && "the fallback needs free space for its write-back",
   );
 }
 
 for (const how of ["bytes", "growth", "refresh"] as const) {
   test(
-    `close() gives a lock back though views were handed out: ${how}`,
+    `close() releases a lock although views were handed out: ${how}`,
     async (dir) => {
       const path = dir.file("hello");
       const lock: Record<string, (file: MmapFile) => unknown> = {
@@ -267,7 +274,7 @@ test("a write that ends beyond byte 2^53 - 1 is EFBIG, and the cursor stays", as
   assertEquals(file.size, 5);
 });
 
-test("no size and no position is -0", async (dir) => {
+test("sizes and positions are never -0", async (dir) => {
   const path = dir.file("hello");
   {
     using file = openSync(path, GROW);
@@ -286,7 +293,7 @@ test("no size and no position is -0", async (dir) => {
   assertStrictEquals(part.size, 0);
 });
 
-test("a reader sees nothing of what a later one reads, whatever it keeps or has done to its buffer", (dir) => {
+test("a reader does not see what a later reader reads, even if it keeps its buffer", (dir) => {
   using file = openSync(dir.file(""), GROW);
   const kept: ArrayBuffer[] = [];
   const seen = () =>
@@ -331,7 +338,7 @@ test("a reader sees nothing of what a later one reads, whatever it keeps or has 
   }
 });
 
-test("writeString() writes surrogates at the edges of its pieces as TextEncoder does", async (dir) => {
+test("writeString() writes surrogates at the bounds of its pieces as TextEncoder does", async (dir) => {
   const units = ["\ud83d", "😀", "\ude00", "a", "é"];
   const options = { read: true, write: true };
   for (const one of units) {
@@ -352,11 +359,11 @@ test("writeString() writes surrogates at the edges of its pieces as TextEncoder 
 });
 
 test(
-  "a file for which there is no room in memory is written through the descriptor, and only bytes() throws",
+  "a file too large for the address space is written through the descriptor, and only bytes() throws",
   async (dir) => {
     const url = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
     const path = dir.sparseFile(2 ** 43);
-    // Of 8 TiB each there is not the room for many.
+    // The address space does not hold many files of 8 TiB.
     const code = `
       import { openSync } from ${url};
       const files = [];
@@ -381,6 +388,6 @@ test(
     const { stdout, stderr } = await deno(["eval", "--no-lock", code]);
     assertEquals(stdout, "ENOMEM 5 55 49\n", stderr);
   },
-  isWindows && "Windows maps no file of which nothing is read" || isCopy &&
+  isWindows && "Windows does not map a write-only file" || isCopy &&
       "a copy of such a file does not fit in memory",
 );

@@ -1,4 +1,4 @@
-/** What Deno's permissions, and the filesystem's, let be opened: each in a process with narrow flags. */
+/** What Deno's permissions, and the filesystem's, allow to open: each case in a process with narrow flags. */
 
 import {
   assert,
@@ -19,11 +19,12 @@ import {
 
 const isLinux = Deno.build.os === "linux";
 const isPosix = Deno.build.os !== "windows";
-const NO_USERS: Reason = !isLinux && "another user is played on Linux only";
-const NO_LIBC: Reason = !isLinux && "the library's path is looked up on Linux";
+const NO_USERS: Reason = !isLinux && "the test changes its user on Linux only";
+const NO_LIBC: Reason = !isLinux &&
+  "the test finds the path of the C library on Linux only";
 const SCRIPT = new URL("./children/permissions.ts", import.meta.url).href;
 
-/** The user who owns nothing. */
+/** A user who owns no files. */
 const NOBODY = 65534;
 
 type Settings = MmapOpenOptions & {
@@ -39,13 +40,13 @@ interface Ending {
   /** The error, if not. */
   name?: string;
   message?: string;
-  /** Rights of the mappings that there are of the file, such as "rw-s". */
+  /** The protection of each mapping of the file, such as "rw-s". */
   maps: string[];
   /** The name of Deno's own error, or "". */
   as: string;
 }
 
-/** Opens paths in a process that has these flags. */
+/** Opens paths in a process with these flags. */
 async function tryOpen(
   flags: string[],
   settings: Settings,
@@ -67,7 +68,7 @@ async function tryOpen(
   return endings;
 }
 
-/** The directory `allowed` with the file "inside", and "outside" beside it. */
+/** The directory `allowed` with the file "inside", and next to it "outside". */
 function test(
   name: string,
   reason: Reason,
@@ -103,7 +104,7 @@ function assertRefused(
   assertEquals(maps, []);
 }
 
-/** The directory is as it was made. */
+/** Checks that the directory is unchanged. */
 function assertUntouched(allowed: string): void {
   const names = [...Deno.readDirSync(allowed)].map(({ name }) => name);
   assertEquals(names, ["inside"]);
@@ -128,7 +129,7 @@ for (const isAsync of [false, true]) {
   const open = isAsync ? "open" : "openSync";
 
   test(
-    `${open}() with --allow-read=DIR opens what is inside and nothing outside`,
+    `${open}() with --allow-read=DIR opens files inside and none outside`,
     false,
     async (allowed) => {
       const inside = `${allowed}/inside`;
@@ -196,7 +197,7 @@ for (const isAsync of [false, true]) {
 }
 
 test(
-  "openSync() opens a symlink that points outside where Deno does, and there only",
+  "openSync() opens a symlink that points outside only if Deno does",
   NO_LINKS,
   async (allowed) => {
     Deno.symlinkSync("../outside", `${allowed}/link`);
@@ -250,7 +251,7 @@ test(
 );
 
 test(
-  "openSync() to write alone needs no --allow-read, unless memory is made at once",
+  "openSync() only to write does not need --allow-read, unless it maps the file at once",
   isWindows && "Windows maps a file as soon as it is open",
   async (allowed) => {
     const flags = [`--allow-write=${allowed}`, "--allow-ffi"];
@@ -262,7 +263,7 @@ test(
       ]
     ) {
       const [ending] = await tryOpen(flags, options, inside);
-      // What the child asks for then is memory.
+      // The child then maps the file.
       assertRefused(ending, "PermissionDenied", "Cannot map");
     }
     const create = { write: true, create: true, size: 5 };
@@ -273,7 +274,7 @@ test(
 );
 
 test(
-  "openSync() to write alone says nothing of reading where writing is what is missing",
+  "openSync() only to write does not mention read permission if write permission is missing",
   NO_USERS,
   async (allowed) => {
     const inside = `${allowed}/inside`;
@@ -296,7 +297,7 @@ test(
 );
 
 test(
-  "openSync() with --allow-ffi for the library alone says that it must be for all",
+  "openSync() with --allow-ffi for the C library only says that it must be without a path",
   NO_LIBC,
   async (allowed) => {
     const inside = `${allowed}/inside`;
@@ -320,7 +321,7 @@ test(
 );
 
 test(
-  "A file that was read from is read and closed as before once ffi is revoked",
+  "A file that was read is read and closed as before once ffi is revoked",
   false,
   async (allowed) => {
     for (const size of [6, 40 << 20]) {
@@ -336,7 +337,7 @@ test(
 );
 
 test(
-  "openSync() maps copy-on-write with permission to read alone",
+  "openSync() maps copy-on-write with read permission only",
   false,
   async (allowed) => {
     const [{ text, name, maps }] = await tryOpen(
@@ -351,7 +352,7 @@ test(
 );
 
 test(
-  "openSync() makes no shared mapping with write access of a file opened for reading",
+  "openSync() does not map a file opened for reading with write access",
   NO_LISTING,
   async (allowed) => {
     const [{ text, maps }] = await tryOpen(
@@ -366,7 +367,7 @@ test(
 );
 
 test(
-  "openSync() needs no permission beyond read, write and ffi",
+  "openSync() does not need permissions other than read, write and ffi",
   false,
   async (allowed) => {
     const flags = [
@@ -380,7 +381,7 @@ test(
       for (const isAsync of [false, true]) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/new-file`);
-        // Both kinds: where the file must be there, and where it must not.
+        // Both kinds: where the file must exist, and where it must not.
         if (options.create || options.createNew) {
           assertEquals([ending.text, ending.message], ["mine", undefined]);
           if (isLinux) assertEquals(ending.maps, ["rw-s"]);
@@ -450,7 +451,7 @@ test(
 );
 
 test(
-  "openSync() of a file that may be written but not read writes, and bytes() says that it may not be mapped",
+  "openSync() of a file with write but not read permission writes, and bytes() says that it cannot be mapped",
   NO_USERS,
   async (allowed) => {
     const path = `${allowed}/inside`;
@@ -472,7 +473,7 @@ test(
 );
 
 test(
-  "openSync() to create a file in a directory that may not be written leaves nothing",
+  "openSync() to create a file in a read-only directory leaves nothing",
   NO_USERS,
   async (allowed) => {
     Deno.chmodSync(allowed, 0o555);

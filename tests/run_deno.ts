@@ -1,20 +1,20 @@
 /**
- * Runs Deno in a child process, for what a test cannot try in its own: dying.
+ * Runs Deno in a child process, for what could kill the test's own.
  *
- * MMAPFILE_TEST_RUNNER is put before the command, for a Deno that this machine
- * cannot start by itself: "qemu-aarch64-static -L ROOT".
+ * MMAPFILE_TEST_RUNNER is prepended to the command, for a Deno that this machine
+ * cannot run natively: "qemu-aarch64-static -L ROOT".
  */
 
 /** How a child process ended and what it printed. */
 export interface ChildResult {
-  /** The exit code; 128 and the signal's number where a signal ended it. */
+  /** The exit code, or 128 plus the signal's number. */
   readonly code: number;
   readonly signal: Deno.Signal | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** The program that runs `deno` with these arguments here, and its own arguments. */
+/** The command that runs `deno` with these arguments on this machine. */
 export function commandOf(args: readonly string[]): [string, string[]] {
   const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
   const [command, ...rest] = [...runner, Deno.execPath(), ...args];

@@ -1,4 +1,4 @@
-/** Runs a task of a script elsewhere: in another process, or in a worker. */
+/** Runs a task of a script in another process, or in a worker. */
 
 import { assertEquals } from "@std/assert";
 import { deno } from "./run_deno.ts";

@@ -1,4 +1,4 @@
-/** What Deno's test runner takes for a leak: resources, operations and exits that a test leaves behind. */
+/** Deno's sanitizers of resources, operations and exits report no leak of this library. */
 
 import { assertEquals } from "@std/assert";
 import { deno } from "./run_deno.ts";

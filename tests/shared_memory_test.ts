@@ -3,19 +3,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createSync, MmapFile, open, openSync } from "../mod.ts";
-import { NO_GUARD, type Reason, unless } from "./skip.ts";
+import { NO_GUARD, NO_SHARED_MEMORY, type Reason, unless } from "./skip.ts";
 import { TempDir } from "./temp_dir.ts";
 
 const WRITE = { read: true, write: true } as const;
 const WORKER = new URL("./workers/shared_memory_worker.ts", import.meta.url);
 
-const NO_SHARED: Reason = Deno.build.os === "windows" &&
-  "Windows has no shared memory of files";
-
 function test(
   name: string,
   fn: (dir: TempDir) => void | Promise<void>,
-  reason: Reason = NO_SHARED,
+  reason: Reason = NO_SHARED_MEMORY,
 ): void {
   Deno.test({
     ...unless(reason, name),
@@ -46,7 +43,7 @@ class Helper implements Disposable {
     this.#worker.postMessage([task, view]);
   }
 
-  /** The next thing that it says. */
+  /** The next message of the worker. */
   async says(): Promise<unknown> {
     while (this.#said.length === 0) {
       await new Promise<void>((resolve) => this.#wake = resolve);
@@ -59,7 +56,7 @@ class Helper implements Disposable {
   }
 }
 
-test("a shared file hands out shared memory, with no cast", async (dir) => {
+test("a shared file hands out shared memory, without a cast", async (dir) => {
   const path = dir.file("12345678");
   using file: MmapFile<SharedArrayBuffer> = openSync(path, { shared: true });
   const bytes: Uint8Array<SharedArrayBuffer> = file.bytes();
@@ -75,7 +72,7 @@ test("a shared file hands out shared memory, with no cast", async (dir) => {
   assert(unshared.buffer instanceof ArrayBuffer);
 });
 
-test("four workers without permissions lose nothing that they add to one file", async (dir) => {
+test("four workers without permissions lose none of their additions to one file", async (dir) => {
   const path = dir.file(new Uint8Array(4096));
   using file = openSync(path, { ...WRITE, shared: true });
   const view = file.view(Int32Array);
@@ -103,7 +100,7 @@ test("Atomics.notify() in one worker wakes Atomics.wait() and waitAsync() in oth
   assert(async);
   notifying.post("notify", view);
   const woken = await notifying.says() as number;
-  // Who comes after the number was stored need not wait.
+  // A worker that starts after the store need not wait.
   assert(woken === 2 || woken === 3, `${woken} woken`);
   const came = await waiting.says() as unknown[];
   assert(["ok", "not-equal"].includes(`${came[0]}`));
@@ -128,7 +125,7 @@ test("views of a shared file stay valid in workers when it grows", async (dir) =
   }
 });
 
-test("views of a shared file are what they were after close()", async (dir) => {
+test("views of a shared file are unchanged after close()", async (dir) => {
   const path = dir.file(new Uint8Array(4000));
   const file = openSync(path, { ...WRITE, shared: true });
   const view = file.view(Int32Array);
@@ -140,7 +137,7 @@ test("views of a shared file are what they were after close()", async (dir) => {
   assertEquals([found[0], found[999]], [11, 12]);
 });
 
-test("what a shared file loses by truncate() reads as zeros in its views", (dir) => {
+test("bytes past the end of a truncated shared file read as zeros in its views", (dir) => {
   const path = dir.file(new Uint8Array(100_000).fill(5));
   using file = openSync(path, { ...WRITE, shared: true });
   const bytes = file.bytes();
@@ -156,7 +153,7 @@ test("what a shared file loses by truncate() reads as zeros in its views", (dir)
 });
 
 test(
-  "workers that read a shared file survive that others truncate it, and see it again after refresh()",
+  "truncation by another process does not kill workers that read a shared file, and refresh() restores it",
   async (dir) => {
     const path = dir.file(new Uint8Array(1_000_000).fill(1));
     using file = openSync(path, { ...WRITE, shared: true });
@@ -165,10 +162,10 @@ test(
     const helpers = [1, 2, 3].map(() => stack.use(new Helper()));
     for (const helper of helpers) helper.post("readUntilEnd", view);
     for (const helper of helpers) assertEquals(await helper.says(), "reading");
-    // A fault that comes during a refresh() puts its zeros over the file's pages: the next one finds that.
+    // A fault during refresh() maps zeros over the file's pages: the next refresh() finds that.
     const refreshUntil = async (isDone: () => boolean) => {
       for (let tries = 0; !isDone(); tries++) {
-        assert(tries < 1000, "refresh() does not bring the file back");
+        assert(tries < 1000, "refresh() does not restore the file");
         file.refresh();
         await sleep(1);
       }
@@ -244,7 +241,7 @@ test("shared is refused with copyOnWrite, by the fallback and above 16 GiB", (di
   );
 });
 
-test("create() makes no shared file, and a shared MmapFile is an MmapFile", (dir) => {
+test("create() does not open a shared file, and a shared MmapFile is an MmapFile", (dir) => {
   using made = createSync(dir.join("made"), 10);
   assert(made.bytes().buffer instanceof ArrayBuffer);
   using file = openSync(dir.join("made"), { shared: true });

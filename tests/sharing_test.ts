@@ -1,4 +1,4 @@
-/** Files that several workers, processes and Deno's own files use at the same time. */
+/** Files that several workers, processes and Deno.FsFile use at the same time. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
@@ -12,7 +12,7 @@ import {
   WAITING,
 } from "./children/sharing_tasks.ts";
 import {
-  isWindows,
+  NO_REPLACING,
   type Reason,
   unless,
   WINE_APPENDS,
@@ -33,7 +33,7 @@ const KINDS: [string, Run][] = [["processes", inProcess], [
   inWorker,
 ]];
 
-/** A test on a new file of zeros, which has a header that tasks meet by. */
+/** A test on a new file of zeros, with a header by which tasks synchronize. */
 function test(
   name: string,
   fn: (path: string, file: MmapFile) => Promise<void> | void,
@@ -71,7 +71,7 @@ for (const [kind, run] of KINDS) {
     },
   );
 
-  test(`four ${kind} see what the others write, however they write and read`, async (path) => {
+  test(`four ${kind} see what the others write, by every way to write and read`, async (path) => {
     const answers = await Promise.all(
       [0, 1, 2, 3].map((id) => run("stripes", path, 4, id)),
     );
@@ -79,7 +79,7 @@ for (const [kind, run] of KINDS) {
   });
 
   test(
-    `a ring in a file brings every message from one to the other of two ${kind}`,
+    `a ring in a file passes every message between two ${kind}`,
     async (path) => {
       const answers = await Promise.all([
         run("consume", path, 5000),
@@ -105,7 +105,7 @@ for (const [kind, run] of KINDS) {
   }
 
   test(
-    `appends of four ${kind} are all there, each whole`,
+    `appends of four ${kind} are complete and not interleaved`,
     async (path, file) => {
       file.truncateSync(0);
       const lines = 500;
@@ -126,7 +126,7 @@ for (const [kind, run] of KINDS) {
   );
 
   test(
-    `MmapFile.refresh() follows a file that another of two ${kind} lengthens`,
+    `MmapFile.refresh() follows a file that another of two ${kind} extends`,
     async (path, file) => {
       const answers = await Promise.all([
         run("follow", path, 100),
@@ -157,7 +157,7 @@ for (const isExclusive of [true, false]) {
   const rest = isExclusive ? "false false" : "false true";
 
   test(
-    `${lock} lock of a MmapFile holds against other processes`,
+    `${lock} lock of an MmapFile holds against other processes`,
     async (path, file) => {
       file.lockSync(isExclusive);
       assertEquals(await inProcess("tryLocks", path), rest);
@@ -168,7 +168,7 @@ for (const isExclusive of [true, false]) {
   );
 
   test(
-    `${lock} lock of a MmapFile holds against Deno.FsFile, and the other way round`,
+    `${lock} lock of an MmapFile holds against Deno.FsFile, and the other way round`,
     (path, file) => {
       using own = Deno.openSync(path);
       file.lockSync(isExclusive);
@@ -188,7 +188,7 @@ for (const isAsync of [false, true]) {
   for (const isExclusive of [false, true]) {
     const call = `${isAsync ? "lock" : "lockSync"}(${isExclusive})`;
     test(
-      `MmapFile.${call} waits until another process lets the lock go`,
+      `MmapFile.${call} waits until another process releases the lock`,
       async (path, file) => {
         const words = file.view(Int32Array, 0, HEADER / 4);
         file.lockSync(true);
@@ -199,7 +199,7 @@ for (const isAsync of [false, true]) {
           Number(isAsync),
         );
         while (Atomics.load(words, WAITING) === 0) await sleep(5);
-        // Long enough to be found out, if the lock does not hold.
+        // Long enough to notice if the lock does not hold.
         await sleep(50);
         Atomics.store(words, RELEASED, 1);
         file.unlockSync();
@@ -219,7 +219,7 @@ test("the lock of a closed MmapFile is free", async (path) => {
 }, { reason: WINE_LOCKS });
 
 test(
-  "a MmapFile sees what a Deno.FsFile writes, and the other way round",
+  "an MmapFile sees what a Deno.FsFile writes, and the other way round",
   async (path, file) => {
     using own = await Deno.open(path, { read: true, write: true });
     using reader = openSync(path);
@@ -249,7 +249,7 @@ test(
 );
 
 test(
-  "a MmapFile of this process sees what another process writes by Deno.FsFile",
+  "an MmapFile of this process sees what another process writes by Deno.FsFile",
   async (path, file) => {
     const code = `
     const file = Deno.openSync(Deno.args[0], { write: true });
@@ -266,7 +266,7 @@ test(
 );
 
 test(
-  "windows onto one file, whole files and other names of it are one memory",
+  "windows of a file, whole files and hard links to it share one memory",
   (path, file) => {
     const link = `${path}-link`;
     Deno.linkSync(path, link);
@@ -286,7 +286,7 @@ test(
 );
 
 test(
-  "a file that was removed, or replaced, stays as it was to those who have it open",
+  "a file that was removed or replaced stays unchanged for those who have it open",
   (path, file) => {
     using reader = openSync(path);
     Deno.writeTextFileSync(`${path}-new`, "new");
@@ -297,5 +297,5 @@ test(
     reader.refresh();
     assertEquals(reader.size, file.size);
   },
-  { reason: isWindows && "Windows replaces no file that is open" },
+  { reason: NO_REPLACING },
 );

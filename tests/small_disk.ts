@@ -1,9 +1,9 @@
 /** Disks that a test can fill. */
 
-import type { Reason } from "./skip.ts";
+import { NO_MOUNTS, type Reason } from "./skip.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** A disk of a few bytes, so that it can be filled: a tmpfs, or the one that there is. */
+/** A small disk, which a test can fill: a tmpfs, or the given one. */
 export class SmallDisk implements Disposable {
   readonly #dir: TempDir;
   readonly #isMounted: boolean;
@@ -25,22 +25,22 @@ export class SmallDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    // Lazily: a mapping that is meant to outlive its file would hold it.
+    // Lazily, since a mapping that outlives its file would keep it busy.
     if (this.#isMounted) run("umount", "-l", this.#dir.path);
     this.#dir[Symbol.dispose]();
   }
 }
 
-/** A directory on a disk of `GIVEN_BYTES`, made by `scripts/test_windows.sh`. */
+/** A directory on a disk of `GIVEN_BYTES`, which `scripts/test_windows.sh` mounts. */
 const GIVEN = Deno.env.get("MMAPFILE_SMALL_DISK");
 const GIVEN_BYTES = 256 << 10;
 
 const MAY_MOUNT = canMount();
 
-/** Why there can be no `SmallDisk` of these bytes. */
+/** Why a `SmallDisk` of this size cannot be mounted. */
 export function noDiskOf(bytes: number): Reason {
   return !MAY_MOUNT && (GIVEN === undefined || bytes !== GIVEN_BYTES) &&
-    "to mount a tmpfs takes Linux and root's rights";
+    NO_MOUNTS;
 }
 
 function canMount(): boolean {

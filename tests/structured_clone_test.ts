@@ -1,4 +1,4 @@
-/** What copies objects between threads copies no file. */
+/** Functions that copy objects between threads refuse files. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";

@@ -8,7 +8,7 @@ import { type Reason, unless } from "./skip.ts";
 export class TempDir implements Disposable {
   readonly path: string;
 
-  /** Set by a test that moves memory away, which stays mapped: Windows removes no file that is. */
+  /** Set by a test that transfers memory, which stays mapped: Windows does not remove a mapped file. */
   leavesMapped = false;
 
   constructor(parent?: string) {
@@ -53,7 +53,7 @@ export class TempDir implements Disposable {
   }
 }
 
-/** A test with a directory of its own. */
+/** A test with a new directory. */
 export function testInDir(
   name: string,
   fn: (dir: TempDir) => void | Promise<void>,
@@ -66,7 +66,7 @@ export function testInDir(
       try {
         await fn(dir);
       } catch (error) {
-        // Files that are still open are no news then.
+        // Then files may still be open.
         dir.leavesMapped = true;
         throw error;
       }

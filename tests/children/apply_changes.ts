@@ -1,4 +1,4 @@
-/** Another process that makes the changes that lines of JSON describe, and answers each with a line. */
+/** A process that makes the changes that lines of JSON describe, and answers each with a line. */
 
 import { change } from "./change.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Passes every kind of argument that cannot be trusted to every method that takes one. Prints what went
+ * Passes every kind of untrusted argument to every method that takes one. Prints what went
  * wrong, then how many cases each method had.
  *
  * `deno run -A arguments.ts DIRECTORY PART PARTS`
@@ -29,7 +29,7 @@ const BACKEND = Deno.env.get("MMAPFILE_TEST_BACKEND") === "fallback"
   : "auto";
 const NEW = `${directory}/new`;
 
-/** Bytes of the file; what is written; and those of files that nobody writes to. */
+/** Bytes of the file, bytes that are written, and bytes of files that nothing writes to. */
 const SIZE = 16 << 10;
 const [OWN, GIVEN, OTHER] = [0x11, 0xee, 0x77];
 const OTHERS = new Uint8Array(SIZE).fill(OTHER);
@@ -334,7 +334,7 @@ class Files {
       try {
         file[Symbol.dispose]();
       } catch {
-        // Truncated or moved away: closed all the same.
+        // Truncated or transferred: it must be closed too.
       }
     }
   }
@@ -374,12 +374,12 @@ async function settled(work: () => unknown): Promise<unknown> {
   }
 }
 
-/** Whether a result holds bytes of another file, or that were never to be seen. */
+/** Whether a result contains bytes of another file, or bytes that must stay hidden. */
 function leaks(result: unknown): boolean {
   if (Array.isArray(result)) return result.some(leaks);
   if (typeof result === "string") return result.includes("w");
   if (!ArrayBuffer.isView(result)) return false;
-  // A DataView of what was unmapped throws.
+  // A DataView of unmapped memory throws.
   if (result.buffer instanceof ArrayBuffer && result.buffer.detached) {
     return false;
   }
@@ -423,7 +423,7 @@ for (const [method, cases] of Object.entries(CASES)) {
       if (calls++ % Number(parts) !== Number(part)) continue;
       let callsBack = true;
       for (const [how, disturb] of Object.entries(DISTURBANCES)) {
-        // Found out by doing nothing, which is the first.
+        // The first case does nothing, and shows this.
         if (!callsBack) break;
         const files = new Files();
         let isDisturbed = false;
@@ -447,7 +447,7 @@ for (const [method, cases] of Object.entries(CASES)) {
           } catch {
             // The method has transferred the buffer.
           }
-          // What the plain one does not do happens while it is awaited.
+          // What the plain argument does not do happens during the await.
           if (trick.name === "plain") callback();
           return await promise;
         });

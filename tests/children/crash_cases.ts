@@ -1,5 +1,5 @@
 /**
- * What must not kill the process: each case in a process of its own.
+ * What must not kill the process: each case runs in a child process.
  * `deno run -A crash_cases.ts CASE DIRECTORY [DETAIL]` prints what it saw, and "done".
  */
 
@@ -32,7 +32,7 @@ function sum(bytes: Uint8Array): number {
   return sum;
 }
 
-/** The name of the error that this throws, or what it gives. */
+/** The name of the error that this throws, or what it returns. */
 function outcome(call: () => unknown): unknown {
   try {
     return call();
@@ -41,7 +41,7 @@ function outcome(call: () => unknown): unknown {
   }
 }
 
-/** How an operation that a close cut short ended: done, or with a ClosedError. */
+/** How an operation ended that a close interrupted: done, or with a ClosedError. */
 function settle(operation: Promise<unknown>): Promise<string> {
   return operation.then(
     () => "fine",
@@ -63,7 +63,7 @@ const SUM =
   "onmessage = ({ data }) => postMessage(new Uint8Array(data.buffer ?? data)" +
   ".reduce((one, two) => one + two))";
 
-/** What lets go of the memory under a view. */
+/** What releases the memory under a view. */
 const lettingGo: Record<string, (file: MmapFile) => void> = {
   close: (file) => file.close(),
   truncate: (file) => file.truncateSync(0),
@@ -82,7 +82,7 @@ const views: Record<string, (file: MmapFile) => ArrayLike<number | bigint>> = {
   BigUint64Array: (file) => file.view(BigUint64Array),
 };
 
-/** Rounds after which V8 has optimised a loop. */
+/** Rounds after which V8 has optimized a loop. */
 const HOT = 20_000;
 const LENGTH = 64;
 
@@ -139,7 +139,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     console.log(outcome(() => view.byteLength));
   },
 
-  /** The memory goes while a built-in function works on it. */
+  /** The memory is released while a built-in function works on it. */
   closeWithin() {
     const uses: Record<string, (file: MmapFile, bytes: Uint8Array) => unknown> =
       {
@@ -167,7 +167,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     for (const use of Object.values(uses)) {
       const file = make();
       const bytes = file.bytes();
-      // What it gives is JavaScript's affair.
+      // JavaScript decides what it returns.
       const kept = outcome(() => use(file, bytes));
       if (kept instanceof Uint8Array) kept.fill(2);
       outcome(() => bytes.fill(3));
@@ -176,7 +176,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     }
   },
 
-  /** The file is closed by an argument of one of its own methods. */
+  /** The file is closed by an argument of one of its methods. */
   closeInArgument() {
     const uses: ((file: MmapFile) => unknown)[] = [
       (file) => file.bytes(evil(file, 1)),
@@ -211,7 +211,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       using other = make();
       other.close();
     }
-    // The descriptor's number may be somebody else's by now.
+    // Another file may have the descriptor's number by now.
     const next = make();
     outcome(() => file.close());
     console.log(sum(next.bytes(0, 10)), next.statSync().size);
@@ -261,7 +261,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     console.log(show(), sum(file.bytes()) !== now);
     console.log(sum(Deno.readFileSync(path)) === now, now !== before);
 
-    // On a page that was let alone.
+    // On a page that was not written.
     writer.seekSync(5 * PAGE, Deno.SeekMode.Start);
     writer.writeSync(new TextEncoder().encode("LATER"));
     console.log(show(5 * PAGE));
@@ -306,7 +306,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     console.log(sum(Deno.readFileSync(path)));
   },
 
-  async forgotten() {
+  async dropped() {
     const write = { read: true, write: true };
     const forget: Record<string, () => unknown> = {
       readOnly: () => openSync(path).bytes()[0],
@@ -325,7 +325,7 @@ const cases: Record<string, () => void | Promise<void>> = {
           file.bytes()[file.size - 1] = 5;
         }
       },
-      cut() {
+      truncated() {
         const file = openSync(path, write);
         file.truncateSync(PAGE);
         return file.bytes()[0];
@@ -345,7 +345,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       await (async () => await forget[detail]())();
     }
     console.log(countDescriptors() > descriptors);
-    // All of them, but that the engine may still hold on to the last.
+    // All but the last, which the engine may still hold.
     const areGivenBack = () =>
       countMappings(path) <= 1 && countDescriptors() <= descriptors + 1;
     await collectUntil(areGivenBack);
@@ -353,7 +353,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     console.log(Deno.readFileSync(path)[0]);
   },
 
-  /** What was closed already is not closed once more when it is collected. */
+  /** A closed file is not closed again when it is garbage-collected. */
   async closedThenCollected() {
     (() => {
       for (let times = 0; times < 200; times++) {
@@ -376,7 +376,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     console.log(countMappings(path));
   },
 
-  /** Moves the memory away in the way that DETAIL names. */
+  /** Transfers the memory in the way that DETAIL names. */
   async moved() {
     const file = make();
     const bytes = file.bytes();
@@ -428,7 +428,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     const file = openSync(path, options);
     file.bytes();
     await collect();
-    // No view is left, but the file is.
+    // The views are gone, but not the file.
     console.log(file.writeSync(ones), sum(file.bytes()));
     file.close();
   },
@@ -457,7 +457,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       worker.terminate();
       if (sum(file.bytes()) !== file.size) console.log("wrong bytes");
     }
-    // Until the workers are gone, and have had time to leave something behind.
+    // Until the workers have ended, and had time to leak something.
     await sleep(200);
     console.log(file.readSync(new Uint8Array(PAGE)));
     file.close();
@@ -615,7 +615,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     file.close();
   },
 
-  /** A close while each operation is under way, after 0 to 4 turns of the loop. */
+  /** A close during each operation, after 0 to 4 turns of the event loop. */
   async closeWhilePending() {
     const large = 4 << 20;
     const operations: Record<string, (file: MmapFile) => Promise<unknown>> = {
@@ -630,7 +630,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       flush: (file) => file.flush(),
       prefetch: (file) => file.prefetch(),
       truncate: (file) => file.truncate(large / 2),
-      lengthen: (file) => file.truncate(large * 2),
+      extend: (file) => file.truncate(large * 2),
       stat: (file) => file.stat(),
       utime: (file) => file.utime(1, 2),
       seek: (file) => file.seek(1, Deno.SeekMode.Start),
@@ -673,7 +673,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     file.close();
     holder.close();
     console.log(await locking, await shared);
-    // Nobody holds it any more.
+    // No process holds it now.
     console.log(openSync(path).tryLockSync(true));
   },
 
@@ -693,7 +693,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     await writer.closed.catch(() => {});
   },
 
-  /** `open` whose file is let go as soon as it is there, many at once. */
+  /** `open` whose file is closed as soon as it is open, many at once. */
   async openAtOnce() {
     const files = await Promise.all(
       Array.from({ length: 50 }, (_, at) => create(`${path}${at}`, 1 << 20)),
@@ -707,7 +707,7 @@ const cases: Record<string, () => void | Promise<void>> = {
   },
 };
 
-/** A number that closes the file, or lets go as DETAIL says, when it is looked at. */
+/** A number that closes the file, or releases its memory as DETAIL says, when it is converted. */
 function evil(file: MmapFile, number: number): number {
   const letGo = lettingGo[detail] ?? lettingGo.close;
   return { valueOf: () => (letGo(file), number) } as unknown as number;

@@ -1,5 +1,5 @@
 /**
- * Drops copies of files that nobody closed, and prints what is left of them and in them.
+ * Drops copies of files without closing them, and prints what is left of them and in them.
  * `deno run -A --v8-flags=--expose-gc dropped.ts CASE DIRECTORY`.
  */
 
@@ -62,7 +62,7 @@ function count(bytes: Uint8Array): number {
 }
 
 const cases: Record<string, () => Promise<void>> = {
-  /** One line for each use: descriptors and MiB of memory left, and bytes changed in the file. */
+  /** One line for each use: descriptors and MiB of memory left open, and bytes changed in the file. */
   async uses() {
     for (const [what, [options, use]] of Object.entries(USES)) {
       Deno.writeFileSync(path, new Uint8Array(MIB));
@@ -77,7 +77,7 @@ const cases: Record<string, () => Promise<void>> = {
     }
   },
 
-  /** Changed after its file is gone, and then dropped. */
+  /** Changed after its file was garbage-collected, and then dropped. */
   async view() {
     Deno.writeFileSync(path, new Uint8Array(MIB));
     views.push(open({ read: true, write: true }).bytes());

@@ -76,7 +76,7 @@ const SCENARIOS: Record<string, [Deno.OpenOptions, Scenario]> = {
   }],
 };
 
-/** What a descriptor that was opened for reading shows of a file that somebody writes to, and so copies up. */
+/** What a descriptor opened for reading shows of a file that another process writes to, and so copies up. */
 const COPIED_UP: Record<string, Scenario> = {
   "and grows": (file, path, log) => {
     log("reads", () => readAll(file));
@@ -134,7 +134,7 @@ function sum(bytes: Uint8Array): string {
   return `${bytes.length}:${sum}`;
 }
 
-/** All that a scenario shows: values, and errors by the class that is Deno's. */
+/** All that a scenario shows: values, and errors by Deno's class. */
 function run(
   scenario: Scenario,
   file: Deno.FsFile,
@@ -154,7 +154,7 @@ function run(
   return seen;
 }
 
-/** Of both the same, where a program looks for what it knows: `ReadOnlyError` is one of these. */
+/** Deno's own class of an error: `ReadOnlyError` extends one of these. */
 function isOfDeno(error: unknown): string {
   return error instanceof Error && !(error.name === "TruncatedError")
     ? "an error"
@@ -223,7 +223,7 @@ if (lower !== undefined) {
       }
     }
   }
-  // A lower layer does not change: the clock has to tell what is copied up from what is made there now.
+  // The lower layer does not change: the clock must distinguish what is copied up from what is created now.
   await sleep(50);
   for (const run of runs) run();
 }

@@ -29,7 +29,7 @@ const CASES: Record<string, (path: string) => number | Promise<number>> = {
     return Math.max(most, anonymous() - before);
   },
 
-  /** Reads a million times: whether garbage was collected, --trace-gc tells. */
+  /** Reads a million times. --trace-gc prints whether garbage was collected. */
   async reads(path) {
     using file = openSync(path);
     const buffer = new Uint8Array(4 << 10);

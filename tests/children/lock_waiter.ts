@@ -1,7 +1,7 @@
 /**
- * Waits for a lock that this process itself holds, and comes to an end, as `Deno.FsFile` or as `MmapFile`.
+ * Waits for a lock that this process itself holds, and then ends, as `Deno.FsFile` or as `MmapFile`.
  *
- * Arguments: "fsFile" or "mmapFile", the path, and the end.
+ * Arguments: "fsFile" or "mmapFile", the path, and how it ends.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";

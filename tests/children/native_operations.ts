@@ -18,10 +18,10 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 /** Of a size that no socket and no pipe takes in without a reader, and not of whole pages. */
 export const SIZE = (5 << 20) + 123;
 
-/** What is read from sockets and pipes: a byte that no file has. */
+/** What is read from sockets and pipes: a byte that is in no file. */
 export const SENT = new Uint8Array(40_000).fill(110);
 
-/** A byte of a file; files of another `base` have not one byte in common with it. */
+/** A byte of a file. Files with different `base` share no byte value. */
 function byteAt(i: number, base: number): number {
   return base + (i * 31 + (i >>> 8) * 7) % 100;
 }
@@ -33,14 +33,14 @@ export function contentsOf(length: number, base = 1): Bytes {
   return bytes;
 }
 
-/** What an operation meets. */
+/** What an operation uses besides the view. */
 export interface World {
-  /** A directory of its own, which is empty but for `fifo`. */
+  /** The operation's own directory, empty except for `fifo`. */
   readonly directory: string;
   readonly fifo: string;
-  /** Told when the native work has been asked for. */
+  /** Called when the native work has been requested. */
   begin(): void;
-  /** Fulfilled when who is at the other end may go on. */
+  /** Fulfilled when the other end may continue. */
   readonly released: Promise<void>;
 }
 
@@ -48,13 +48,13 @@ export interface World {
 export interface Operation {
   /** Whether it reads into the view: then it returns the number of bytes. */
   readonly fills?: boolean;
-  /** Whether it cannot end before who is at the other end goes on. */
+  /** Whether it cannot end before the other end continues. */
   readonly waits?: boolean;
-  /** Whether it takes piece by piece, so that it ends where the view becomes empty. */
+  /** Whether it takes the view piece by piece, so that it ends where the view becomes empty. */
   readonly isPiecewise?: boolean;
-  /** Whether a worker can end during it: Deno 2.9 dies if an add-on works then, on whatever memory. */
+  /** Whether a worker can end during it: Deno 2.9 crashes if an add-on works then, on any memory. */
   readonly outlivesWorkers?: false;
-  /** What the file has to contain; `contentsOf(SIZE)` where nothing is said. */
+  /** What the file has to contain; `contentsOf(SIZE)` by default. */
   readonly contents?: () => Bytes;
   /** Starts the work; returns the bytes that it took from the view, or what `of` makes of them. */
   start(
@@ -62,9 +62,9 @@ export interface Operation {
     world: World,
     file: MmapFile,
   ): Promise<Uint8Array | number>;
-  /** What it makes of bytes: the bytes, where nothing is said. */
+  /** What it makes of bytes: the bytes by default. */
   readonly of?: (bytes: Uint8Array) => Uint8Array;
-  /** Is the other end of a pipe, which outlives a worker. Returns what ends it and has what came through. */
+  /** The other end of a pipe, which outlives a worker. Returns a function that ends it and returns what came through. */
   readonly feed?: (world: World) => () => Promise<Uint8Array>;
 }
 
@@ -74,7 +74,7 @@ const scrypt = promisify<string | Uint8Array, string, number, Buffer>(
 );
 const HOST = "127.0.0.1";
 
-/** Reads what comes through a FIFO, up to a byte that no file has. */
+/** Reads what comes through a FIFO, up to a byte that is in no file. */
 function drain({ fifo }: World): () => Promise<Uint8Array> {
   const END = 255;
   const fd = fs.openSync(fifo, "r+");
@@ -89,12 +89,12 @@ function drain({ fifo }: World): () => Promise<Uint8Array> {
     }
   })();
   return async () => {
-    // Deno may write in this thread, so nobody else must fill the pipe.
+    // Deno may write in this thread, so nothing else may fill the pipe.
     while (before !== pieces.length) {
       before = pieces.length;
       await sleep(20);
     }
-    // By a descriptor of its own: one that is read from is Deno's until the read ends.
+    // Through another descriptor: Deno holds one that it reads from until the read ends.
     await withFile(
       fifo,
       "r+",
@@ -153,7 +153,7 @@ async function sendThrough(
     new Response(other.readable).bytes()
   );
   const writing = (async () => {
-    // Looked at before each piece, as a loop of a program's does.
+    // Checked before each piece, as a program's loop does.
     for (let at = 0; at < view.length;) {
       at += await one.write(view.subarray(at));
     }
@@ -186,7 +186,7 @@ async function receiveFrom(
   }
 }
 
-/** A server for one request; returns what `use` makes of it. */
+/** A server for one request. Returns the result of `use`. */
 async function withServer<T>(
   handler: Deno.ServeHandler,
   use: (url: string) => Promise<T>,
@@ -202,7 +202,7 @@ async function withServer<T>(
   }
 }
 
-/** A server that says what it is sent. */
+/** A server that returns what it receives. */
 function echo<T>(world: World, use: (url: string) => Promise<T>): Promise<T> {
   return withServer(async (request) => {
     world.begin();
@@ -211,7 +211,7 @@ function echo<T>(world: World, use: (url: string) => Promise<T>): Promise<T> {
   }, use);
 }
 
-/** What a client gets of a response. */
+/** What a client receives of a response. */
 function serve(body: BodyInit, world: World): Promise<Uint8Array> {
   return withServer(
     () => new Response(body),
@@ -226,13 +226,13 @@ function serve(body: BodyInit, world: World): Promise<Uint8Array> {
   );
 }
 
-/** Work that is asked for at once, and that nobody at another end delays. */
+/** Work that is requested at once, and that no other end delays. */
 async function begun<T>(work: Promise<T>, world: World): Promise<T> {
   world.begin();
   return await work;
 }
 
-/** Work that Node's modules ask for in the next tick, and fail with an uncaught error for an empty view. */
+/** Work that Node's modules request in the next tick. It fails with an uncaught error for an empty view. */
 async function begunLater<T>(work: Promise<T>, world: World): Promise<T> {
   setTimeout(world.begin);
   return await work;
@@ -242,7 +242,7 @@ function hash(bytes: Uint8Array): Uint8Array {
   return crypto.createHash("sha256").update(bytes).digest();
 }
 
-/** A module of WebAssembly with the bytes of a file in a section of its own. */
+/** A WebAssembly module with the bytes of a file in a custom section. */
 function wasmModule(): Bytes {
   const magic = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
   const length = SIZE - magic.length - 5;
@@ -253,7 +253,7 @@ function wasmModule(): Bytes {
   return bytes;
 }
 
-/** Functions of the C library that take as long as who is at the other end of a pipe. */
+/** Functions of the C library that block until the other end of a pipe continues. */
 function pipeFunctions() {
   return Deno.dlopen("libc.so.6", {
     // ssize_t read(int fd, void *buf, size_t count);
@@ -285,7 +285,7 @@ async function withFile<T>(
   }
 }
 
-/** What a file has in which this has written. */
+/** What a file contains after this has written to it. */
 async function written(
   { directory }: World,
   write: (path: string) => Promise<unknown>,
@@ -341,7 +341,7 @@ export const operations: Record<string, Operation> = {
   },
   fifoWrite: {
     async start(view, world) {
-      // Deno may write in the thread that asks: the other end is in another process.
+      // Deno may write in the calling thread: the other end is in another process.
       const output = `${world.directory}/output`;
       const script = 'exec 3<"$1"; sleep 0.1; exec cat <&3 >"$2"';
       const reader = new Deno.Command("sh", {
@@ -395,7 +395,7 @@ export const operations: Record<string, Operation> = {
           response.on("end", () => resolve(Buffer.concat(pieces)));
         });
         request.on("error", reject);
-        // In chunks: a length that was announced would be waited for when the view has become empty.
+        // In chunks: the client would wait for an announced length when the view has become empty.
         request.write(view);
         request.end();
         return await promise;

@@ -1,5 +1,5 @@
 /**
- * Does to a file what makes its memory go, while native work on a view of it is under way.
+ * Releases the memory of a file during native work on a view of it.
  * `native_work.ts OPERATION DIRECTORY [ONE_IN]` prints each case before it starts, what is wrong, and "done".
  */
 
@@ -23,10 +23,10 @@ const others = [0, 1, 2].map((i) => `${directory}/other${i}`);
 const otherContents = contentsOf(SIZE, 128);
 const longer = contentsOf(8 * SIZE);
 
-/** Something that makes memory go. */
+/** Something that releases memory. */
 interface Way {
   act(file: MmapFile): unknown;
-  /** Whether bytes of the file may be gone, so that zeros are right too, and less than all of them. */
+  /** Whether bytes of the file may be gone, so that zeros, and fewer bytes, are right too. */
   readonly truncates?: boolean;
   /** Whether the file can still be used after it. */
   readonly isOpenAfter?: boolean;
@@ -35,7 +35,7 @@ interface Way {
 
 const ALL = Object.keys(kinds);
 const WRITABLE = ["readWrite", "growing", "shared", "append"];
-/** Where a truncation by others is survived by views too. */
+/** Where a truncation by another process does not kill a reader of views. */
 const GUARDED = ALL.filter((kind) => kind !== "unguarded");
 
 const ways: Record<string, Way> = {
@@ -102,7 +102,7 @@ const ways: Record<string, Way> = {
   },
 };
 
-/** Opens other files, so that what this one left is used again if it can be. */
+/** Opens other files, which reuse released addresses and descriptors if they can. */
 function openOthers(): void {
   for (const path of others) {
     const file = openSync(path, { read: true, write: true });
@@ -118,7 +118,7 @@ function problem(text: string): void {
   console.log(`wrong: ${text}`);
 }
 
-/** A file, and what is at the other end of the work on it. */
+/** A file, and the other end of the work on it. */
 class Case {
   readonly path: string;
   readonly world: World;
@@ -144,7 +144,7 @@ class Case {
     };
   }
 
-  /** What the work comes to: what it took, or null for an error. */
+  /** The result of the work: what it took, or null for an error. */
   async end(
     work: Promise<Uint8Array | number>,
   ): Promise<Uint8Array | number | null> {
@@ -156,7 +156,7 @@ class Case {
   }
 }
 
-/** Null for an error; what takes too long is wrong. */
+/** The result, or null for an error. It is a problem if it takes too long. */
 async function inTime<T>(work: Promise<T>): Promise<T | null> {
   let timer;
   const late = new Promise<null>((resolve) => {
@@ -175,14 +175,14 @@ async function inTime<T>(work: Promise<T>): Promise<T | null> {
   }
 }
 
-/** What was taken from a view has to be the file's, or what an empty view has. */
+/** Bytes taken from a view must be the file's, or those of an empty view. */
 function checkTaken(taken: Uint8Array, kind: Kind, truncates: boolean): void {
   const { of = (bytes: Uint8Array) => bytes } = operation;
   const source = contents.subarray(kind.start, kind.start + kind.length);
   const right = of(source);
   if (taken.length === 0 || equal(taken, right)) return;
   if (operation.of !== undefined) {
-    // A hash of zeros and a file's bytes tells nothing, but that it is not another file's.
+    // A hash of zeros and the file's bytes shows only that it is not another file's.
     if (truncates && !equal(taken, of(otherContents))) return;
     if (equal(taken, of(new Uint8Array(0)))) return;
     return problem("not what it makes of the file's bytes");
@@ -197,7 +197,7 @@ function checkTaken(taken: Uint8Array, kind: Kind, truncates: boolean): void {
   if (at !== -1) problem(`at ${at} ${taken[at]} in place of ${right[at]}`);
 }
 
-/** What was read into a view has to be in the file, as far as its writes reach it, and nowhere else. */
+/** Bytes read into a view must be in the file, as far as its writes reach it, and nowhere else. */
 function checkFile(
   path: string,
   kind: Kind,
@@ -237,7 +237,7 @@ function equal(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
 }
 
-/** Does one thing to a file during the work. */
+/** Releases memory of a file in one way during the work. */
 async function during(kindName: string, way: Way): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
@@ -273,13 +273,13 @@ function check(
   checkOthers();
 }
 
-/** As `using`, of a file that may have been closed. */
+/** As `using`, for a file that may be closed already. */
 function openOwn(path: string, { options }: Kind): MmapFile & Disposable {
   const file = openSync(path, options);
   return file;
 }
 
-/** Nothing holds the file but the work on its view. */
+/** Only the work on its view references the file. */
 async function dropped(kindName: string): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
@@ -301,7 +301,7 @@ function start(
   return operation.start(kind.viewOf(file), world, file);
 }
 
-/** The worker whose view it is ends. */
+/** The worker that owns the view ends. */
 async function terminated(kindName: string): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
@@ -318,12 +318,12 @@ async function terminated(kindName: string): Promise<void> {
   openOthers();
   await collect(2);
   const output = await end?.();
-  // The last of it need not have come before the end.
+  // The last part may come after the end.
   if (output?.length) checkTaken(output, kind, true);
   check(it, kind, 0, false);
 }
 
-/** Three clients that read slowly are sent views of files that nobody holds. */
+/** Three slow clients receive views of files that were dropped. */
 async function slowClients(): Promise<void> {
   const path = `${directory}/served`;
   Deno.writeFileSync(path, contents);
@@ -374,7 +374,7 @@ for (const kind of ALL) {
   }
 }
 
-// Each operation begins elsewhere, so that all of them together try every way with every kind.
+// Each operation begins with another way, so that together they try every way with every kind.
 const first = Object.keys(operations).indexOf(name);
 for (const [k, [title, run]] of cases.entries()) {
   if ((k + first) % Number(oneIn) !== 0) continue;

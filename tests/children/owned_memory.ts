@@ -1,5 +1,5 @@
 /**
- * Memory that the engine owns, in a process of its own: what is left of it, and files of every size.
+ * Memory that the engine owns: leaks, and files of every size.
  * `owned_memory.ts CASE DIRECTORY [COUNT]` prints what is wrong, and "done".
  */
 
@@ -19,7 +19,7 @@ const path = `${directory}/file`;
 const WRITE: MmapOpenOptions = { read: true, write: true };
 const PAGE = libc().getpagesize();
 
-/** Mappings that V8 and its threads come and go with. */
+/** Mappings that V8 and its threads may add and remove. */
 const SLACK = isEmulated ? 300 : 100;
 
 function problem(text: string): void {
@@ -30,7 +30,7 @@ function assert(isRight: boolean, text: string): void {
   if (!isRight) problem(text);
 }
 
-/** Does something, and looks at what is left of it. */
+/** Does something, and checks that it leaks nothing. */
 async function assertLeavesNothing(
   work: (check: () => void) => void | Promise<void>,
 ): Promise<void> {
@@ -44,7 +44,7 @@ async function assertLeavesNothing(
   const after = countMappings("");
   assert(after <= before + SLACK, `${after} mappings, ${before} before`);
   assert(most < 10_000, `${most} mappings on the way`);
-  // Of files there alone: Deno opens and closes descriptors of its own.
+  // Only of files in this directory: Deno opens and closes other descriptors.
   const isClosed = () => countDescriptors(Deno.realPathSync(directory)) === 0;
   await collectUntil(isClosed);
   assert(isClosed(), "descriptors are left open");
@@ -53,7 +53,7 @@ async function assertLeavesNothing(
   );
 }
 
-/** Runs workers one after the other, each until it ends as it is told to. */
+/** Runs workers one after the other, each of which ends in the given way. */
 async function runWorkers(times: number, message: unknown): Promise<void> {
   for (let time = 0; time < times; time++) {
     const url = new URL("../workers/owned_memory_worker.ts", import.meta.url);
@@ -123,7 +123,7 @@ const SIZES = [
   2 ** 34 + 1,
 ];
 
-/** Address ranges of this process that show a file. */
+/** Address ranges of this process that map a file. */
 function rangesOf(part: string): [number, number][] {
   return Deno.readTextFileSync("/proc/self/maps").split("\n")
     .filter((line) => line.includes(part))
@@ -168,7 +168,7 @@ const cases: Record<string, () => unknown> = {
   closedByItself: () => afterWorkers("close"),
   uncaught: () => afterWorkers("throw"),
 
-  /** Files opened in workers that end leave the guard's table fit for new files. */
+  /** Files opened in workers that end leave slots of the guard's table for new files. */
   async guardTable() {
     Deno.writeFileSync(path, new Uint8Array(2 * PAGE).fill(1));
     const files = 1000;
@@ -190,7 +190,7 @@ const cases: Record<string, () => unknown> = {
     for (const size of SIZES) checkSize(size);
   },
 
-  /** Where V8 has no memory of WebAssembly's: all works but `shared`. */
+  /** Where V8 lacks WebAssembly memory, everything works except `shared`. */
   withoutWebAssembly() {
     assert(typeof WebAssembly === "undefined", "there is WebAssembly");
     for (const size of [1, PAGE, 2 ** 16 + 1, 2 ** 32 + 1]) checkSize(size);
@@ -202,7 +202,7 @@ const cases: Record<string, () => unknown> = {
     }
   },
 
-  /** Nothing is mapped where a view that was closed was, as long as its addresses are kept. */
+  /** Nothing is mapped at the addresses of a closed view, as long as they stay reserved. */
   keptFromReuse() {
     Deno.writeFileSync(path, new Uint8Array(3 * PAGE).fill(1));
     const closed = new Set<number>();
@@ -215,7 +215,7 @@ const cases: Record<string, () => unknown> = {
       file.close();
       if (rangesOf(path).length > 0) problem("still mapped");
     }
-    // Beyond the bound the oldest are given back.
+    // Beyond the limit the oldest are released.
     const before = countMappings("");
     for (let time = 0; time < 2000; time++) {
       const file = openSync(path, WRITE);
@@ -227,7 +227,7 @@ const cases: Record<string, () => unknown> = {
 
   shaken,
 
-  /** Others truncate files of every kind; views read zeros, methods throw or go on, nobody dies. */
+  /** Another process truncates files of every kind: views read zeros, methods throw or go on, and the process lives. */
   truncated() {
     for (const [kind, { options, start, viewOf }] of Object.entries(kinds)) {
       if (options.guard === false) continue;
@@ -250,7 +250,7 @@ const cases: Record<string, () => unknown> = {
   },
 };
 
-/** Others truncate a shared file and lengthen it all the while, as three workers read it. */
+/** Another process truncates and extends a shared file repeatedly, as three workers read it. */
 async function shaken(): Promise<void> {
   const size = 1_000_000;
   Deno.writeFileSync(path, new Uint8Array(size).fill(1));
@@ -272,7 +272,7 @@ async function shaken(): Promise<void> {
     for (let time = 0; Date.now() < end; time++) {
       try {
         file.refresh();
-        // Memory grows too, in its place.
+        // The memory grows too, at the same address.
         if (time % 50 === 0) file.truncateSync(size + (time % 4000) * 1000);
       } catch (error) {
         if (!(error instanceof TruncatedError)) throw error;

@@ -1,4 +1,4 @@
-/** `deno run -A sharing_process.ts TASK PATH NUMBER...` does a task on a file and prints what it gives. */
+/** `deno run -A sharing_process.ts TASK PATH NUMBER...` does a task on a file and prints its result. */
 
 import { tasks } from "./sharing_tasks.ts";
 

@@ -1,6 +1,6 @@
 /**
  * What processes and workers do with a file that they share.
- * The file begins with words that they meet by; what they work on comes behind.
+ * The file begins with words by which they synchronize; the bytes that they work on follow.
  */
 
 import { type MmapFile, openSync } from "../../mod.ts";
@@ -22,12 +22,12 @@ export const SLOT_SIZE = 100;
 
 const WRITE = { read: true, write: true };
 
-/** Lets others run for a millisecond. */
+/** Blocks for a millisecond. */
 function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
 }
 
-/** Waits until it is so, or for a time after which it never will be. */
+/** Waits until a condition holds; throws after a minute. */
 export function waitUntil(isSo: () => boolean, what: string): void {
   const deadline = Date.now() + 60_000;
   for (let turn = 0; !isSo(); turn++) {
@@ -36,13 +36,13 @@ export function waitUntil(isSo: () => boolean, what: string): void {
   }
 }
 
-/** Waits until all are here, so that they do what follows at the same time. */
+/** A barrier: waits until all have arrived. */
 function meet(words: Int32Array, all: number, word = ARRIVED): void {
   Atomics.add(words, word, 1);
   waitUntil(() => Atomics.load(words, word) >= all, "the others");
 }
 
-/** The pattern of message or stripe `number`, which differs from that of its neighbours. */
+/** The bytes of message or stripe `number`, which differ from those of adjacent ones. */
 export function pattern(number: number, size = SLOT_SIZE): Uint8Array {
   return Uint8Array.from({ length: size }, (_, at) => (number * 7 + at) & 255);
 }
@@ -52,7 +52,7 @@ function isPattern(bytes: Uint8Array, number: number): boolean {
   return bytes.every((byte, at) => byte === expected[at]);
 }
 
-/** Ways to write, which must all come to the same. */
+/** Ways to write, which must all be equivalent. */
 const writes: ((file: MmapFile, p: Uint8Array, at: number) => void)[] = [
   (file, p, at) => file.writeAtSync(p, at),
   (file, p, at) => file.bytes(at, p.length).set(p),
@@ -91,7 +91,7 @@ export const tasks: Record<string, Task> = {
     return "added";
   },
 
-  /** Writes its own stripe over and over, and looks until it has seen those of all others. */
+  /** Writes its own stripe repeatedly until it has seen the stripes of all others. */
   stripes(path, all, id) {
     using file = openSync(path, WRITE);
     const words = file.view(Int32Array, 0, HEADER / 4);
@@ -126,7 +126,7 @@ export const tasks: Record<string, Task> = {
     return "sent";
   },
 
-  /** Receives them, and counts those that came whole. */
+  /** Receives the messages, and counts the intact ones. */
   consume(path, messages) {
     using file = openSync(path, WRITE);
     const words = file.view(Int32Array, 0, HEADER / 4);
@@ -142,7 +142,7 @@ export const tasks: Record<string, Task> = {
     return whole;
   },
 
-  /** Adds 1 to a word in a way that loses some, but for the lock. */
+  /** Adds 1 to a word in a way that loses additions unless the lock works. */
   async addLocked(path, all, times, way) {
     using file = openSync(path, WRITE);
     const words = file.view(Int32Array, 0, HEADER / 4);
@@ -152,7 +152,7 @@ export const tasks: Record<string, Task> = {
       else if (way === 1) await file.lock(true);
       else waitUntil(() => file.tryLockSync(true), "the lock");
       const count = words[COUNTER];
-      // Enough for another to come in between, where nothing keeps it out.
+      // Long enough for another task to interfere if the lock fails.
       for (let turn = 0; turn < 20_000; turn++) Atomics.load(words, HEAD);
       words[COUNTER] = count + 1;
       if (way === 1) await file.unlock();
@@ -161,7 +161,7 @@ export const tasks: Record<string, Task> = {
     return "added";
   },
 
-  /** Whether an exclusive lock, and a shared one, can be had. */
+  /** Whether an exclusive lock, and a shared one, can be acquired. */
   tryLocks(path) {
     using file = openSync(path, WRITE);
     const exclusive = file.tryLockSync(true);
@@ -170,7 +170,7 @@ export const tasks: Record<string, Task> = {
     return `${exclusive} ${shared}`;
   },
 
-  /** Waits for a lock that another holds, and says whether it was released. */
+  /** Waits for a lock that another process holds, and returns whether it was released. */
   async waitForLock(path, isExclusive, isAsync) {
     using file = openSync(path, WRITE);
     const words = file.view(Int32Array, 0, HEADER / 4);
@@ -190,7 +190,7 @@ export const tasks: Record<string, Task> = {
     return "appended";
   },
 
-  /** Lengthens a file of two headers step by step, a byte at each end. */
+  /** Extends a file of two headers step by step, and writes a byte at each end. */
   grow(path, steps) {
     using file = openSync(path, { ...WRITE, grow: true });
     const length = 2 * HEADER;
@@ -205,7 +205,7 @@ export const tasks: Record<string, Task> = {
     return "grown";
   },
 
-  /** Follows it, and says how long the file has become and how many bytes were right. */
+  /** Follows the extensions, and returns how many bytes were right. */
   follow(path, steps) {
     using file = openSync(path, WRITE);
     const length = 2 * HEADER;
@@ -222,7 +222,7 @@ export const tasks: Record<string, Task> = {
     return right;
   },
 
-  /** Writes to memory that is its own; what others write behind it is seen. */
+  /** Writes to private memory, and sees what others write after it. */
   copyOnWrite(path, all) {
     using shared = openSync(path, WRITE);
     const words = shared.view(Int32Array, 0, HEADER / 4);

@@ -17,7 +17,7 @@ function threads(): number {
   return tasks.filter(({ name }) => isOfPool(name)).length;
 }
 
-/** Threads of the engine, and of this program itself, come and go too. */
+/** The engine and this program start and end threads too. */
 function isOfPool(task: string): boolean {
   try {
     const name = Deno.readTextFileSync(`/proc/self/task/${task}/comm`);

@@ -1,8 +1,8 @@
-/** Arguments that lie, change while they are looked at, or call back. */
+/** Arguments that lie, change while they are read, or call back. */
 
 import { Buffer } from "node:buffer";
 
-/** An argument, and what is done to it once the call has begun. */
+/** An argument, and what happens to it during the call. */
 export interface Trick {
   readonly name: string;
   readonly value: unknown;
@@ -13,11 +13,11 @@ type Lie = (callback: () => void) => unknown;
 
 type Make = (callback: () => void) => Trick[];
 
-/** Bytes around those that are passed, which nobody may see or change. */
+/** Bytes around those that are passed, which a method must not read or change. */
 export const AROUND = 0xcc;
 const MARGIN = 4096;
 
-/** What an array says of itself, after it has called back. */
+/** A property of an array, after it has called back. */
 const LIES: { [key: string]: Lie } & { constructor: Lie } = {
   length: (callback) => (callback(), 100_000),
   byteLength: (callback) => (callback(), 100_000),
@@ -29,7 +29,7 @@ const LIES: { [key: string]: Lie } & { constructor: Lie } = {
   constructor: (callback) => (callback(), Uint8Array),
 };
 
-/** Arrays of the bytes of `given`, whatever they say of themselves. Made when they are asked for: some are large. */
+/** Arrays of the bytes of `given`, whatever their properties report. Created on demand, since some are large. */
 export function arrays(given: Uint8Array): Make {
   const { length } = given;
   return (callback) => {
@@ -122,7 +122,7 @@ export function arrays(given: Uint8Array): Make {
   };
 }
 
-/** Numbers, and what is none. The plain one is `plain`, which objects are converted to. */
+/** Numbers, and values that are not numbers. Objects are converted to `plain`. */
 export function numbers(plain: number): Make {
   return (callback) => [
     { name: "plain", value: plain },
@@ -163,14 +163,14 @@ export function dates(plain: Date): Make {
     return [
       { name: "plain", value: plain },
       { name: "own getTime", value: own },
-      { name: "getTime of no number", value: many },
+      { name: "getTime of an invalid number", value: many },
       { name: "invalid", value: new Date(NaN) },
       ...numbers(+plain / 1000)(callback),
     ];
   };
 }
 
-/** Options of which each in turn is a getter that calls back, or a number that is none. */
+/** Options of which each in turn is a getter that calls back, or an invalid number. */
 export function options(plain: Record<string, unknown>): Make {
   return (callback) => {
     const tricks: Trick[] = [
@@ -227,7 +227,7 @@ export function constructors(): Make {
   };
 }
 
-/** What counts of bytes read or written can say. */
+/** Values of counts of bytes read or written. */
 const COUNTS: unknown[] = [
   -1,
   0.5,
@@ -285,7 +285,7 @@ export function readers(given: Uint8Array): Make {
   };
 }
 
-/** Writers, sync and async, that call back, lie about what they took, or change what they are given. */
+/** Writers, sync and async, that call back, lie about what they took, or change their argument. */
 export function writers(): Make {
   return (callback) => {
     const tricks: Trick[] = [];
@@ -359,9 +359,9 @@ function inMiddle(given: Uint8Array): Uint8Array<ArrayBuffer> {
   return around.subarray(MARGIN, MARGIN + given.length);
 }
 
-/** Whether the bytes around an array of `inMiddle` are as they were. */
+/** Whether the bytes around an array of `inMiddle` are unchanged. */
 export function isIntact(value: unknown): boolean {
-  // Not of a Proxy.
+  // Except for a Proxy.
   if (!ArrayBuffer.isView(value) || value instanceof DataView) return true;
   const prototype = Object.getPrototypeOf(Uint8Array.prototype);
   const get = (name: string) =>

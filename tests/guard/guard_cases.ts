@@ -1,5 +1,5 @@
 /**
- * What the guard must survive, or must not hide: each case in a process of its own.
+ * Faults that the guard must handle, and signals that it must not hide: each case in a child process.
  * `deno run -A guard_cases.ts NAME [unguarded]` prints what it saw.
  */
 
@@ -23,7 +23,7 @@ import {
 const [name, mode] = Deno.args;
 const guarded = mode !== "unguarded";
 
-/** A mapped file under the guard. */
+/** A guarded mapped file. */
 function guard(size: number, filled?: boolean) {
   const file = new MappedFile(size, filled);
   const range = guardRange(file.address, size);
@@ -31,18 +31,18 @@ function guard(size: number, filled?: boolean) {
   return { file, range, bytes: file.bytes, faults: range.faults };
 }
 
-/** Puts the guard up, unless this run is the one to compare with. */
+/** Installs the guard, unless this run is the one to compare with. */
 function standGuard(): void {
   if (guarded) guard(PAGE);
 }
 
 function assertSurvives(): void {
   const { file, bytes, faults } = guard(8 * PAGE);
-  file.cut(0);
+  file.truncate(0);
   if (bytes[PAGE] !== 0 || faults[0] !== 1) throw new Error("not guarded");
 }
 
-/** A worker that has done `task`; its answer. */
+/** Runs `task` in a worker, and returns its answer. */
 function inWorker(task: string, detail?: unknown): Promise<unknown> {
   const worker = startWorker(task, detail);
   return new Promise((resolve, reject) => {
@@ -61,7 +61,7 @@ function startWorker(task: string, detail?: unknown): Worker {
   return worker;
 }
 
-/** A file under the guard of the same sources with one instruction more: ours does not know it. */
+/** A file guarded by a copy of the sources with one more instruction, which this library does not recognize. */
 async function guardOfAnotherVersion(size: number) {
   const nop = Deno.build.arch === "x86_64" ? "90" : "d503201f";
   const copy = Deno.makeTempDirSync({ prefix: "guard-" });
@@ -83,7 +83,7 @@ async function guardOfAnotherVersion(size: number) {
   return { file, range: other.guardRange(file.address, size)! };
 }
 
-/** prctl(2); an emulator may refuse what Linux does. */
+/** prctl(2). */
 function prctl(option: number, a: bigint, b: bigint): void {
   const { prctl } = Deno.dlopen("libc.so.6", {
     prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
@@ -91,7 +91,7 @@ function prctl(option: number, a: bigint, b: bigint): void {
   if (prctl(option, a, b, 0n, 0n) !== 0) throw new Error("prctl failed");
 }
 
-/** Lets the system refuse the guard's zeros when they are longer than `limit` bytes. */
+/** Makes the kernel refuse the guard's zero pages when they are longer than `limit` bytes. */
 function refuseZeros(limit: number): void {
   const mmap = Deno.build.arch === "x86_64" ? 9 : 222;
   // struct seccomp_data { int nr; u32 arch; u64 instruction_pointer, args[6]; }
@@ -136,7 +136,7 @@ function touchEverySecondPage(order: (pages: number[]) => void): void {
   const pages: number[] = [];
   for (let at = 0; at < FAR; at += 2 * PAGE) pages.push(at);
   order(pages);
-  file.cut(0);
+  file.truncate(0);
   const before = countMappings();
   const start = performance.now();
   let sum = 0;
@@ -144,25 +144,25 @@ function touchEverySecondPage(order: (pages: number[]) => void): void {
   const took = performance.now() - start;
   console.error(`${faults[0]} faults, ${took.toFixed()} ms`);
   const added = countMappings() - before;
-  if (sum !== 0 || faults[0] === 0) throw new Error("not cut");
+  if (sum !== 0 || faults[0] === 0) throw new Error("not truncated");
   if (added > 100) throw new Error(`${added} mappings added`);
 }
 
 const cases: Record<string, () => void | Promise<void>> = {
   reads() {
     const { file, bytes, faults } = guard(16 * PAGE);
-    file.cut(2 * PAGE + 100);
+    file.truncate(2 * PAGE + 100);
     console.log(bytes[2 * PAGE + 99], faults[0]);
-    // The rest of the page that the end is in is still there, and zero.
+    // The rest of the file's last page is still mapped, and zero.
     console.log(bytes[2 * PAGE + 100], faults[0]);
     console.log(bytes[3 * PAGE], bytes[16 * PAGE - 1], faults[0]);
-    file.cut(0);
+    file.truncate(0);
     console.log(bytes[0], bytes[PAGE], bytes[2 * PAGE], faults[0]);
   },
 
   writes() {
     const { file, bytes, faults } = guard(16 * PAGE);
-    file.cut(PAGE);
+    file.truncate(PAGE);
     bytes[5 * PAGE] = 1;
     bytes.fill(2, 2 * PAGE, 4 * PAGE);
     console.log(bytes[5 * PAGE], bytes[2 * PAGE], bytes[0], faults[0]);
@@ -170,40 +170,40 @@ const cases: Record<string, () => void | Promise<void>> = {
 
   lastPage() {
     const { file, bytes, faults } = guard(PAGE + 100);
-    file.cut(0);
+    file.truncate(0);
     const whole = new Uint8Array(bufferAt(file.address, 2 * PAGE));
     console.log(whole[2 * PAGE - 1], bytes[PAGE + 99], faults[0]);
   },
 
   grownAgain() {
     const { file, bytes, faults } = guard(4 * PAGE);
-    file.cut(0);
+    file.truncate(0);
     console.log(bytes[PAGE], faults[0]);
-    file.cut(4 * PAGE);
+    file.truncate(4 * PAGE);
     console.log(bytes[0], bytes[PAGE], faults[0]);
   },
 
   async native() {
     const { file, bytes, faults } = guard(64 * PAGE);
-    file.cut(PAGE);
+    file.truncate(PAGE);
     const { memmem } = libc();
     const needle = Uint8Array.of(7, 1);
     const length = BigInt(bytes.length);
     const found = memmem(file.address, length, needle, 2n);
     console.log(found, faults[0]);
     const other = guard(64 * PAGE);
-    other.file.cut(PAGE);
+    other.file.truncate(PAGE);
     const text = new TextDecoder().decode(other.bytes);
     console.log(text.length === 64 * PAGE, other.faults[0]);
     const third = guard(64 * PAGE);
-    third.file.cut(PAGE);
+    third.file.truncate(PAGE);
     const digest = await crypto.subtle.digest("SHA-256", third.bytes);
     console.log(digest.byteLength, third.faults[0]);
   },
 
-  optimised() {
-    // Two looks at the count with nothing but loads in between become one in optimised
-    // code; a copy in between is a call, after which it looks again.
+  optimized() {
+    // Optimized code merges two reads of the count with only loads in between. A copy
+    // in between is a call, after which it reads the count again.
     const { file, bytes, faults } = guard(64 * PAGE);
     const copy = new Uint8Array(1);
     const look = (at: number) => {
@@ -213,7 +213,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     };
     let sum = 0;
     for (let round = 0; round < 3_000_000; round++) sum += look(round & 1023);
-    file.cut(0);
+    file.truncate(0);
     console.log(sum, look(PAGE), look(PAGE));
   },
 
@@ -236,24 +236,24 @@ const cases: Record<string, () => void | Promise<void>> = {
     });
   },
 
-  /** Where large mappings are refused zeros come by the page. */
+  /** If large mappings are refused, the handler maps zeros page by page. */
   refusedLarge() {
     const { file, bytes, faults } = guard(FAR, false);
-    file.cut(0);
+    file.truncate(0);
     refuseZeros(PAGE);
     console.log(bytes[0] + bytes[2 * PAGE] + bytes[4 * PAGE], faults[0]);
   },
 
-  /** Where all are refused the fault kills. */
+  /** If all mappings are refused, the fault kills the process. */
   refused() {
     const { file, bytes } = guard(FAR, false);
-    file.cut(0);
+    file.truncate(0);
     refuseZeros(0);
     console.log("before");
     console.log(bytes[0]);
   },
 
-  /** Another library's handler takes the place of the guard's. */
+  /** Another library's handler replaces the guard's. */
   replaced() {
     const path = Deno.makeTempFileSync();
     const file = openSync(path, { write: true, grow: true });
@@ -273,7 +273,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     const { file, range, bytes } = guard(4 * PAGE);
     range.release();
     range.release();
-    file.cut(0);
+    file.truncate(0);
     console.log("before");
     console.log(bytes[PAGE]);
   },
@@ -281,7 +281,7 @@ const cases: Record<string, () => void | Promise<void>> = {
   foreignFault() {
     standGuard();
     const file = new MappedFile(4 * PAGE);
-    file.cut(0);
+    file.truncate(0);
     console.log("before");
     console.log(file.bytes[PAGE]);
   },
@@ -299,18 +299,18 @@ const cases: Record<string, () => void | Promise<void>> = {
     const before = guard(4 * PAGE);
     Deno.kill(Deno.pid, "SIGBUS");
     await sleep(20);
-    before.file.cut(0);
+    before.file.truncate(0);
     console.log(before.bytes[PAGE], before.faults[0]);
     assertSurvives();
   },
 
-  /** Rust's handler answers any fault by SIG_DFL: the fault must kill all the same. */
+  /** Rust's handler restores SIG_DFL at any fault: the fault must kill the process. */
   async killedOnceThenForeignFault() {
     standGuard();
     Deno.kill(Deno.pid, "SIGBUS");
     await sleep(20);
     const file = new MappedFile(4 * PAGE);
-    file.cut(0);
+    file.truncate(0);
     console.log("before");
     console.log(file.bytes[PAGE]);
   },
@@ -333,7 +333,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     await sleep(20);
     console.log("after a signal");
     const file = new MappedFile(4 * PAGE);
-    file.cut(0);
+    file.truncate(0);
     console.log(file.bytes[PAGE]);
   },
 
@@ -400,12 +400,12 @@ const cases: Record<string, () => void | Promise<void>> = {
     console.log("after a second signal");
   },
 
-  /** The listener's handler stands between two guards: both must be reached. */
+  /** The listener's handler is between two guards in the chain: both must be reached. */
   async listenerBetween() {
     const { file, bytes, faults } = guard(4 * PAGE);
     Deno.addSignalListener("SIGBUS", () => {});
     console.log(await inWorker("touch"));
-    file.cut(0);
+    file.truncate(0);
     console.log(bytes[PAGE], faults[0]);
   },
 
@@ -415,16 +415,16 @@ const cases: Record<string, () => void | Promise<void>> = {
     for (let i = 0; i < 8; i++) answers.push(inWorker("touchAt", soon));
     console.log((await Promise.all(answers)).join());
     assertSurvives();
-    // Those who came at the same moment may have put up several guards; one table serves.
+    // Workers that start at the same moment may install several guards, of which one table is used.
     const used = tables().map((table) => table.getInt32(NAMES.USED, true));
     const serving = used.filter((slots) => slots > 0).length;
     console.log(used.length <= 8, serving);
   },
 
-  /** Threads that fault in one range, at one page, at one moment. */
+  /** Threads that fault in one range, at one page, at the same time. */
   async sameRange() {
     const { file, range, faults } = guard(4096 * PAGE);
-    file.cut(0);
+    file.truncate(0);
     const soon = Date.now() + 300;
     const tasks = [];
     for (let i = 0; i < 4; i++) {
@@ -449,18 +449,18 @@ const cases: Record<string, () => void | Promise<void>> = {
   async twoVersions() {
     const first = guard(4 * PAGE);
     const { file, range } = await guardOfAnotherVersion(4 * PAGE);
-    first.file.cut(0);
-    file.cut(0);
+    first.file.truncate(0);
+    file.truncate(0);
     console.log(tables().length);
     console.log(first.bytes[PAGE], first.faults[0]);
     console.log(file.bytes[PAGE], range.faults[0]);
     console.log(await inWorker("touch"));
   },
 
-  /** A fault below a guard that does not know yet what it is to chain to. */
+  /** A fault during the installation of another guard, which does not know the previous handler yet. */
   async installing() {
     const { file, bytes, faults } = guard(4 * PAGE);
-    file.cut(0);
+    file.truncate(0);
     await guardOfAnotherVersion(PAGE);
     const [table] = tables();
     const address = handler() + BigInt(NAMES.TABLE + NAMES.PREVIOUS);
@@ -478,7 +478,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     }
     console.log(usedSlots());
     const many = Array.from({ length: 5000 }, () => guard(PAGE));
-    for (const { file } of many) file.cut(0);
+    for (const { file } of many) file.truncate(0);
     let sum = 0;
     for (const { bytes } of many.slice(0, 2500)) sum += bytes[0];
     console.log(sum);
@@ -500,7 +500,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     console.log(guardNext() === null);
   },
 
-  /** A range whose memory was unmapped behind the guard's back, and a new one over a part of its addresses. */
+  /** A range whose memory was unmapped without a release, and a new one over a part of its addresses. */
   overlap() {
     const first = guard(4 * PAGE);
     libc().munmap(first.file.address, BigInt(4 * PAGE));
@@ -510,11 +510,11 @@ const cases: Record<string, () => void | Promise<void>> = {
       first.file.address + BigInt(PAGE),
     );
     const range = guardRange(second.address, 2 * PAGE)!;
-    second.cut(0);
+    second.truncate(0);
     console.log(second.bytes[PAGE], range.faults[0], usedSlots() <= 2);
   },
 
-  /** Ranges that nobody releases, and whose memory is unmapped: the table has room for more than it has slots. */
+  /** Ranges that are unmapped without a release: the guard reuses their slots. */
   unmapped() {
     for (let round = 0; round < 100; round++) {
       const address = anonymous(500 * PAGE);
@@ -524,7 +524,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       libc().munmap(address, BigInt(500 * PAGE));
     }
     const { file, bytes, faults } = guard(2 * PAGE);
-    file.cut(0);
+    file.truncate(0);
     console.log(bytes[PAGE], faults[0], usedSlots() < 2000);
   },
 
@@ -565,7 +565,7 @@ const cases: Record<string, () => void | Promise<void>> = {
   },
 };
 
-/** Prints what a listener hears of one signal. */
+/** Prints when a listener receives a signal. */
 async function listen(between = () => {}): Promise<void> {
   const heard = Promise.withResolvers<void>();
   Deno.addSignalListener("SIGBUS", () => {

@@ -1,10 +1,10 @@
-/** What the cases do in threads of their own. */
+/** What the cases do in workers. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { guardRange, NAMES } from "../../src/sigbus/guard.ts";
 import { anonymous, bufferAt, MappedFile, PAGE } from "./mapped_file.ts";
 
-/** A word of the table that all isolates share, by its place in the table. */
+/** A word of the table that all isolates share, at an offset in the table. */
 function word(byteOffset: number): Int32Array {
   const { faults } = guardRange(anonymous(PAGE), PAGE)!;
   return new Int32Array(faults.buffer, byteOffset, 1);
@@ -17,11 +17,11 @@ function waitUntil(time: number): void {
 }
 
 const tasks = {
-  /** A guarded file cut under a reader: what it read, and how many faults it took. */
+  /** Reads a guarded file that was truncated. Returns what it read plus the number of faults. */
   touch() {
     const file = new MappedFile(4 * PAGE);
     const { faults } = guardRange(file.address, 4 * PAGE)!;
-    file.cut(0);
+    file.truncate(0);
     return file.bytes[PAGE] + faults[0];
   },
 
@@ -43,25 +43,25 @@ const tasks = {
     for (;;) {
       const file = new MappedFile(64 * PAGE);
       const range = guardRange(file.address, 64 * PAGE)!;
-      file.cut(0);
+      file.truncate(0);
       for (let at = 63 * PAGE; at > 0; at -= PAGE) file.bytes[at] += 1;
       range.release();
       file.close();
     }
   },
 
-  /** Holds a few slots at a time, marks them, and finds its own marks again. */
+  /** Claims a few slots at a time, marks them, and checks that the marks stay. */
   hammer(id: number) {
     const address = anonymous(100 * PAGE);
     for (let round = 0; round < 3000; round++) {
       const held = Array.from({ length: 1 + round % 100 }, (_, page) => {
         const range = guardRange(address + BigInt(page * PAGE), PAGE)!;
-        if (range.faults[0] !== 0) throw new Error("slot held twice");
+        if (range.faults[0] !== 0) throw new Error("slot claimed twice");
         range.faults[0] = id;
         return range;
       });
       for (const range of held) {
-        if (range.faults[0] !== id) throw new Error("slot held twice");
+        if (range.faults[0] !== id) throw new Error("slot claimed twice");
         range.release();
       }
     }
@@ -90,7 +90,7 @@ const tasks = {
   },
 };
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks the types of a main thread.
 const scope = self as unknown as Worker;
 scope.onmessage = async ({ data: { task, detail } }) => {
   const run: (detail: never) => unknown = tasks[task as keyof typeof tasks];

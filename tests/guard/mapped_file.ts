@@ -1,4 +1,4 @@
-/** Files mapped by hand, and what a test wants to know of a process's memory. */
+/** Files mapped with mmap(2), the SIGBUS handler, and the guard's tables. */
 
 import { closeSync, openSync } from "node:fs";
 import {
@@ -21,7 +21,7 @@ export class MappedFile {
   readonly address: bigint;
   readonly bytes: Uint8Array<ArrayBuffer>;
 
-  /** `at` is where it is to be mapped, if the system can. */
+  /** `at` is the address to map it at, if the system can. */
   constructor(size: number, filled = true, at = 0n) {
     const path = Deno.makeTempFileSync({ prefix: "guard-" });
     this.fd = openSync(path, "r+");
@@ -32,8 +32,8 @@ export class MappedFile {
     if (filled) this.bytes.fill(7);
   }
 
-  /** What another process would do. */
-  cut(size: number): void {
+  /** As another process does it. */
+  truncate(size: number): void {
     libc().ftruncate(this.fd, BigInt(size));
   }
 
@@ -44,7 +44,7 @@ export class MappedFile {
   }
 }
 
-/** Memory of no file. */
+/** Anonymous memory. */
 export function anonymous(size: number): bigint {
   return map(size, MAP_PRIVATE | platform!.MAP_ANONYMOUS, -1);
 }
@@ -66,21 +66,21 @@ export function countMappings(): number {
   return Deno.readTextFileSync("/proc/self/maps").split("\n").length - 1;
 }
 
-/** What stands for SIGBUS: a function's address, 0 (SIG_DFL) or 1 (SIG_IGN). */
+/** The handler of SIGBUS: a function's address, 0 (SIG_DFL) or 1 (SIG_IGN). */
 export function handler(): bigint {
   const action = new BigUint64Array(ACTION_SIZE / 8);
   libc().sigaction!(SIGBUS, null, action);
   return action[0];
 }
 
-/** Lets SIG_DFL (0) or SIG_IGN (1) stand for SIGBUS. */
+/** Sets the handler of SIGBUS. */
 export function setHandler(handler: bigint): void {
   const action = new BigUint64Array(ACTION_SIZE / 8);
   action[0] = handler;
   libc().sigaction!(SIGBUS, action, null);
 }
 
-/** The tables of the guards that stand, the newest first. */
+/** The tables of the installed guards, the newest first. */
 export function tables(): DataView[] {
   const found = [];
   for (let at = handler(); at > 1n && at % 4096n === 0n;) {
@@ -91,7 +91,7 @@ export function tables(): DataView[] {
   return found;
 }
 
-/** Slots that were ever used, in the newest guard's table. */
+/** How many slots were ever used in the newest guard's table. */
 export function usedSlots(): number {
   return tables()[0].getInt32(NAMES.USED, true);
 }

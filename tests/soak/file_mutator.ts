@@ -1,6 +1,6 @@
 /**
- * Cuts, lengthens, deletes and writes files that others have mapped, until its input ends; prints
- * how often. `truncator.ts DIRECTORY SEED`
+ * Truncates, extends, deletes and writes files that others have mapped, until its input ends; prints
+ * how often. `file_mutator.ts DIRECTORY SEED`
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,31 +20,31 @@ import { Random } from "./random.ts";
 
 const [directory, seed] = Deno.args;
 const random = new Random(Number(seed));
-let cuts = 0;
-let lengthened = 0;
+let truncated = 0;
+let extended = 0;
 let deleted = 0;
 let written = 0;
 
 const block = new Uint8Array(1 << 16).fill(33);
 
-function disturbWild(path: string): void {
+function changeWild(path: string): void {
   switch (random.below(10)) {
     case 0:
     case 1:
     case 2:
       Deno.truncateSync(path, 0);
-      cuts++;
+      truncated++;
       break;
     case 3:
     case 4:
     case 5:
       Deno.truncateSync(path, random.skewed(LARGEST));
-      cuts++;
+      truncated++;
       break;
     case 6:
     case 7:
       Deno.truncateSync(path, LARGEST - random.skewed(LARGEST));
-      lengthened++;
+      extended++;
       break;
     case 8: {
       using file = Deno.openSync(path, { write: true });
@@ -60,7 +60,7 @@ function disturbWild(path: string): void {
   }
 }
 
-function disturbPatterned(path: string): void {
+function changePatterned(path: string): void {
   switch (random.below(6)) {
     case 0:
       writePattern(path);
@@ -74,24 +74,24 @@ function disturbPatterned(path: string): void {
       for (let at = PREFIX; at < WHOLE;) {
         at += file.writeSync(PATTERN.subarray(at));
       }
-      lengthened++;
+      extended++;
       break;
     }
     default:
       Deno.truncateSync(path, PREFIX + random.skewed(WHOLE - PREFIX));
-      cuts++;
+      truncated++;
   }
 }
 
 function disturb(): void {
   const set = random.pick(SETS);
   if (random.once(4)) {
-    disturbPatterned(patterned(directory, set, random.below(PATTERNED)));
+    changePatterned(patterned(directory, set, random.below(PATTERNED)));
     return;
   }
   const path = wild(directory, set, random.below(WILD));
   try {
-    disturbWild(path);
+    changeWild(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     Deno.writeFileSync(path, block);
@@ -101,7 +101,7 @@ function disturb(): void {
 let isOver = false;
 const end = Deno.stdin.read(new Uint8Array(1)).then(() => isOver = true);
 while (!isOver) {
-  // Now and then as fast as it can.
+  // Sometimes as fast as it can.
   const times = random.once(20) ? 100 : 1;
   for (let i = 0; i < times; i++) disturb();
   const pause = random.below(6);
@@ -109,5 +109,5 @@ while (!isOver) {
 }
 await end;
 console.log(
-  `${cuts} cuts, ${lengthened} times made longer, ${deleted} deletions, ${written} writes`,
+  `${truncated} truncations, ${extended} extensions, ${deleted} deletions, ${written} writes`,
 );

@@ -1,8 +1,8 @@
 /**
  * `deno task test:soak [SECONDS] [SEED]`: random calls of all methods on files that another process
- * cuts, lengthens and deletes meanwhile, in threads that come and go. One minute by default.
+ * truncates, extends and deletes at the same time, in threads that start and end. One minute by default.
  *
- * The seed decides what each thread does; what meets what, the system decides.
+ * The seed decides what each thread does; the system decides how the threads interleave.
  *
  * @module
  */
@@ -37,7 +37,7 @@ try {
   code = status.code;
   console.log(
     `the process ${
-      status.signal === null ? "survived" : `died of ${status.signal}`
+      status.signal === null ? "ended" : `was killed by ${status.signal}`
     }, exit code ${code}`,
   );
 } finally {
@@ -50,7 +50,7 @@ function start(script: string, ...args: string[]): Deno.ChildProcess {
   const [command, ...rest] = [
     ...runner,
     ...[Deno.execPath(), "run", "-A", "--no-check", "--import-map"],
-    // No registry is needed for what two processes do to each other.
+    // The two processes do not need the registry.
     new URL("../std_stubs/import_map.json", import.meta.url).pathname,
     new URL(script, import.meta.url).pathname,
     ...args,

@@ -1,6 +1,6 @@
 /**
- * The process that must survive: uses files in its main thread and in workers that come and go.
- * `fuzz_process.ts DIRECTORY SECONDS SEED` prints what it saw; exits with 1 if any of that should not have been.
+ * The process under test, which must not be killed: uses files in its main thread and in workers.
+ * `fuzz_process.ts DIRECTORY SECONDS SEED` prints what it saw, and exits with 1 if there are findings.
  */
 
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +16,7 @@ const random = new Random(Number(seed));
 const end = Date.now() + 1000 * Number(seconds);
 const report = emptyReport();
 
-/** Mappings of the process that may come and go: V8's heap, threads. */
+/** Mappings that the process may add and remove: V8's heap, threads. */
 const SLACK = 200;
 
 /** Files that a fuzzer has open at most: the two kinds, its own, and one that a call opens. */
@@ -68,7 +68,7 @@ async function main(): Promise<void> {
   merge(report, fuzzer.report);
 }
 
-/** A page of V8's heap, which grows and shrinks: 256 KiB of no file. */
+/** A page of V8's heap, which grows and shrinks: 256 KiB of anonymous memory. */
 function isHeap(line: string): boolean {
   const [, start, end] = line.match(/^(\w+)-(\w+) .* 0 *$/) ?? [];
   return parseInt(end, 16) - parseInt(start, 16) === 256 << 10;
@@ -92,11 +92,11 @@ await Promise.all([
   workers("kept", 300, 3000),
   workers("left", 1000, 6000),
 ]);
-// What a terminated worker is in the midst of it still does.
+// A terminated worker still finishes its current call.
 await sleep(500);
 
 const kept = heldOpen({ join: () => `${directory}/kept` });
-for (const line of kept) found(`still there: ${line}`);
+for (const line of kept) found(`still open: ${line}`);
 const left = heldOpen({ join: () => `${directory}/left` });
 const descriptors = left.filter((line) => line.startsWith("fd ")).length;
 if (descriptors > terminated * HELD) {
@@ -117,7 +117,7 @@ console.log(
     Object.keys(report.operations).length
   } kinds`,
 );
-console.log(`${report.errors.TruncatedError ?? 0} TruncatedErrors survived`);
+console.log(`${report.errors.TruncatedError ?? 0} TruncatedErrors`);
 console.log(`${sum(report.errors)} errors: ${list(report.errors)}`);
 console.log(
   `${started} workers, ${terminated} of them terminated, which left ${descriptors} descriptors and ${

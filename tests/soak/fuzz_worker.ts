@@ -1,4 +1,4 @@
-/** A thread that uses files until it is told to stop, or ended in the midst of it. */
+/** A worker that uses files until it gets a message to stop, or is terminated. */
 
 import { setImmediate } from "node:timers/promises";
 import type { SetName } from "./files.ts";
@@ -6,7 +6,7 @@ import { Fuzzer } from "./fuzzer.ts";
 import { Random } from "./random.ts";
 import { emptyReport, type Report } from "./report.ts";
 
-/** What a worker is told first. The second message, of any kind, tells it to stop. */
+/** The first message to a worker. The second message, of any kind, stops it. */
 export interface Task {
   readonly directory: string;
   readonly set: SetName;
@@ -14,13 +14,13 @@ export interface Task {
   readonly seed: number;
 }
 
-/** What a worker tells now and then, and last. */
+/** What a worker reports repeatedly, and at its end. */
 export interface Told {
   readonly report: Report;
   readonly isLast: boolean;
 }
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks the types of a main thread.
 const scope = self as unknown as Worker;
 let isOver = false;
 scope.onmessage = async ({ data }: MessageEvent<Task>) => {

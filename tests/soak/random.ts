@@ -1,4 +1,4 @@
-/** Random numbers that are the same again for the same seed. */
+/** Reproducible random numbers from a seed. */
 export class Random {
   #state: number;
 
@@ -14,7 +14,7 @@ export class Random {
     return (x ^ (x >>> 14)) >>> 0;
   }
 
-  /** A whole number from 0 to below `limit`; 0 if there is none. */
+  /** A whole number from 0 to below `limit`; 0 if `limit` is not positive. */
   below(limit: number): number {
     return limit <= 0 ? 0 : Math.floor(this.next() / 2 ** 32 * limit);
   }
@@ -24,7 +24,7 @@ export class Random {
     return this.below(2 ** (this.next() / 2 ** 32 * Math.log2(limit + 1)));
   }
 
-  /** `true` once in so many times. */
+  /** `true` once in `times` calls on average. */
   once(times: number): boolean {
     return this.below(times) === 0;
   }

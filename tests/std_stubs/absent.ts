@@ -1,4 +1,4 @@
-/** Called in place of what is not there: a test that comes here has not been skipped. */
+/** Called by stubs: a test that calls it should have been skipped. */
 export function absent(): never {
   throw new Error(
     "The registry of @std is out of reach; set MMAPFILE_OFFLINE=1",

@@ -1,4 +1,4 @@
-/** What the tests use of `@std/assert`, over node:assert, for when its registry is out of reach. */
+/** What the tests use of `@std/assert`, over node:assert, if the registry cannot be reached. */
 
 import nodeAssert from "node:assert";
 

@@ -1,5 +1,5 @@
 /**
- * What the tests use of `@std/io`, as types alone, for when its registry is out of reach: the tests
+ * What the tests use of `@std/io`, only as types, if the registry cannot be reached: the tests
  * that would call it are skipped.
  */
 

@@ -1,4 +1,4 @@
-/** What the tests use of `@std/path`, over node:path, for when its registry is out of reach. */
+/** What the tests use of `@std/path`, over node:path, if the registry cannot be reached. */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
 

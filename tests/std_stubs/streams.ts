@@ -1,5 +1,5 @@
 /**
- * What the tests use of `@std/streams`, as types alone, for when its registry is out of reach: the
+ * What the tests use of `@std/streams`, only as types, if the registry cannot be reached: the
  * tests that would call it are skipped.
  */
 

@@ -1,4 +1,4 @@
-/** Reads or writes a file without end, for a test to terminate in the midst. */
+/** Reads or writes a file in an endless loop, until a test terminates this worker. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { open, openSync } from "../../mod.ts";
@@ -52,7 +52,7 @@ const tasks: Record<string, (path: string) => Promise<void>> = {
     await openSync(path).lock();
   },
 
-  /** Deno does not stop what never yields: this ends with the process. */
+  /** Deno does not stop a worker that never yields: this one ends with the process. */
   async busy(path) {
     const file = await open(path);
     const buffer = new Uint8Array(file.size);
@@ -61,7 +61,7 @@ const tasks: Record<string, (path: string) => Promise<void>> = {
   },
 };
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks the types of a main thread.
 const scope = self as unknown as Worker;
 
 function started(): void {

@@ -1,10 +1,10 @@
-/** Starts native work on a view, for a test to terminate this worker in the midst of it. */
+/** Starts native work on a view, until a test terminates this worker during it. */
 
 import { openSync } from "../../mod.ts";
 import { kinds } from "../children/view_kinds.ts";
 import { operations } from "../children/native_operations.ts";
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks the types of a main thread.
 const scope = self as unknown as Worker;
 
 scope.onmessage = ({ data: { name, kind, path, directory, fifo } }) => {
@@ -14,7 +14,7 @@ scope.onmessage = ({ data: { name, kind, path, directory, fifo } }) => {
     directory,
     fifo,
     begin: () => scope.postMessage("begun"),
-    // Who is at the other end, in this worker too, waits for ever.
+    // The other end, also in this worker, waits forever.
     released: new Promise(() => {}),
   }, file).catch(() => scope.postMessage("begun"));
 };

@@ -1,8 +1,8 @@
-/** Opens files, has views of them, and ends as it is told to. */
+/** Opens files, creates views of them, and ends in the given way. */
 
 import { type MmapFile, openSync } from "../../mod.ts";
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks the types of a main thread.
 const scope = self as unknown as Worker & { close(): void };
 
 const held: MmapFile[] = [];

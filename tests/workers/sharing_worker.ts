@@ -2,7 +2,7 @@
 
 import { tasks } from "../children/sharing_tasks.ts";
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks the types of a main thread.
 const scope = self as unknown as Worker;
 scope.onmessage = async ({ data: [name, path, ...args] }) => {
   scope.postMessage(String(await tasks[name](path, ...args)));

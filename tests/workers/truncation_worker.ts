@@ -42,7 +42,7 @@ const operations: ((file: MmapFile, below: Random) => unknown)[] = [
   (file) => file.lines().next(),
 ];
 
-// The types that Deno checks by are those of a main thread.
+// Deno checks the types of a main thread.
 const scope = self as unknown as Worker;
 scope.onmessage = async ({ data }: MessageEvent<Work>) => {
   const { path, counts, end, seed } = data;
