@@ -4,8 +4,8 @@ import { deepStrictEqual } from "node:assert";
 import { collectUntil } from "./gc.ts";
 
 /** How many mappings of this process have `part` in their line of /proc/self/maps. */
-export function countMappings(part: string): number {
-  const maps = Deno.readTextFileSync("/proc/self/maps").split("\n");
+export function countMappings(part = ""): number {
+  const maps = Deno.readTextFileSync("/proc/self/maps").trimEnd().split("\n");
   return maps.filter((line) => line.includes(part)).length;
 }
 

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapOpenOptions, openSync, TruncatedError } from "../../mod.ts";
 import { libc } from "../../src/posix/libc.ts";
-import { usedSlots } from "../guard/mapped_file.ts";
+import { usedSlots } from "../guard/sigbus_action.ts";
 import { kinds } from "./view_kinds.ts";
 import { collect, collectUntil } from "../gc.ts";
 import { countDescriptors, countMappings } from "../open_handles.ts";

@@ -1,9 +1,9 @@
 /**
- * The someone else who changes a file under its mapping, in a process of its own.
+ * Another process that truncates files, see `truncator_process.ts`.
  *
- * `truncator.ts` prints "ready", then reads lines "MILLISECONDS LENGTH PATH" and cuts each file that
- * much later. `truncator.ts alternate PATH LENGTH SECONDS` prints "ready" and gives the file no bytes
- * and LENGTH bytes in turn, as fast as it can.
+ * `truncator.ts` prints "ready", then reads lines "MILLISECONDS LENGTH PATH" and truncates each file
+ * after that time. `truncator.ts alternate PATH LENGTH SECONDS` prints "ready", and truncates the file
+ * to 0 bytes and extends it to LENGTH bytes in turn, as fast as it can.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,7 +25,7 @@ if (mode === "alternate") {
     const [, delay, length, path] = line.match(/^(\S+) (\d+) (.*)\n$/)!;
     const at = performance.now() + Number(delay);
     await sleep(Number(delay) - 2);
-    // Timers know whole milliseconds only, of which the file would see always the same moments.
+    // Timers have a resolution of a millisecond, so that accesses would always meet the same moments.
     while (performance.now() < at);
     Deno.truncateSync(path, Number(length));
   }

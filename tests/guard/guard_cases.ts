@@ -8,17 +8,9 @@ import { openSync } from "../../mod.ts";
 import { guardRange, NAMES } from "../../src/sigbus/guard.ts";
 import { copyLarge } from "../../src/posix/large_copy.ts";
 import { libc } from "../../src/posix/libc.ts";
-import {
-  anonymous,
-  bufferAt,
-  countMappings,
-  handler,
-  MappedFile,
-  PAGE,
-  setHandler,
-  tables,
-  usedSlots,
-} from "./mapped_file.ts";
+import { countMappings } from "../open_handles.ts";
+import { anonymous, bufferAt, MappedFile, PAGE } from "./mapped_file.ts";
+import { handler, setHandler, tables, usedSlots } from "./sigbus_action.ts";
 
 const [name, mode] = Deno.args;
 const guarded = mode !== "unguarded";

@@ -16,7 +16,7 @@ import {
   wild,
   writePattern,
 } from "./files.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 
 const [directory, seed] = Deno.args;
 const random = new Random(Number(seed));

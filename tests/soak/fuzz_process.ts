@@ -7,7 +7,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { heldOpen } from "../open_handles.ts";
 import { Fuzzer, OPEN_AT_ONCE } from "./fuzzer.ts";
 import type { SetName } from "./files.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { addTo, emptyReport, list, merge, sum } from "./report.ts";
 import type { Task, Told } from "./fuzz_worker.ts";
 

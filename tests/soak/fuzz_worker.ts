@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { SetName } from "./files.ts";
 import { Fuzzer } from "./fuzzer.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { emptyReport, type Report } from "./report.ts";
 
 /** The first message to a worker. The second message, of any kind, stops it. */

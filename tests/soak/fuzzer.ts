@@ -26,7 +26,7 @@ import {
   wild,
 } from "./files.ts";
 import { OwnFile } from "./own_file.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import { addTo, emptyReport, type Report } from "./report.ts";
 
 /** Files of each kind that one fuzzer has open at most. */

@@ -8,7 +8,7 @@ import {
   OutOfBoundsError,
   toReadableStream,
 } from "../../mod.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 /** Bytes that the file grows to at most. */
 const LARGEST = 2 << 20;

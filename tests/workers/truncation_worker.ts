@@ -1,4 +1,4 @@
-/** Reads and writes a file that is cut and lengthened all the time, until the time is over. */
+/** Reads and writes a file that is truncated and extended repeatedly, until a given time. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -7,15 +7,16 @@ import {
   OutOfBoundsError,
   TruncatedError,
 } from "../../mod.ts";
+import { Random } from "../random.ts";
 
 /** Shared by all workers: operations, truncations found, refreshes. */
 export type Counts = Int32Array<SharedArrayBuffer>;
 
-/** What a worker is told. */
+/** The message to a worker. */
 export interface Work {
   readonly path: string;
   readonly counts: Counts;
-  /** When to stop, as `Date.now()` tells it. */
+  /** When to stop, in milliseconds as of `Date.now()`. */
   readonly end: number;
   readonly seed: number;
 }
@@ -23,16 +24,13 @@ export interface Work {
 const page = new Uint8Array(4096).fill(1);
 const large = new Uint8Array(1 << 20).fill(1);
 
-/** A number from 0 to below the given one. */
-type Random = (limit: number) => number;
-
-const operations: ((file: MmapFile, below: Random) => unknown)[] = [
-  (file, below) => file.readAtSync(page, below(file.size)),
-  (file, below) => file.readAtSync(large, below(file.size)),
-  (file, below) => file.writeAtSync(page, below(file.size)),
-  (file, below) => file.writeAtSync(large, below(file.size)),
-  (file, below) => {
-    const bytes = file.bytes(below(file.size));
+const operations: ((file: MmapFile, random: Random) => unknown)[] = [
+  (file, random) => file.readAtSync(page, random.below(file.size)),
+  (file, random) => file.readAtSync(large, random.below(file.size)),
+  (file, random) => file.writeAtSync(page, random.below(file.size)),
+  (file, random) => file.writeAtSync(large, random.below(file.size)),
+  (file, random) => {
+    const bytes = file.bytes(random.below(file.size));
     const end = Math.min(bytes.length, 8 << 20);
     let sum = 0;
     for (let i = 0; i < end; i += 64) sum += bytes[i];
@@ -46,24 +44,20 @@ const operations: ((file: MmapFile, below: Random) => unknown)[] = [
 const scope = self as unknown as Worker;
 scope.onmessage = async ({ data }: MessageEvent<Work>) => {
   const { path, counts, end, seed } = data;
-  let state = seed;
-  const below: Random = (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor(state / 2 ** 32 * limit);
-  };
+  const random = new Random(seed);
   const open = () =>
-    openSync(path, { read: true, write: true, grow: below(2) === 0 });
+    openSync(path, { read: true, write: true, grow: random.below(2) === 0 });
   let file = open();
   scope.postMessage("started");
   while (Date.now() < end) {
-    // Deno stops only who lets go now and then.
+    // Deno terminates a worker only while it yields to the event loop.
     await sleep();
     for (let i = 0; i < 20; i++) {
       Atomics.add(counts, 0, 1);
       try {
-        operations[below(operations.length)](file, below);
-        if (below(10) === 0) file.refresh();
-        if (below(100) === 0) {
+        operations[random.below(operations.length)](file, random);
+        if (random.below(10) === 0) file.refresh();
+        if (random.below(100) === 0) {
           file.close();
           file = open();
         }
