@@ -47,7 +47,7 @@ function assertPrints(
   lines: string[],
   before?: (path: string) => void,
 ): Promise<void> {
-  return run("safety", args, ({ code, stdout, stderr }) => {
+  return run("crash_cases", args, ({ code, stdout, stderr }) => {
     assertEquals(
       [stdout, code],
       [[...lines, "done", ""].join("\n"), 0],
@@ -287,7 +287,7 @@ function assertEnds(
   name: string,
   expected: Pick<ChildResult, "code" | "stdout"> & { stderr?: string },
 ): Promise<void> {
-  return run("safety", [name], ({ code, stdout, stderr }, path) => {
+  return run("crash_cases", [name], ({ code, stdout, stderr }, path) => {
     assertEquals(code, expected.code, stderr);
     assertEquals(stdout, expected.stdout);
     assertStringIncludes(stderr, expected.stderr ?? "");
