@@ -7,7 +7,7 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { isCopy, NOT_TRUNCATABLE } from "./tested_module.ts";
 import { isEmulated, NO_LISTING, type Reason } from "./skip.ts";
 import { equal, pattern } from "./bytes.ts";
 import { testInDir as test } from "./temp_dir.ts";

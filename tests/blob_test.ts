@@ -8,7 +8,7 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { isCopy, NO_ADDRESSES, NOT_TRUNCATABLE } from "./tested_module.ts";
 import { encode, equal, pattern } from "./bytes.ts";
 import { type TempDir, testInDir as test } from "./temp_dir.ts";
 

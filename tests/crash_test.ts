@@ -1,7 +1,7 @@
 /** What could kill the process: each case runs in a child process, and its exit code decides. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { isTruncatable } from "./mod_under_test.ts";
+import { isTruncatable } from "./tested_module.ts";
 import {
   ENGINE_OWNS_MEMORY,
   isWindows,
@@ -86,7 +86,7 @@ for (const how of ["close", "truncate", ...isTruncatable ? ["refresh"] : []]) {
     assertPrints(["closeWithin", how], []));
 }
 
-Deno.test("arguments that close a MmapFile when they are converted do not crash", () =>
+Deno.test("arguments that close an MmapFile when they are converted do not crash", () =>
   assertPrints(["closeInArgument"], ["65536"]));
 
 Deno.test("MmapFile.close() a second time throws and closes no other file", () =>

@@ -8,7 +8,7 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { FALLBACK_KEEPS, isCopy, NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { FALLBACK_KEEPS, isCopy, NOT_TRUNCATABLE } from "./tested_module.ts";
 import { isWindows, NO_GUARD, NO_LINKS, NO_REPLACING } from "./skip.ts";
 import { pattern } from "./bytes.ts";
 import { type TempDir, testInDir as test } from "./temp_dir.ts";

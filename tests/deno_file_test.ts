@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import * as library from "@mmapfile/mmapfile";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { deno } from "./run_deno.ts";
 import {
   isWindows,

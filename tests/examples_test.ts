@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Store } from "../examples/kv_store.ts";
-import { NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { NOT_TRUNCATABLE } from "./tested_module.ts";
 import { type ChildResult, commandOf, deno } from "./run_deno.ts";
 import {
   isEmulated,

@@ -17,10 +17,14 @@ import {
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
 import { existsSync } from "node:fs";
-import { isCopy, isTruncatable } from "./mod_under_test.ts";
+import { isCopy, isTruncatable } from "./tested_module.ts";
 import { bytesOf, type Change } from "./children/change.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import { type Other, OtherDescriptor, OtherProcess } from "./other_writer.ts";
+import {
+  OtherDescriptor,
+  OtherProcess,
+  type OtherWriter,
+} from "./other_writer.ts";
 import { isWindows, NO_GUARD } from "./skip.ts";
 import { equal } from "./bytes.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
@@ -157,7 +161,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 class Pair {
   readonly #ours: string;
   readonly #theirs: string;
-  readonly #other: Other;
+  readonly #other: OtherWriter;
   #way: Way;
   #file: MmapFile;
   #model: Deno.FsFile;
@@ -170,7 +174,7 @@ class Pair {
   /** Whether the file itself has set its times, which writes through views then do not move. */
   #isSet = false;
 
-  constructor(dir: TempDir, way: Way, size: number, other: Other) {
+  constructor(dir: TempDir, way: Way, size: number, other: OtherWriter) {
     this.#ours = dir.file(size, "ours");
     this.#theirs = dir.file(size, "theirs");
     this.#other = other;
@@ -512,7 +516,7 @@ function numberFrom(variable: string): number | undefined {
 async function assertModel(
   ways: fc.Arbitrary<Way>,
   numRuns: number,
-  other: Other,
+  other: OtherWriter,
   parent?: string,
 ): Promise<void> {
   await using _other = other;

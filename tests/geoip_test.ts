@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { NOT_TRUNCATABLE } from "./tested_module.ts";
 import { commandOf } from "./run_deno.ts";
 import { NO_REPLACING, TOO_SLOW, unless } from "./skip.ts";
 import { decode } from "./bytes.ts";

@@ -25,7 +25,7 @@ import {
   NO_ADDRESSES,
   NO_BLOCKS,
   NOT_TRUNCATABLE,
-} from "./mod_under_test.ts";
+} from "./tested_module.ts";
 import { collectUntil } from "./gc.ts";
 import { mappedAfter } from "./mapped_after.ts";
 import {

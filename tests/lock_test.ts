@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { type MmapFile, openSync } from "@mmapfile/mmapfile";
 import { fromFileUrl } from "@std/path";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { commandOf, deno } from "./run_deno.ts";
 import { isWindows, NO_LISTING, type Reason, WINE_LOCKS } from "./skip.ts";
 import { decode } from "./bytes.ts";

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "../mod.ts";
-import { NOT_TRANSFERABLE } from "./mod_under_test.ts";
+import { NOT_TRANSFERABLE } from "./tested_module.ts";
 import { deno } from "./run_deno.ts";
 import { noTerminal, type Reason } from "./skip.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -151,7 +151,7 @@ const FAILURES: Failure[] = [
 ];
 
 for (const { name, run, tried, remedy, reason } of FAILURES) {
-  testInDir(`the error for ${name} says what to do`, async (dir) => {
+  testInDir(`the error for ${name} names the remedy`, async (dir) => {
     dir.leavesMapped = true;
     const path = dir.file("12345678");
     const outcome = await outcomeOf(() => run(path));
@@ -164,7 +164,7 @@ for (const { name, run, tried, remedy, reason } of FAILURES) {
 }
 
 testInDir(
-  "the error for a file that another process truncates says what to do",
+  "the error for a file that another process truncates names the remedy",
   async (dir) => {
     const path = dir.file("12345678");
     using file = openSync(path, { backend: "fallback" });

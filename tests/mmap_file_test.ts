@@ -32,7 +32,7 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, MAY_LOSE, NOT_TRANSFERABLE } from "./mod_under_test.ts";
+import { isCopy, MAY_LOSE, NOT_TRANSFERABLE } from "./tested_module.ts";
 import {
   isWindows,
   NO_STRAY_WRITES,
@@ -153,7 +153,7 @@ testBoth(
   },
 );
 
-testBoth("{read} of no bytes returns 0 anywhere", async (dir, call) => {
+testBoth("{read} of 0 bytes returns 0 anywhere", async (dir, call) => {
   using file = openSync(dir.file("hello"));
   for (const position of [0, 4, 5, 6, 2 ** 40]) {
     file.seekSync(position, Start);
@@ -227,7 +227,7 @@ testBoth("{write} writes at the cursor and moves it", async (dir, call) => {
   assertEquals(contentsOf(file), "hello, WORld");
 });
 
-testBoth("{write} of no bytes returns 0 anywhere", async (dir, call) => {
+testBoth("{write} of 0 bytes returns 0 anywhere", async (dir, call) => {
   using file = writable(dir, "hello");
   for (const position of [0, 5, 6, 2 ** 40]) {
     file.seekSync(position, Start);

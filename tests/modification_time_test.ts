@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type MmapFile, openSync } from "@mmapfile/mmapfile";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { isWindows, type Reason } from "./skip.ts";
 import { encode } from "./bytes.ts";
 import { type TempDir, testInDir } from "./temp_dir.ts";

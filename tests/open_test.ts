@@ -17,7 +17,7 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NO_BLOCKS } from "./mod_under_test.ts";
+import { isCopy, NO_ADDRESSES, NO_BLOCKS } from "./tested_module.ts";
 import {
   isEmulated,
   isWindows,

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type MmapOpenOptions, open, openSync } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { ONE_IN, sample } from "./skip.ts";
 import { encode, equal, pattern } from "./bytes.ts";
 import { outcomeOf } from "./outcome.ts";

@@ -8,17 +8,17 @@ const CHILD = fromFileUrl(
   new URL("children/apply_changes.ts", import.meta.url),
 );
 
-export interface Other extends AsyncDisposable {
+export interface OtherWriter extends AsyncDisposable {
   change(change: Change): void | Promise<void>;
 }
 
-export class OtherDescriptor implements Other {
+export class OtherDescriptor implements OtherWriter {
   change = change;
 
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-export class OtherProcess implements Other {
+export class OtherProcess implements OtherWriter {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #output: ReadableStreamDefaultReader<Uint8Array>;

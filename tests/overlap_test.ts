@@ -7,7 +7,7 @@ import {
   type MmapOpenOptions,
   openSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_SHAREABLE } from "./mod_under_test.ts";
+import { isCopy, NOT_SHAREABLE } from "./tested_module.ts";
 import { TOO_SLOW } from "./skip.ts";
 import { equal, pattern } from "./bytes.ts";
 import { type TempDir, testInDir as test } from "./temp_dir.ts";

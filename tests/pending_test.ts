@@ -15,7 +15,7 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { deno } from "./run_deno.ts";
 import {
   isEmulated,

@@ -170,7 +170,7 @@ for (const isAsync of [false, true]) {
   );
 
   test(
-    `${open}() without --allow-ffi says what to do, and touches nothing`,
+    `${open}() without --allow-ffi names the remedy, and touches nothing`,
     false,
     async (allowed) => {
       const flags = [`--allow-read=${allowed}`, `--allow-write=${allowed}`];

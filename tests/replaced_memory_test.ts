@@ -9,7 +9,7 @@ import {
   openSync,
   toReadableStream,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_SHAREABLE } from "./mod_under_test.ts";
+import { isCopy, NOT_SHAREABLE } from "./tested_module.ts";
 import { encode, equal } from "./bytes.ts";
 import { outcomeOf } from "./outcome.ts";
 import { testInDir as test } from "./temp_dir.ts";

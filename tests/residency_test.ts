@@ -3,7 +3,7 @@
 import * as fs from "node:fs";
 import { assertEquals } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { isEmulated, type Reason } from "./skip.ts";
 import { equal, pattern } from "./bytes.ts";
 import { type TempDir, testInDir } from "./temp_dir.ts";

@@ -8,7 +8,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { NOT_TRUNCATABLE } from "./tested_module.ts";
 import { commandOf } from "./run_deno.ts";
 import { isWindows, NO_LINKS, NO_REPLACING, TOO_SLOW, unless } from "./skip.ts";
 import { encode, equal, pattern } from "./bytes.ts";

@@ -11,7 +11,7 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { mappedAfter } from "./mapped_after.ts";
 import {
   isEmulated,

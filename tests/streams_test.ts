@@ -21,7 +21,7 @@ import {
   type ToWritableStreamOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, isTruncatable, NOT_TRANSFERABLE } from "./mod_under_test.ts";
+import { isCopy, isTruncatable, NOT_TRANSFERABLE } from "./tested_module.ts";
 import { notInDeno28, type Reason } from "./skip.ts";
 import { mappedAfter } from "./mapped_after.ts";
 import { decode, encode, equal, pattern } from "./bytes.ts";

@@ -25,7 +25,7 @@ import {
   isCopy,
   NO_ADDRESSES,
   NOT_TRUNCATABLE,
-} from "./mod_under_test.ts";
+} from "./tested_module.ts";
 import { isWindows } from "./skip.ts";
 import { encode, equal, pattern } from "./bytes.ts";
 import { outcomeOf } from "./outcome.ts";

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { inThread, MOST_THREADS } from "../src/threads.ts";
-import { isCopy } from "./mod_under_test.ts";
+import { isCopy } from "./tested_module.ts";
 import { deno } from "./run_deno.ts";
 import { NO_LISTING } from "./skip.ts";
 import { testInDir as test } from "./temp_dir.ts";

@@ -17,7 +17,7 @@ import {
   toReadableStream,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { MAY_LOSE, NOT_TRANSFERABLE } from "./mod_under_test.ts";
+import { MAY_LOSE, NOT_TRANSFERABLE } from "./tested_module.ts";
 import { commandOf } from "./run_deno.ts";
 import type { Reason } from "./skip.ts";
 import { decode, encode, equal, pattern, patternAt } from "./bytes.ts";

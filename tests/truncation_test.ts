@@ -11,7 +11,7 @@ import type {
   Findings,
   FoundOfOurs,
 } from "./children/truncated_before_call.ts";
-import { NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { NOT_TRUNCATABLE } from "./tested_module.ts";
 import { deno } from "./run_deno.ts";
 import {
   isEmulated,

@@ -15,7 +15,7 @@ import {
   TruncatedError,
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { isTruncatable, NOT_TRUNCATABLE } from "./mod_under_test.ts";
+import { isTruncatable, NOT_TRUNCATABLE } from "./tested_module.ts";
 import { commandOf, deno } from "./run_deno.ts";
 import { STRIDE } from "./children/wait.ts";
 import { isEmulated, NO_LISTING, ONE_IN, type Reason } from "./skip.ts";

@@ -43,12 +43,12 @@ function meet(words: Int32Array, all: number, word = ARRIVED): void {
 }
 
 /** The bytes of message or stripe `number`, which differ from those of adjacent ones. */
-export function pattern(number: number, size = SLOT_SIZE): Uint8Array {
+export function bytesOf(number: number, size = SLOT_SIZE): Uint8Array {
   return Uint8Array.from({ length: size }, (_, at) => (number * 7 + at) & 255);
 }
 
-function isPattern(bytes: Uint8Array, number: number): boolean {
-  const expected = pattern(number, bytes.length);
+function hasBytesOf(bytes: Uint8Array, number: number): boolean {
+  const expected = bytesOf(number, bytes.length);
   return bytes.every((byte, at) => byte === expected[at]);
 }
 
@@ -100,10 +100,10 @@ export const tasks: Record<string, Task> = {
     const seen = new Set<number>();
     const buffer = new Uint8Array(size);
     waitUntil(() => {
-      writes[id % writes.length](file, pattern(id, size), HEADER + id * size);
+      writes[id % writes.length](file, bytesOf(id, size), HEADER + id * size);
       for (let other = 0; other < all; other++) {
         reads[id % reads.length](file, buffer, HEADER + other * size);
-        if (isPattern(buffer, other)) seen.add(other);
+        if (hasBytesOf(buffer, other)) seen.add(other);
       }
       return seen.size === all;
     }, "the stripes of the others");
@@ -120,7 +120,7 @@ export const tasks: Record<string, Task> = {
         "an empty slot",
       );
       const write = writes[number % writes.length];
-      write(file, pattern(number), HEADER + number % SLOTS * SLOT_SIZE);
+      write(file, bytesOf(number), HEADER + number % SLOTS * SLOT_SIZE);
       Atomics.store(words, HEAD, number + 1);
     }
     return "sent";
@@ -136,7 +136,7 @@ export const tasks: Record<string, Task> = {
       waitUntil(() => Atomics.load(words, HEAD) > number, "a message");
       const read = reads[number % reads.length];
       read(file, buffer, HEADER + number % SLOTS * SLOT_SIZE);
-      if (isPattern(buffer, number)) whole++;
+      if (hasBytesOf(buffer, number)) whole++;
       Atomics.store(words, TAIL, number + 1);
     }
     return whole;
