@@ -50,7 +50,7 @@ Deno.test({
       return counts;
     });
     const counts: Record<string, number> = JSON.parse(
-      (await Promise.all(runs))[0],
+      (await Promise.all(runs))[0]!,
     );
     assertEquals(Object.keys(counts).sort(), takersOfArguments().sort());
     for (const [name, count] of Object.entries(counts)) {

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
+  type BlobOptions,
   type MmapFile,
   open,
   openSync,
@@ -20,8 +21,8 @@ const SIZES = [0, 1, 4 * KIB, CHUNK - 1, CHUNK, CHUNK + 1, (1 << 20) + 1];
 function pair(dir: TempDir, bytes: Uint8Array<ArrayBuffer>, type?: string) {
   const file = openSync(dir.file(bytes));
   return {
-    blob: file.blob({ type }),
-    ordinary: new Blob([bytes], { type }),
+    blob: file.blob({ type } as BlobOptions),
+    ordinary: new Blob([bytes], { type } as BlobPropertyBag),
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };
 }
@@ -84,7 +85,7 @@ test("slices of slices are those of a Blob", async (dir) => {
       const [one, other] = [blob, ordinary].map((part) =>
         new Blob(["<", part, new File([part], "name"), ">"]).slice(1, 9)
       );
-      assertEquals(await contentsOf(one), await contentsOf(other));
+      assertEquals(await contentsOf(one!), await contentsOf(other!));
     }),
     { numRuns: 200 },
   );
@@ -311,10 +312,10 @@ test(
     const blob = file.blob();
     assertEquals(blob.size, size);
     const parts = [blob.slice(0, 64 * KIB), blob.slice(-64 * KIB)];
-    const whole = new Blob([parts[0], blob, parts[1]]);
+    const whole = new Blob([parts[0]!, blob, parts[1]!]);
     assertEquals(whole.size, size + 128 * KIB);
-    assertEquals((await parts[0].bytes()).length, 64 * KIB);
-    assertEquals((await parts[1].text()).slice(-3), "end");
+    assertEquals((await parts[0]!.bytes()).length, 64 * KIB);
+    assertEquals((await parts[1]!.text()).slice(-3), "end");
     assertEquals(await whole.slice(-64 * KIB - 3, -64 * KIB).text(), "end");
     assertEquals(read, [64 * KIB, 64 * KIB, 3]);
   },

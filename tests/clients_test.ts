@@ -269,8 +269,8 @@ test("zip.js reads an archive through a reader of ranges, and from a blob", asyn
   }
   assertEquals(found[0], found[2]);
   assertEquals(found[1], found[2]);
-  assertEquals(Object.keys(found[0]), Object.keys(entries));
-  assertEquals(found[0]["folder/random.bin"], entries["folder/random.bin"]);
+  assertEquals(Object.keys(found[0]!), Object.keys(entries));
+  assertEquals(found[0]!["folder/random.bin"], entries["folder/random.bin"]);
 });
 
 test("zip.js writes an archive to a file's writable, and reads it from a readable", async (dir) => {
@@ -285,8 +285,8 @@ test("zip.js writes an archive to a file's writable, and reads it from a readabl
   for (const source of [Deno.openSync(path), openSync(path)]) {
     const reader = new ZipReader(source.readable);
     const [entry] = await reader.getEntries();
-    assert(!entry.directory);
-    const content = await entry.getData(new Uint8ArrayWriter());
+    assert(!entry!.directory);
+    const content = await entry!.getData(new Uint8ArrayWriter());
     assertEquals(content, pattern(300_000));
     await reader.close();
   }

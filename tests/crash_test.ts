@@ -25,7 +25,7 @@ const RUN = [
 /** Runs a script of `children/` with a new directory, which `check` gets too. */
 async function run(
   script: string,
-  [name, ...details]: string[],
+  [name, ...details]: readonly [string, ...string[]],
   check: (result: ChildResult, path: string) => void,
   before: (path: string) => void = () => {},
 ): Promise<void> {
@@ -43,7 +43,7 @@ async function run(
 
 /** The case prints these lines and ends by itself. */
 function assertPrints(
-  args: string[],
+  args: readonly [string, ...string[]],
   lines: string[],
   before?: (path: string) => void,
 ): Promise<void> {

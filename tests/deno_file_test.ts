@@ -393,7 +393,8 @@ testInDir("a created file has the mode that Deno.open() sets", (dir) => {
     modes.flatMap((mode) =>
       [{ create: true }, { createNew: true }].map((how, nr) => {
         const path = dir.join(`${k} ${mode} ${nr}`);
-        openSync(path, { write: true, mode, ...how }).close();
+        const options = { write: true, mode, ...how } as Deno.OpenOptions;
+        openSync(path, options).close();
         return Deno.statSync(path).mode;
       })
     )
@@ -405,7 +406,7 @@ const MODULE = new URL("../mod.ts", import.meta.url).href;
 
 /** Uses a file in ways that need permissions, opened by this library or by Deno, and prints the results. */
 const PERMITTED = `
-const [, path] = Deno.args;
+const [, path] = Deno.args as [string, string];
 const { openSync } = Deno.args[0] === "ours" ? await import("${MODULE}") : Deno;
 for (const options of [{ read: true }, { write: true }, { read: true, write: true }, { append: true, create: true }]) {
   for (const call of [
@@ -451,8 +452,8 @@ for (
           ])
         ),
       );
-      assertEquals(ours.stdout, theirs.stdout, ours.stderr);
-      assertEquals(ours.stdout.trim().split("\n").length, 20, ours.stderr);
+      assertEquals(ours!.stdout, theirs!.stdout, ours!.stderr);
+      assertEquals(ours!.stdout.trim().split("\n").length, 20, ours!.stderr);
     },
     isCopy && "the fallback does not need --allow-ffi" ||
       isWindows && "Windows opens files for reading in order to write",
@@ -460,7 +461,7 @@ for (
 }
 
 const LOCKS = `
-const [path] = Deno.args;
+const [path] = Deno.args as [string];
 using file = Deno.openSync(path, { read: true, write: true });
 console.log(file.tryLockSync(true), file.tryLockSync(false));
 `;

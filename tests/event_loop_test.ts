@@ -136,7 +136,7 @@ test("loops on many files, of calls of all kinds, let each other run", async (di
   const loops = calls.map(async ([, call], k) => {
     using file = openSync(dir.file(64 * KIB, `${k}`), OPTIONS);
     const event = Object.values(EVENTS)[k % 2];
-    for (let k = 0; k < 3; k++) await callUntil(event(), () => call(file));
+    for (let k = 0; k < 3; k++) await callUntil(event!(), () => call(file));
   });
   await Promise.all(loops);
 });
@@ -299,12 +299,12 @@ test("MmapFile.prefetch() reports its progress, from the first part to the last"
     const told: number[][] = [];
     const onProgress = (...progress: number[]) => void told.push(progress);
     await file.prefetch(offset, length, { onProgress });
-    const parts = Math.ceil(length / (16 * MIB));
+    const parts = Math.ceil(length! / (16 * MIB));
     assertEquals(
       told,
       Array.from(
         { length: parts },
-        (_, k) => [Math.min((k + 1) * 16 * MIB, length), length],
+        (_, k) => [Math.min((k + 1) * 16 * MIB, length!), length],
       ),
     );
   }

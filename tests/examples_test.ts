@@ -49,8 +49,8 @@ function command(name: string): string[] {
   const url = new URL(name, EXAMPLES);
   const [firstLine] = Deno.readTextFileSync(url).split("\n");
   const prefix = "#!/usr/bin/env -S deno run ";
-  assert(firstLine.startsWith(prefix), `${name} cannot be run`);
-  const permissions = firstLine.slice(prefix.length).split(" ");
+  assert(firstLine!.startsWith(prefix), `${name} cannot be run`);
+  const permissions = firstLine!.slice(prefix.length).split(" ");
   return ["run", "--no-prompt", "--no-check", ...permissions, fromFileUrl(url)];
 }
 
@@ -188,7 +188,7 @@ for (
     async fn() {
       using dir = new TempDir();
       const path = name === "tail.ts" ? dir.file("line\n") : dir.join("ring");
-      const child = start(name, [command, path], "piped");
+      const child = start(name!, [command!, path], "piped");
       const reader = child.stdout.getReader();
       // It has started once it has printed something.
       await reader.read();
@@ -340,10 +340,10 @@ test("hexdump.ts shows bytes anywhere in a file", async () => {
   for (
     const [offset, length] of [[0, 40_000], [0, 0], [5, 1], [33, 47], [17, 16]]
   ) {
-    const shown = bytes.subarray(offset, offset + length);
+    const shown = bytes.subarray(offset, offset! + length!);
     let expected = "";
-    for (let i = 0; i < length; i += 16) {
-      expected += xxdRow(shown.subarray(i, i + 16), offset + i);
+    for (let i = 0; i < length!; i += 16) {
+      expected += xxdRow(shown.subarray(i, i + 16), offset! + i);
     }
     const args = ["-s", `${offset}`, "-l", `${length}`, path];
     assertEquals(await output("hexdump.ts", ...args), expected);

@@ -187,7 +187,7 @@ test("a write-back does not extend a truncated file, and throws TruncatedError",
     Deno.truncateSync(path, BLOCK + 3);
     let failure: unknown;
     try {
-      await WAYS[way](file);
+      await WAYS[way]!(file);
     } catch (error) {
       failure = error;
     }
@@ -294,7 +294,7 @@ for (const way of ["close()", "dispose"]) {
       });
       const view = file.bytes();
       view.fill(1);
-      const error = assertThrows(() => WAYS[way](file), SystemError, path);
+      const error = assertThrows(() => WAYS[way]!(file), SystemError, path);
       assertEquals([error.code, error.syscall], ["ENOSPC", "write"]);
       assertEquals([file.closed, view.length], [true, 0]);
       assertEquals(heldOpen(disk), [], "Left open");
@@ -317,7 +317,7 @@ for (const way of ["close()", "dispose"]) {
       file.bytes().fill(1);
       assertThrows(() => file.flushSync(), SystemError);
       Deno.removeSync(disk.join("filler"));
-      WAYS[way](file);
+      WAYS[way]!(file);
       assert(equal(Deno.readFileSync(path), new Uint8Array(2 * BLOCK).fill(1)));
       assertEquals(heldOpen(dir), []);
     },
@@ -754,11 +754,11 @@ for (const [kind, as] of Object.entries(KINDS)) {
         using used = copyOf(path, size);
         const exposed = used.copy.expose(size, 0, size).buffer as ArrayBuffer;
         const memory = new Uint8Array(exposed, 0, size);
-        used.copy.write(as(memory.subarray(from, from + BLOCK + 20)), to);
+        used.copy.write(as(memory.subarray(from, from! + BLOCK + 20)), to!);
       }
-      const expected = new Uint8Array(Math.max(size, to + BLOCK + 20));
+      const expected = new Uint8Array(Math.max(size, to! + BLOCK + 20));
       expected.set(pattern(size));
-      expected.set(pattern(size).subarray(from, from + BLOCK + 20), to);
+      expected.set(pattern(size).subarray(from, from! + BLOCK + 20), to);
       assert(equal(Deno.readFileSync(path), expected), `${from} to ${to}`);
     }
   });

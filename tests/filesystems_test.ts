@@ -141,7 +141,7 @@ for (const [name, filesystem] of Object.entries(FILESYSTEMS)) {
 
 Deno.test({
   ...unless(
-    cannotMount(FILESYSTEMS.overlayfs),
+    cannotMount(FILESYSTEMS.overlayfs!),
     "examples/tail.ts -f continues with a file that is copied up",
   ),
   fn: async () => {
@@ -152,7 +152,7 @@ Deno.test({
       "upper work; seq -f 'line %g' 50 > lower/log",
     ) + "\n(while read line; do echo $line >> mount/log; done) <&3 &";
     const child = spawnOn(
-      { ...FILESYSTEMS.overlayfs, mount: `exec 3<&0; ${mount}` },
+      { ...FILESYSTEMS.overlayfs!, mount: `exec 3<&0; ${mount}` },
       dir,
       ["run", "-A", "--no-check", TAIL, "-n", "2", "-f", dir.join("mount/log")],
     );

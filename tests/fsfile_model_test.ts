@@ -108,7 +108,7 @@ const wayOf = (options: Deno.OpenOptions) =>
     isFixed: false,
   }));
 const way: fc.Arbitrary<Way> = fc.oneof(...Object.values(OPTIONS).map(wayOf));
-const fixed = wayOf(OPTIONS.readWrite).map((way) => ({
+const fixed = wayOf(OPTIONS.readWrite!).map((way) => ({
   ...way,
   isFixed: true,
 }));
@@ -535,7 +535,7 @@ async function assertModel(
       seed: numberFrom("MMAPFILE_FC_SEED"),
       path: Deno.env.get("MMAPFILE_FC_PATH"),
       endOnFailure: Deno.env.has("MMAPFILE_FC_PATH"),
-    },
+    } as fc.Parameters<[Way, number, Step[]]>,
   );
 }
 

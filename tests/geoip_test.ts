@@ -76,9 +76,9 @@ Deno.test({
       while (!isDone) {
         const next = tables[++replaced % tables.length];
         if (replaced % 2 === 0) {
-          Deno.copyFileSync(next, dir.join("next"));
+          Deno.copyFileSync(next!, dir.join("next"));
           Deno.renameSync(dir.join("next"), path);
-        } else await rewrite(next, path);
+        } else await rewrite(next!, path);
         await sleep(3);
       }
     })();
@@ -105,7 +105,7 @@ Deno.test({
           );
         } else {
           assertEquals(status, 200);
-          assert("ABC".includes(text[0]), text);
+          assert("ABC".includes(text[0]!), text);
           assertEquals(text[1], countryOf(block / 2));
         }
       }
@@ -115,9 +115,9 @@ Deno.test({
     await replacing;
     assert(replaced > 10, `${replaced}`);
     // Most are answered, and in the end from the last table.
-    assert(statuses[200] > REQUESTS / 10, JSON.stringify(statuses));
+    assert(statuses[200]! > REQUESTS / 10, JSON.stringify(statuses));
     const [name] = decode(
-      Deno.readFileSync(tables[replaced % tables.length]).subarray(24, 28),
+      Deno.readFileSync(tables[replaced % tables.length]!).subarray(24, 28),
     ).slice(2);
     assertEquals((await ask(0)).text, name + countryOf(0));
     assertEquals((await fetch(url + "1.2.3")).status, 400);

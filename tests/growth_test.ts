@@ -134,10 +134,10 @@ test(
     for (let i = 0; size < 150_000; i++) {
       const length = [1, 0, 7, 100, PAGE - 1, PAGE, PAGE + 1, 10_000][i % 8];
       assertEquals(
-        await call(file, "write", all.subarray(size, size + length)),
+        await call(file, "write", all.subarray(size, size + length!)),
         length,
       );
-      size += length;
+      size += length!;
       assertEquals(Deno.statSync(file.name).size, size);
       assertEquals(file.size, size);
       assertEquals(file.seekSync(0, Current), size);
@@ -538,13 +538,13 @@ for (
             writeAsOther(file.name, pattern(end).subarray(at), at);
             for (const length of [2, 100, 3 * MIB, 1]) {
               const [ours, theirs] = [1, 2].map(() => new Uint8Array(length));
-              const read = await call(file, "read", ours);
+              const read = await call(file, "read", ours!);
               if (options.grow === false) {
                 assertEquals(read, null);
                 continue;
               }
-              assertEquals(read, denos.readSync(theirs));
-              assert(equal(ours, theirs));
+              assertEquals(read, denos.readSync(theirs!));
+              assert(equal(ours!, theirs!));
               assertEquals(
                 file.seekSync(0, Current),
                 denos.seekSync(0, Current),
@@ -623,7 +623,7 @@ test("A window shows its bytes and no others, at any offset", (dir) => {
       if (offset + (length ?? 0) > bytes.length) continue;
       const expected = bytes.subarray(offset, length && offset + length)
         .subarray(0, length);
-      using file = openSync(path, { offset, length });
+      using file = openSync(path, { offset, length } as MmapOpenOptions);
       assertEquals(file.size, expected.length);
       assert(equal(file.bytes(), expected), `${offset}, ${length}`);
       assertEquals(file.seekSync(0, End), expected.length);
@@ -758,9 +758,9 @@ test(
       file.writeAtSync(encode("end"), length - 3);
       const addresses = heldOpen(dir).filter((line) => !line.startsWith("fd"))
         .map((line) =>
-          line.split(" ")[0].split("-").map((at) => parseInt(at, 16))
+          line.split(" ")[0]!.split("-").map((at) => parseInt(at, 16))
         )
-        .reduce((sum, [from, to]) => sum + to - from, 0);
+        .reduce((sum, [from, to]) => sum + to! - from!, 0);
       assert(addresses >= length);
       assert(addresses <= length + PAGE, `${addresses} bytes`);
       file.close();
@@ -841,7 +841,7 @@ test(
         createNew: true,
         size,
         sparse,
-      });
+      } as MmapOpenOptions);
       const { blocks } = file.statSync();
       if (sparse) assert(blocks! * 512 < size, `${blocks} blocks`);
       else assert(blocks! * 512 >= size, `${blocks} blocks`);

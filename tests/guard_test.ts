@@ -13,7 +13,7 @@ const NOT_RESTRICTABLE: Reason = isEmulated &&
 const [major, minor] = Deno.osRelease().split(".").map((part) =>
   parseInt(part)
 );
-const hasMdwe = major > 6 || major === 6 && minor >= 3;
+const hasMdwe = major! > 6 || major === 6 && minor! >= 3;
 
 /** 128 + SIGBUS. */
 const KILLED_BY_BUS = 135;
@@ -104,7 +104,7 @@ for (
   test(
     `${what} kills the process as without the guard`,
     async () => {
-      const { code } = await assertUnchanged(name);
+      const { code } = await assertUnchanged(name!);
       assertEquals(code, KILLED_BY_BUS);
     },
     isEmulated && name === "ignored" &&

@@ -84,14 +84,14 @@ testInDir("MmapFile copies 40 MiB of itself over themselves", (dir) => {
       const expected = pattern(50 * MIB);
       using file = openSync(dir.file(expected), { ...WRITE, grow });
       const part = file.bytes(from, 40 * MIB);
-      file.writeAtSync(part, to);
-      file.writeAtSync(file.bytes(from, 40 * MIB), to);
+      file.writeAtSync(part, to!);
+      file.writeAtSync(file.bytes(from, 40 * MIB), to!);
       for (let times = 0; times < 2; times++) {
-        expected.copyWithin(to, from, from + 40 * MIB);
+        expected.copyWithin(to!, from!, from! + 40 * MIB);
       }
       assert(equal(file.bytes(), expected));
-      file.readAtSync(file.bytes(to, 40 * MIB), from);
-      expected.copyWithin(to, from, from + 40 * MIB);
+      file.readAtSync(file.bytes(to, 40 * MIB), from!);
+      expected.copyWithin(to!, from!, from! + 40 * MIB);
       assert(equal(file.bytes(), expected));
     }
   }

@@ -58,7 +58,7 @@ for (const [name, what] of Object.entries(CASES)) {
     ),
     async fn() {
       const directory = Deno.makeTempDirSync({
-        dir: name === "tooLarge" ? MEMORY : undefined,
+        ...(name === "tooLarge" ? { dir: MEMORY } : {}),
         prefix: "mmapfile-leaks-",
       });
       try {

@@ -195,7 +195,7 @@ testInDir(
     const path = dir.file("12345678");
     const run = ["run", "--no-prompt", "--no-check", "--no-config"];
     for (const [given, wanted] of [[[], "ffi"], [["--allow-ffi"], "read"]]) {
-      const args = [...run, ...given, program(dir), path];
+      const args = [...run, ...given!, program(dir), path];
       const { code, stderr } = await deno(args);
       assertEquals(code, 1);
       assertStringIncludes(stderr, `Cannot open '${path}': `);

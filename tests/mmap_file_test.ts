@@ -260,18 +260,18 @@ testBoth(
       ]
     ) {
       file.writeAtSync(encode("hello"), 0);
-      file.seekSync(position, Start);
+      file.seekSync(position!, Start);
       const error = await assertRejects(
-        () => call(file, "write", encode("X".repeat(length))),
+        () => call(file, "write", encode("X".repeat(length!))),
         OutOfBoundsError,
         file.name,
       );
       assertInstanceOf(error, RangeError);
       assertEquals(error.bytesWritten, fits);
-      assertEquals(cursorOf(file), position + fits);
+      assertEquals(cursorOf(file), position! + fits!);
       assertEquals(
         contentsOf(file),
-        "hello".slice(0, position) + "X".repeat(fits),
+        "hello".slice(0, position) + "X".repeat(fits!),
       );
       assertEquals(file.size, 5);
     }
@@ -381,7 +381,7 @@ testBoth(
     file.seekSync(1, Start);
     for (const [offset, fits] of [[3, 2], [5, 0], [6, 0], [2 ** 40, 0]]) {
       const error = await assertRejects(
-        () => call(file, "writeAt", encode("XYZ"), offset),
+        () => call(file, "writeAt", encode("XYZ"), offset!),
         OutOfBoundsError,
         file.name,
       );
@@ -1121,8 +1121,8 @@ test(
         assertRejects(() => reader.read(), Deno.errors.BadResource)
       ),
     );
-    assertStringIncludes(ours.message, theirs.message);
-    assertStringIncludes(ours.message, path);
+    assertStringIncludes(ours!.message, theirs!.message);
+    assertStringIncludes(ours!.message, path);
   },
   notInDeno28("Deno.FsFile says 'Bad resource ID'"),
 );
@@ -1265,7 +1265,7 @@ test("MmapFile.readAt() and writeAt() of many MiB run correctly at the same time
     found.map((part, i) => file.readAt(part, i * 3 * MIB)),
   );
   assertEquals(lengths, parts.map((part) => part.length));
-  parts.forEach((part, i) => assert(equal(part, found[i]), `part ${i}`));
+  parts.forEach((part, i) => assert(equal(part, found[i]!), `part ${i}`));
   assertEquals(cursorOf(file), 0);
 });
 
@@ -1289,13 +1289,13 @@ test("MmapFile.close() during large writes lets them end, as Deno.FsFile does", 
     const parts = [pattern(9 * MIB), pattern(2 * MIB, 7), pattern(5, 9)];
     const running = Promise.all(parts.map((part) => file.write(part)));
     file.close();
-    assertThrows(() => file.writeSync(parts[2]), ClosedError);
-    await assertRejects(() => file.write(parts[2]), ClosedError);
+    assertThrows(() => file.writeSync(parts[2]!), ClosedError);
+    await assertRejects(() => file.write(parts[2]!), ClosedError);
     assertEquals(await running, parts.map((part) => part.length));
     const all = new Uint8Array(11 * MIB + 5);
-    all.set(parts[0]);
-    all.set(parts[1], 9 * MIB);
-    all.set(parts[2], 11 * MIB);
+    all.set(parts[0]!);
+    all.set(parts[1]!, 9 * MIB);
+    all.set(parts[2]!, 11 * MIB);
     assert(equal(Deno.readFileSync(path), all));
   }
 });

@@ -328,7 +328,9 @@ test(
       ]
     ) {
       const [ours, theirs] = [dir.join("ours"), dir.join("theirs")];
-      const options = { write: true, createNew: true, mode };
+      const options = {
+        ...{ write: true, createNew: true, mode },
+      } as Deno.OpenOptions;
       (await open(ours, { ...options, size: 1 })).close();
       Deno.openSync(theirs, options).close();
       assertEquals(

@@ -67,7 +67,9 @@ const refusals = new Map<string, Error | undefined>();
 function denosRefusal(given: MmapOpenOptions): Error | undefined {
   const { write, append, truncate, create, createNew } = given;
   const read = isRead(given);
-  const options = { read, write, append, truncate, create, createNew };
+  const options = {
+    ...{ read, write, append, truncate, create, createNew },
+  } as Deno.OpenOptions;
   const key = JSON.stringify(options);
   if (!refusals.has(key)) refusals.set(key, tryWithDeno(options));
   return refusals.get(key);
@@ -114,22 +116,22 @@ function holds(options: MmapOpenOptions, term: string): boolean {
 function brokenRules(options: MmapOpenOptions): [string, string[]][] {
   return RULES.flatMap((rule): [string, string[]][] => {
     const [option, right] = rule.split(": ");
-    const terms = right.replace("needs ", "").split(" ");
-    if (!holds(options, option)) return [];
+    const terms = right!.replace("needs ", "").split(" ");
+    if (!holds(options, option!)) return [];
     const there = terms.filter((term) => holds(options, term));
-    const isBroken = right.startsWith("needs")
+    const isBroken = right!.startsWith("needs")
       ? there.length === 0
       : there.length > 0;
     if (!isBroken) return [];
-    const others = right.startsWith("needs") ? terms : there;
-    return [[option, others.map((term) => term.split(">")[0])]];
+    const others = right!.startsWith("needs") ? terms : there;
+    return [[option!, others.map((term) => term.split(">")[0]!)]];
   });
 }
 
 /** The options that a message names, in quotes. */
 function namedIn(message: string): Set<string> {
   return new Set(
-    [...message.matchAll(/'(\w+)(?:: \w+)?'/g)].map(([, name]) => name)
+    [...message.matchAll(/'(\w+)(?:: \w+)?'/g)].map(([, name]) => name!)
       .filter((name) => OPTIONS.includes(name as Option)),
   );
 }
@@ -424,7 +426,9 @@ Deno.test("advice, prefetch and guard do not change what is read", async () => {
   for (const advice of [undefined, "normal", "sequential", "random"] as const) {
     for (const prefetch of [undefined, true, false]) {
       for (const guard of [undefined, true, false]) {
-        const options = { read: true, advice, prefetch, guard };
+        const options = {
+          ...{ read: true, advice, prefetch, guard },
+        } as MmapOpenOptions;
         using one = openSync(path, options);
         using two = await open(path, options);
         assert(equal(one.bytes(), pattern(10_000)));

@@ -122,7 +122,7 @@ for (const [name, move] of Object.entries(MOVES)) {
     (dir) =>
       assertMoves(
         dir,
-        VIEWS["a view made before the file grew"],
+        VIEWS["a view made before the file grew"]!,
         move,
         { ...GROW, shared: true },
       ),

@@ -50,9 +50,9 @@ console.log(await new Response(toReadableStream(file)).text());
 function* filesOf(entry: string): Generator<string> {
   const [folder, ...rest] = entry.split("/**/*");
   if (rest.length === 0) return yield entry;
-  for (const { name, isFile } of Deno.readDirSync(join(PROJECT, folder))) {
+  for (const { name, isFile } of Deno.readDirSync(join(PROJECT, folder!))) {
     if (!isFile) yield* filesOf(`${folder}/${name}/**/*${rest[0]}`);
-    else if (name.endsWith(rest[0])) yield `${folder}/${name}`;
+    else if (name.endsWith(rest[0]!)) yield `${folder}/${name}`;
   }
 }
 

@@ -52,7 +52,7 @@ async function runQueue(
   names: string[],
 ): Promise<unknown[]> {
   const large = file.write(pattern(3 * MIB));
-  const queued = names.map((name) => outcomeOf(() => QUEUED[name](file)));
+  const queued = names.map((name) => outcomeOf(() => QUEUED[name]!(file)));
   file.close();
   const outcomes: unknown[] = [await large];
   for (const outcome of await Promise.all(queued)) {
@@ -75,7 +75,7 @@ test("calls before close() end as with Deno.FsFile, in the same order", async (d
       const [contents, expected] = [path, other].map((p) =>
         Deno.readFileSync(p)
       );
-      assert(equal(contents, expected), `${one}, ${two}: the files differ`);
+      assert(equal(contents!, expected!), `${one}, ${two}: the files differ`);
     }
   }
 });

@@ -142,7 +142,7 @@ for (const isAsync of [false, true]) {
         `${allowed}-beside`,
         new URL(import.meta.url).pathname,
       );
-      assertEquals([first.text, dotted.text], ["insi", "insi"]);
+      assertEquals([first!.text, dotted!.text], ["insi", "insi"]);
       for (const ending of refused) {
         assertRefused(ending, "NotCapable", "read access", "--allow-read");
         assertEquals(ending.as, "NotCapable");
@@ -158,12 +158,12 @@ for (const isAsync of [false, true]) {
       for (const options of WRITES) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/inside`);
-        assertRefused(ending, "NotCapable", "write access", "--allow-write");
+        assertRefused(ending!, "NotCapable", "write access", "--allow-write");
       }
       for (const options of CREATIONS) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/new`);
-        assertRefused(ending, "NotCapable", "write access", "--allow-write");
+        assertRefused(ending!, "NotCapable", "write access", "--allow-write");
       }
       assertUntouched(allowed);
     },
@@ -180,7 +180,7 @@ for (const isAsync of [false, true]) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/inside`);
         assertRefused(
-          ending,
+          ending!,
           "NotCapable",
           "--allow-ffi",
           `backend: "fallback"`,
@@ -189,7 +189,7 @@ for (const isAsync of [false, true]) {
       for (const options of CREATIONS) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/new`);
-        assertRefused(ending, "NotCapable", "--allow-ffi");
+        assertRefused(ending!, "NotCapable", "--allow-ffi");
       }
       assertUntouched(allowed);
     },
@@ -206,7 +206,7 @@ test(
       { read: true },
       `${allowed}/link`,
     );
-    assertEquals(ending.name ?? "", ending.as);
+    assertEquals(ending!.name ?? "", ending!.as);
   },
 );
 
@@ -218,11 +218,11 @@ test(
     const flags = ["--allow-read", `--allow-write=${allowed}`, "--allow-ffi"];
     for (const options of WRITES) {
       const [ending] = await tryOpen(flags, options, outside);
-      assertRefused(ending, "NotCapable", "write access");
+      assertRefused(ending!, "NotCapable", "write access");
     }
     for (const options of CREATIONS) {
       const [ending] = await tryOpen(flags, options, `${allowed}/../new`);
-      assertRefused(ending, "NotCapable", "write access");
+      assertRefused(ending!, "NotCapable", "write access");
     }
     assertEquals(Deno.readTextFileSync(outside), "outside");
     assertEquals([...Deno.readDirSync(`${allowed}/..`)].length, 2);
@@ -237,15 +237,15 @@ test(
     const [read] = await tryOpen(["-A", `--deny-read=${inside}`], {
       read: true,
     }, inside);
-    assertRefused(read, "NotCapable", "read access");
+    assertRefused(read!, "NotCapable", "read access");
     const [write] = await tryOpen(
       ["-A", `--deny-write=${inside}`],
       { read: true, write: true },
       inside,
     );
-    assertRefused(write, "NotCapable", "write access");
+    assertRefused(write!, "NotCapable", "write access");
     const [ffi] = await tryOpen(["-A", "--deny-ffi"], { read: true }, inside);
-    assertRefused(ffi, "NotCapable", "--allow-ffi");
+    assertRefused(ffi!, "NotCapable", "--allow-ffi");
     assertUntouched(allowed);
   },
 );
@@ -264,11 +264,11 @@ test(
     ) {
       const [ending] = await tryOpen(flags, options, inside);
       // The child then maps the file.
-      assertRefused(ending, "PermissionDenied", "Cannot map");
+      assertRefused(ending!, "PermissionDenied", "Cannot map");
     }
     const create = { write: true, create: true, size: 5 };
     const [ending] = await tryOpen(flags, create, `${allowed}/new`);
-    assertRefused(ending, "NotCapable", "--allow-read");
+    assertRefused(ending!, "NotCapable", "--allow-read");
     assertThrows(() => Deno.statSync(`${allowed}/new`), Deno.errors.NotFound);
   },
 );
@@ -283,16 +283,16 @@ test(
       { write: true },
       inside,
     );
-    assertRefused(denied, "NotCapable", "write access");
-    assert(!denied.message!.includes("readable"), denied.message);
+    assertRefused(denied!, "NotCapable", "write access");
+    assert(!denied!.message!.includes("readable"), denied!.message);
     Deno.chmodSync(inside, 0o444);
     const [refused] = await tryOpen(
       ["-A"],
       { write: true, user: NOBODY },
       inside,
     );
-    assertRefused(refused, "PermissionDenied", "Cannot open", inside);
-    assert(!refused.message!.includes("readable"), refused.message);
+    assertRefused(refused!, "PermissionDenied", "Cannot open", inside);
+    assert(!refused!.message!.includes("readable"), refused!.message);
   },
 );
 
@@ -310,7 +310,7 @@ test(
         inside,
       );
       assertRefused(
-        ending,
+        ending!,
         "NotCapable",
         "--allow-ffi (without a path",
         `backend: "fallback"`,
@@ -326,11 +326,12 @@ test(
   async (allowed) => {
     for (const size of [6, 40 << 20]) {
       Deno.truncateSync(`${allowed}/inside`, size);
-      const [{ text, message }] = await tryOpen(
+      const [ending] = await tryOpen(
         ["--allow-read", "--allow-ffi"],
         { isRevoked: true },
         `${allowed}/inside`,
       );
+      const { text, message } = ending!;
       assertEquals([text, message], ["insi", undefined]);
     }
   },
@@ -340,11 +341,12 @@ test(
   "openSync() maps copy-on-write with read permission only",
   false,
   async (allowed) => {
-    const [{ text, name, maps }] = await tryOpen(
+    const [ending] = await tryOpen(
       [`--allow-read=${allowed}`, "--allow-ffi"],
       { copyOnWrite: true },
       `${allowed}/inside`,
     );
+    const { text, name, maps } = ending!;
     assertEquals([text, name], ["mine", undefined]);
     if (isLinux) assertEquals(maps, ["rw-p"]);
     assertUntouched(allowed);
@@ -355,14 +357,15 @@ test(
   "openSync() does not map a file opened for reading with write access",
   NO_LISTING,
   async (allowed) => {
-    const [{ text, maps }] = await tryOpen(
+    const [ending] = await tryOpen(
       ["--allow-read", "--allow-write", "--allow-ffi"],
       { read: true },
       `${allowed}/inside`,
     );
+    const { text, maps } = ending!;
     assertEquals(text, "insi");
     assertEquals(maps.length, 1);
-    assert(["rw-p", "r--s", "r--p"].includes(maps[0]), maps[0]);
+    assert(["rw-p", "r--s", "r--p"].includes(maps[0]!), maps[0]);
   },
 );
 
@@ -376,17 +379,17 @@ test(
       "--allow-ffi",
     ];
     const [read] = await tryOpen(flags, { read: true }, `${allowed}/inside`);
-    assertEquals(read.text, "insi");
+    assertEquals(read!.text, "insi");
     for (const options of [...WRITES.slice(0, 2), ...CREATIONS]) {
       for (const isAsync of [false, true]) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/new-file`);
         // Both kinds: where the file must exist, and where it must not.
         if (options.create || options.createNew) {
-          assertEquals([ending.text, ending.message], ["mine", undefined]);
-          if (isLinux) assertEquals(ending.maps, ["rw-s"]);
+          assertEquals([ending!.text, ending!.message], ["mine", undefined]);
+          if (isLinux) assertEquals(ending!.maps, ["rw-s"]);
           Deno.removeSync(`${allowed}/new-file`);
-        } else assertRefused(ending, "NotFound", "new-file");
+        } else assertRefused(ending!, "NotFound", "new-file");
       }
     }
     const [written] = await tryOpen(
@@ -394,7 +397,7 @@ test(
       { read: true, write: true },
       `${allowed}/inside`,
     );
-    assertEquals([written.text, written.message], ["mine", undefined]);
+    assertEquals([written!.text, written!.message], ["mine", undefined]);
     assertEquals(Deno.readTextFileSync(`${allowed}/inside`), "minede");
   },
 );
@@ -426,10 +429,10 @@ test(
         unwritable,
         `${closed}/inside`,
       );
-      assertRefused(first, "PermissionDenied", "Cannot open", unreadable);
-      assertEquals(first.as, "PermissionDenied");
-      assertEquals([second.text, second.message], ["insi", undefined]);
-      assertRefused(third, "PermissionDenied", "Cannot open", closed);
+      assertRefused(first!, "PermissionDenied", "Cannot open", unreadable);
+      assertEquals(first!.as, "PermissionDenied");
+      assertEquals([second!.text, second!.message], ["insi", undefined]);
+      assertRefused(third!, "PermissionDenied", "Cannot open", closed);
 
       for (const options of WRITES) {
         const endings = await tryOpen(
@@ -462,7 +465,7 @@ test(
         { ...options, user: NOBODY },
         path,
       );
-      assertRefused(ending, "PermissionDenied", path, "Cannot map");
+      assertRefused(ending!, "PermissionDenied", path, "Cannot map");
       Deno.chmodSync(path, 0o666);
       // Written in place first, and then at the end.
       const written = options.append ? "minedemine" : "minede";
@@ -483,7 +486,7 @@ test(
         { ...options, user: NOBODY },
         `${allowed}/new`,
       );
-      assertRefused(ending, "PermissionDenied", "Cannot open", "new");
+      assertRefused(ending!, "PermissionDenied", "Cannot open", "new");
     }
     assertUntouched(allowed);
     Deno.chmodSync(allowed, 0o755);

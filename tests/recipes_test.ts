@@ -12,7 +12,7 @@ const RECIPES = new URL("../examples/recipes/", import.meta.url);
 /** The arguments of Deno that run a recipe as its first line does. */
 function command(name: string): string[] {
   const url = new URL(name, RECIPES);
-  const permissions = Deno.readTextFileSync(url).split("\n")[0].match(
+  const permissions = Deno.readTextFileSync(url).split("\n")[0]!.match(
     /--allow-\w+/g,
   )!;
   return ["run", "--no-prompt", "--no-check", ...permissions, fromFileUrl(url)];

@@ -18,7 +18,7 @@ export interface ChildResult {
 export function commandOf(args: readonly string[]): [string, string[]] {
   const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
   const [command, ...rest] = [...runner, Deno.execPath(), ...args];
-  return [command, rest];
+  return [command!, rest];
 }
 
 /** Runs `deno` with these arguments to its end. */

@@ -150,10 +150,10 @@ function partsOf(
   return parts.map((part) => {
     const [, head, content] = /^\r\n(.*?)\r\n\r\n(.*)$/s.exec(part)!;
     const headers = new Headers(
-      head.split("\r\n").map((line) => line.split(": ") as [string, string]),
+      head!.split("\r\n").map((line) => line.split(": ") as [string, string]),
     );
     assertEquals(headers.get("content-type"), "application/octet-stream");
-    const bytes = Uint8Array.from(content, (char) => char.charCodeAt(0));
+    const bytes = Uint8Array.from(content!, (char) => char.charCodeAt(0));
     return { range: headers.get("content-range")!, bytes };
   });
 }
@@ -251,8 +251,8 @@ test("serve.ts answers ranges and conditions as RFC 9110 requires", async (serve
           : partsOf(body, type);
         assertEquals(parts.length, ranges!.length, what);
         for (const [k, [first, last]] of ranges!.entries()) {
-          assertEquals(parts[k].range, `bytes ${first}-${last}/${SIZE}`, what);
-          assert(equal(parts[k].bytes, bytes.subarray(first, last + 1)), what);
+          assertEquals(parts[k]!.range, `bytes ${first}-${last}/${SIZE}`, what);
+          assert(equal(parts[k]!.bytes, bytes.subarray(first, last + 1)), what);
         }
       }
     }

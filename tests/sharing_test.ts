@@ -117,7 +117,7 @@ for (const [kind, run] of KINDS) {
       assertEquals(written.pop(), "");
       for (const text of written) {
         const [id, line, rest] = text.split(" ");
-        assertEquals(Number(line), next[Number(id)]++);
+        assertEquals(Number(line), next[Number(id)]!++);
         assertEquals(rest, "x".repeat(Number(line) % 50));
       }
       assertEquals(next, Array(4).fill(lines));

@@ -163,7 +163,7 @@ class Python implements AsyncDisposable {
     }
     const [line, ...rest] = this.#text.split("\n");
     this.#text = rest.join("\n");
-    return line;
+    return line!;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

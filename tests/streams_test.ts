@@ -104,7 +104,8 @@ testBoth(
     const { value } = await reader.read();
     assertEquals(value, pattern(1000).subarray(10));
     assertEquals(cursorOf(file), 1000);
-    assertEquals(await reader.read(), { value: undefined, done: true });
+    const end = await reader.read();
+    assertEquals<unknown>(end, { value: undefined, done: true });
     assertThrows(() => cursorOf(file), Deno.errors.BadResource);
     await assertNothingIsOpen(dir);
   },
@@ -388,7 +389,7 @@ testReadables(
             length += value.length;
           }
         };
-        if (streamOf === READABLES[0][1]) {
+        if (streamOf === READABLES[0]![1]) {
           assertEquals(await rest(), Math.max(0, end - CHUNK));
           assertEquals(file.closed, true);
         } else await assertRejects(rest, TruncatedError);
@@ -472,13 +473,16 @@ test("toReadableStream() yields any range, in chunks of any size", async (dir) =
       ]
     ) {
       const chunks = await Array.fromAsync(
-        toReadableStream(file, { offset, length, chunkSize, zeroCopy }),
+        toReadableStream(
+          file,
+          { offset, length, chunkSize, zeroCopy } as ToReadableStreamOptions,
+        ),
       );
-      assertEquals(chunks.length, Math.ceil(length / chunkSize));
-      assert(chunks.every((chunk) => chunk.length <= chunkSize));
+      assertEquals(chunks.length, Math.ceil(length! / chunkSize!));
+      assert(chunks.every((chunk) => chunk.length <= chunkSize!));
       assertEquals(
         chunks.flatMap((chunk) => [...chunk]),
-        [...whole.subarray(offset, offset + length)],
+        [...whole.subarray(offset, offset! + length!)],
       );
     }
     const rest = toReadableStream(file, { offset: 90, zeroCopy });
@@ -635,7 +639,7 @@ test("toReadableStream() takes a chunk of many megabytes", async (dir) => {
     toReadableStream(file, { chunkSize: 16 * MIB }),
   );
   assertEquals(chunks.map((chunk) => chunk.length), [16 * MIB, 4 * MIB]);
-  assert(equal(chunks[0], pattern(20 * MIB).subarray(0, 16 * MIB)));
+  assert(equal(chunks[0]!, pattern(20 * MIB).subarray(0, 16 * MIB)));
 });
 
 // --- zero copy

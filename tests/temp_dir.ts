@@ -13,7 +13,10 @@ export class TempDir implements Disposable {
 
   constructor(parent?: string) {
     this.path = Deno.realPathSync(
-      Deno.makeTempDirSync({ dir: parent, prefix: "mmapfile_" }),
+      Deno.makeTempDirSync({
+        prefix: "mmapfile_",
+        ...(parent === undefined ? {} : { dir: parent }),
+      }),
     );
   }
 

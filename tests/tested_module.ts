@@ -72,13 +72,13 @@ export async function create(
   size?: number,
 ): Promise<MmapFile> {
   return await (isCopy
-    ? open(path, { ...CREATE, size })
+    ? open(path, { ...CREATE, size } as MmapOpenOptions)
     : library.create(path, size));
 }
 
 export function createSync(path: string | URL, size?: number): MmapFile {
   return isCopy
-    ? openSync(path, { ...CREATE, size })
+    ? openSync(path, { ...CREATE, size } as MmapOpenOptions)
     : library.createSync(path, size);
 }
 

@@ -12,6 +12,7 @@ import { createInterface } from "node:readline";
 import { createReadStream } from "node:fs";
 import fc from "fast-check";
 import {
+  type BlobOptions,
   ClosedError,
   type MmapFile,
   open,
@@ -85,7 +86,7 @@ function rangeOf(size: number, one: number, other: number): [number, number] {
   const [from, to] = [one % (size + 1), other % (size + 1)].sort((a, b) =>
     a - b
   );
-  return [from, to - from];
+  return [from!, to! - from!];
 }
 
 /** The lines of some bytes, by decoding and splitting all of them. */
@@ -176,8 +177,15 @@ const METHODS: [
 ][] = [
   ["text()", (file, offset, length) => file.text(offset, length)],
   ["copy()", (file, offset, length) => file.copy(offset, length)],
-  ["textLines()", (file, offset, length) => file.textLines({ offset, length })],
-  ["blob()", (file, offset, length) => file.blob({ offset, length })],
+  [
+    "textLines()",
+    (file, offset, length) =>
+      file.textLines({ offset, length } as TextLinesOptions),
+  ],
+  [
+    "blob()",
+    (file, offset, length) => file.blob({ offset, length } as BlobOptions),
+  ],
 ];
 
 for (const [name, call] of METHODS) {

@@ -23,7 +23,7 @@ Deno.test("as many calls as there are threads run at once, the others one after 
   for (let done = 0; done < results.length; done++) {
     const begun = Math.min(done + MOST_THREADS, results.length);
     assertEquals(calls.length, begun);
-    calls[done].resolve(done);
+    calls[done]!.resolve(done);
     assertEquals(await results[done], done);
     await sleep(0);
   }

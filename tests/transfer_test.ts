@@ -415,7 +415,7 @@ testBoth(
     const target = writer();
     assertEquals(await call.writeTo(file, target), 1000);
     assertEquals(target.calls.length, 1);
-    assertStrictEquals(target.calls[0].buffer, file.bytes().buffer);
+    assertStrictEquals(target.calls[0]!.buffer, file.bytes().buffer);
     assertEquals(target.taken, [...pattern(1000)]);
     assertEquals(cursorOf(file), 5);
   },
@@ -898,6 +898,6 @@ test("a writer's view of the file is empty after close()", async (dir) => {
   const target = writer();
   await file.writeTo(target);
   file.close();
-  assertEquals(target.calls[0].length, 0);
+  assertEquals(target.calls[0]!.length, 0);
   assertThrows(() => file.writeToSync(target), ClosedError);
 });

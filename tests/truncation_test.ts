@@ -256,8 +256,8 @@ for (
     `${what} do not crash while the file is truncated and extended repeatedly`,
     async (directory) => {
       const script = "truncated_under_workers";
-      const [line] = await linesOf(script, directory, name, SECONDS);
-      const numbers = line.match(/\d+/g)!.map(Number);
+      const [line] = await linesOf(script, directory, name!, SECONDS);
+      const numbers = line!.match(/\d+/g)!.map(Number);
       assertEquals(numbers.length, 4, line);
       assert(numbers.every((number) => number > 0), line);
       console.log(line);

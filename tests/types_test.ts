@@ -22,7 +22,7 @@ import { testInDir } from "./temp_dir.ts";
 testInDir("an MmapFile is accepted where a Deno.FsFile is", async (dir) => {
   async function firstLine(file: Deno.FsFile): Promise<string> {
     const text = await new Response(file.readable).text();
-    return text.split("\n")[0];
+    return text.split("\n")[0]!;
   }
   const files: Deno.FsFile[] = [];
   files.push(await open(dir.file("one\ntwo\n")));
@@ -73,7 +73,7 @@ testInDir("view() returns each array with its type", (dir) => {
   assertEquals(data.byteLength, 9);
   u64[0] = 1n;
   assertEquals(Atomics.add(i32, 0, 2), 0);
-  data.setFloat32(0, f32[0]);
+  data.setFloat32(0, f32[0]!);
 
   // A type that is chosen at run time.
   const types: TypedArrayConstructor<Int8Array | Uint8Array>[] = [

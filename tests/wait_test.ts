@@ -13,6 +13,7 @@ import {
   open,
   openSync,
   TruncatedError,
+  type WaitOptions,
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
 import { isTruncatable, NOT_TRUNCATABLE } from "./tested_module.ts";
@@ -58,7 +59,7 @@ testInDir("wait() returns what Atomics.waitAsync() returns", async (dir) => {
     for (const expected of [0, 1, -1, 0.5, 2 ** 32, 2 ** 31, NaN]) {
       for (const stored of [0, -1]) {
         view[1] = shared[1] = stored;
-        const ours = file.wait(4, expected, { timeout });
+        const ours = file.wait(4, expected, { timeout } as WaitOptions);
         const { value } = Atomics.waitAsync(shared, 1, expected, timeout);
         Atomics.notify(shared, 1);
         file.notify(4);
@@ -268,7 +269,7 @@ const inWorker = workersOf(SCRIPT);
 
 /** Every other one in a worker. */
 const inEither: Run = (task, path, ...args) =>
-  (args[0] % 2 === 0 ? inProcess : inWorker)(task, path, ...args);
+  (args[0]! % 2 === 0 ? inProcess : inWorker)(task, path, ...args);
 
 function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
@@ -657,19 +658,19 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
     all.filter((wait) =>
       wait.isPending && (word === undefined || wait.word === word)
     );
-  const has = (word: number) => OFFSETS[word] + 4 <= size;
+  const has = (word: number) => OFFSETS[word]! + 4 <= size;
 
   for (const step of steps) {
-    if ("way" in step && ways[step.way].closed) continue;
+    if ("way" in step && ways[step.way]!.closed) continue;
     if ("word" in step && !has(step.word)) continue;
     if (step.do === "wait") {
       const { way, word, expected, timeout } = step;
-      const offset = OFFSETS[word] - way * WINDOW;
+      const offset = OFFSETS[word]! - way * WINDOW;
       if (offset < 0) continue;
       const controller = new AbortController();
       const { signal } = controller;
       const outcome = outcomeOf(() =>
-        ways[way].wait(offset, expected, { timeout, signal })
+        ways[way]!.wait(offset, expected, { timeout, signal })
       ).then((outcome) =>
         "value" in outcome ? String(outcome.value) : outcome.error.name
       );
@@ -678,7 +679,7 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
       all.push(modeled);
       // A file that was found truncated refuses.
       if (way === 1 && size < SIZE) modeled.may.add("TruncatedError");
-      if (way === 1 && OFFSETS[word] + 4 > seen) ends(modeled, "RangeError");
+      if (way === 1 && OFFSETS[word]! + 4 > seen) ends(modeled, "RangeError");
       else if (content[word] !== expected) ends(modeled, "not-equal");
       else if (timeout === 0) ends(modeled, "timed-out");
       else if (timeout === 1) modeled.may.add("timed-out");
@@ -691,14 +692,14 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
       }
     } else if (step.do === "notify") {
       const { way, word } = step;
-      const offset = OFFSETS[word] - way * WINDOW;
+      const offset = OFFSETS[word]! - way * WINDOW;
       if (offset < 0) continue;
       try {
-        ways[way].notify(offset);
+        ways[way]!.notify(offset);
       } catch (error) {
         assert(
           way === 1 &&
-            (error instanceof TruncatedError || OFFSETS[word] + 4 > seen),
+            (error instanceof TruncatedError || OFFSETS[word]! + 4 > seen),
           String(error),
         );
         continue;
@@ -723,7 +724,7 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
     } else if (step.do === "close") {
       const { way } = step;
       try {
-        ways[way].close();
+        ways[way]!.close();
       } catch (error) {
         assert(way === 1 && error instanceof TruncatedError, String(error));
       }

@@ -242,7 +242,7 @@ async function assertNothingWrong(dir: TempDir, ...details: string[]) {
   const [name, ...rest] = details;
   const { code, stdout, stderr } = await deno([
     ...["run", "-A", "--no-lock", "--no-config", "--v8-flags=--expose-gc"],
-    ...[CHILD, name, dir.path, ...rest],
+    ...[CHILD, name!, dir.path, ...rest],
   ]);
   assertEquals([stdout, code], ["done\n", 0], stderr);
 }
@@ -316,7 +316,7 @@ function unmapped(views: Views, count: number, size = 5000): View[] {
     const bytes = new Uint8Array(buffer);
     // They are views of one section.
     assertEquals(bytes[size - 1], k);
-    bytes[size - 1]++;
+    bytes[size - 1]!++;
     buffer.transfer(0);
     view.isExposed = true;
     return view;
@@ -378,7 +378,7 @@ for (const [variant, functions] of Object.entries(VARIANTS)) {
       reserved.add(view.address);
       if (reserved.size > QUARANTINE_LIMIT.ranges) {
         const [oldest] = reserved;
-        reserved.delete(oldest);
+        reserved.delete(oldest!);
       }
     }
     kernel32().CloseHandle(section);
@@ -398,7 +398,7 @@ for (const [variant, functions] of Object.entries(VARIANTS)) {
 test("addresses that another thread has taken are not used", () => {
   let freed = 0;
   const views = new Views({
-    ...VARIANTS["before Windows 10 1803"](),
+    ...VARIANTS["before Windows 10 1803"]!(),
     VirtualAlloc: () => 0n,
     VirtualFree: () => ++freed,
   }, { ranges: 0, bytes: 0 });

@@ -6,7 +6,7 @@ const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
 let rest = "";
 for await (const text of lines) {
   const [last, ...whole] = (rest + text).split("\n").reverse();
-  rest = last;
+  rest = last!;
   for (const line of whole.reverse()) {
     change(JSON.parse(line));
     console.log("done");

@@ -23,7 +23,7 @@ import {
   writers,
 } from "./untrusted_arguments.ts";
 
-const [directory, part, parts] = Deno.args;
+const [directory, part, parts] = Deno.args as [string, string, string];
 const BACKEND = Deno.env.get("MMAPFILE_TEST_BACKEND") === "fallback"
   ? "fallback"
   : "auto";
@@ -394,7 +394,7 @@ function leaks(result: unknown): boolean {
 /** How many bytes there are of each value. */
 function histogramOf(contents: Uint8Array): Uint32Array {
   const counts = new Uint32Array(256);
-  for (const byte of contents) counts[byte]++;
+  for (const byte of contents) counts[byte]!++;
   return counts;
 }
 
@@ -436,7 +436,7 @@ for (const [method, cases] of Object.entries(CASES)) {
             // Refused, as a transfer may be.
           }
         };
-        const trick = tricks(callback)[k];
+        const trick = tricks(callback)[k]!;
         const { value } = trick;
         const name = `${method}(${trick.name}) and ${how}:`;
         current = name;
@@ -466,10 +466,10 @@ for (const [method, cases] of Object.entries(CASES)) {
         // What is written beyond an end that the callback has moved leaves a hole.
         const holes = isDisturbed && how !== "nothing" ? histogram[0] : 0;
         const given = histogram[GIVEN];
-        const foreign = contents.length - histogram[OWN] - given - holes;
+        const foreign = contents.length - histogram[OWN]! - given! - holes!;
         if (foreign > 0) report(name, `writes ${foreign} foreign bytes`);
         if (typeof result !== "number") continue;
-        if (given > result || how === "nothing" && given !== result) {
+        if (given! > result || how === "nothing" && given !== result) {
           report(name, `returns ${result} and writes ${given} bytes`);
         }
       }

@@ -9,7 +9,7 @@ import { brotliCompress } from "node:zlib";
 import { createSync } from "../../mod.ts";
 import { commandOf } from "../run_deno.ts";
 
-const [name, directory] = Deno.args;
+const [name, directory] = Deno.args as [string, string];
 const SIZE = 16 << 20;
 
 const path = `${directory}/background`;
@@ -182,7 +182,7 @@ const jobs: Record<string, () => unknown> = {
   }),
 };
 
-const { done } = await jobs[name]() as { done: Promise<unknown> };
+const { done } = await jobs[name]!() as { done: Promise<unknown> };
 done.catch(() => {});
 file.close();
 const outcome = await done.then(() => "resolved", () => "rejected");

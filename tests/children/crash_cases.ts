@@ -15,7 +15,7 @@ import {
 import { collect, collectUntil } from "../gc.ts";
 import { countDescriptors, countMappings } from "../open_handles.ts";
 
-const [name, directory, detail] = Deno.args;
+const [name, directory, detail] = Deno.args as [string, string, string];
 const PAGE = 4096;
 const path = `${directory}/file`;
 
@@ -28,7 +28,7 @@ function make(size = 16 * PAGE, at = path): MmapFile {
 
 function sum(bytes: Uint8Array): number {
   let sum = 0;
-  for (let at = 0; at < bytes.length; at++) sum += bytes[at];
+  for (let at = 0; at < bytes.length; at++) sum += bytes[at]!;
   return sum;
 }
 
@@ -89,7 +89,7 @@ const LENGTH = 64;
 const cases: Record<string, () => void | Promise<void>> = {
   readInLoop() {
     const file = make();
-    const view = views[detail](file);
+    const view = views[detail]!(file);
     const read = (stopAt: number) => {
       let found = 0;
       for (let at = 0; at < LENGTH; at++) {
@@ -104,12 +104,12 @@ const cases: Record<string, () => void | Promise<void>> = {
 
   writeInLoop() {
     const file = make();
-    const view = views[detail](file) as Uint8Array;
+    const view = views[detail]!(file) as Uint8Array;
     const [one] = view;
     const write = (stopAt: number) => {
       for (let at = 0; at < LENGTH; at++) {
         if (at === stopAt) file.close();
-        view[at] = one;
+        view[at] = one!;
       }
     };
     for (let round = 0; round < HOT; round++) write(-1);
@@ -143,10 +143,10 @@ const cases: Record<string, () => void | Promise<void>> = {
   closeWithin() {
     const uses: Record<string, (file: MmapFile, bytes: Uint8Array) => unknown> =
       {
-        forEach: (file, bytes) => bytes.forEach(() => lettingGo[detail](file)),
-        map: (file, bytes) => bytes.map(() => (lettingGo[detail](file), 1)),
+        forEach: (file, bytes) => bytes.forEach(() => lettingGo[detail]!(file)),
+        map: (file, bytes) => bytes.map(() => (lettingGo[detail]!(file), 1)),
         sort: (file, bytes) =>
-          bytes.sort(() => (lettingGo[detail](file), 1)).length,
+          bytes.sort(() => (lettingGo[detail]!(file), 1)).length,
         fill: (file, bytes) => bytes.fill(evil(file, 1)),
         indexOf: (file, bytes) => bytes.indexOf(2, evil(file, 1)),
         copyWithin: (file, bytes) => bytes.copyWithin(evil(file, 1), 0),
@@ -157,12 +157,15 @@ const cases: Record<string, () => void | Promise<void>> = {
         add: (file, bytes) => Atomics.add(bytes, evil(file, 1), 1),
         dataView: (file) => file.view(DataView).setInt32(0, evil(file, 1)),
         iterate(file, bytes) {
-          for (const _ of bytes) lettingGo[detail](file);
+          for (const _ of bytes) lettingGo[detail]!(file);
         },
         from: (file, bytes) =>
-          Uint8Array.from(bytes, () => (lettingGo[detail](file), 1)),
+          Uint8Array.from(bytes, () => (lettingGo[detail]!(file), 1)),
         replace: (file, bytes) =>
-          JSON.stringify(bytes, (_, value) => (lettingGo[detail](file), value)),
+          JSON.stringify(
+            bytes,
+            (_, value) => (lettingGo[detail]!(file), value),
+          ),
       };
     for (const use of Object.values(uses)) {
       const file = make();
@@ -280,7 +283,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       const file = make();
       kept.view = detail === "DataView"
         ? file.view(DataView)
-        : views[detail](file);
+        : views[detail]!(file);
     })();
     await collect();
     const { view } = kept;
@@ -300,7 +303,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     })();
     await collect();
     console.log((() => sum(kept.view!))(), countMappings(path));
-    kept.view = undefined;
+    delete kept.view;
     await collectUntil(() => countMappings(path) === 0);
     console.log(countMappings(path), countDescriptors() - descriptors);
     console.log(sum(Deno.readFileSync(path)));
@@ -342,7 +345,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     make().close();
     const descriptors = countDescriptors();
     for (let times = 0; times < 20; times++) {
-      await (async () => await forget[detail]())();
+      await (async () => await forget[detail]!())();
     }
     console.log(countDescriptors() > descriptors);
     // All but the last, which the engine may still hold.
@@ -369,7 +372,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     );
     await collect(20);
     let count = 0;
-    for (const file of files) count += file.statSync().size + file.bytes()[0];
+    for (const file of files) count += file.statSync().size + file.bytes()[0]!;
     console.log(count, countMappings(path));
     for (const file of files) file.close();
     await collectUntil(() => countMappings(path) === 0);
@@ -393,7 +396,7 @@ const cases: Record<string, () => void | Promise<void>> = {
         return value!;
       },
     };
-    const moved = await ways[detail]();
+    const moved = await ways[detail]!();
     console.log(bytes.length, moved.length);
     console.log(outcome(() => file.bytes()));
     console.log(outcome(() => file.readSync(new Uint8Array(1))));
@@ -421,7 +424,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     })();
     await collect();
     console.log((() => sum(kept.view!))(), countMappings(path));
-    kept.view = undefined;
+    delete kept.view;
     await collectUntil(() => countMappings(path) === 0);
     console.log(countMappings(path), countDescriptors() - descriptors);
 
@@ -649,7 +652,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     for (let turns = 0; turns < 5; turns++) {
       using file = make(large);
       file.flushSync();
-      const operation = settle(operate(file));
+      const operation = settle(operate!(file));
       for (let turn = 0; turn < turns; turn++) await sleep(0);
       if (turns === 1) await null;
       file.close();
@@ -710,7 +713,7 @@ const cases: Record<string, () => void | Promise<void>> = {
 /** A number that closes the file, or releases its memory as DETAIL says, when it is converted. */
 function evil(file: MmapFile, number: number): number {
   const letGo = lettingGo[detail] ?? lettingGo.close;
-  return { valueOf: () => (letGo(file), number) } as unknown as number;
+  return { valueOf: () => (letGo!(file), number) } as unknown as number;
 }
 
 class Closing extends Uint8Array {
@@ -745,5 +748,5 @@ function lockElsewhere(path: string): Deno.FsFile {
 globalThis.addEventListener("unhandledrejection", () => {
   console.log("unhandled rejection");
 });
-await cases[name]();
+await cases[name]!();
 console.log("done");

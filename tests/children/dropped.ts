@@ -7,7 +7,7 @@ import { type MmapFile, type MmapOpenOptions, openSync } from "../../mod.ts";
 import { collect, collectUntil } from "../gc.ts";
 import { countDescriptors } from "../open_handles.ts";
 
-const [name, directory] = Deno.args;
+const [name, directory] = Deno.args as [string, string];
 const MIB = 1 << 20;
 const FILES = 50;
 const path = `${directory}/data`;
@@ -83,11 +83,11 @@ const cases: Record<string, () => Promise<void>> = {
     views.push(open({ read: true, write: true }).bytes());
     await collect();
     for (let i = 0; i < 5; i++) {
-      views[0][i] = 1;
+      views[0]![i] = 1;
       await collect();
     }
-    console.log(countDescriptors(directory), views[0].length);
-    views[0][5] = 1;
+    console.log(countDescriptors(directory), views[0]!.length);
+    views[0]![5] = 1;
     views.length = 0;
     await collectUntil(() => countDescriptors(directory) === 0);
     console.log(countDescriptors(directory), count(Deno.readFileSync(path)));
@@ -101,4 +101,4 @@ const cases: Record<string, () => Promise<void>> = {
   },
 };
 
-await cases[name]();
+await cases[name]!();

@@ -8,7 +8,7 @@ import { type MmapFile, openSync } from "../../mod.ts";
 import { mappedAfter } from "../mapped_after.ts";
 import { bytesOf, change } from "./change.ts";
 
-const [directory, lower] = Deno.args;
+const [directory, lower] = Deno.args as [string, string?];
 
 /** After how many calls the file is mapped. */
 const SWITCHES = [0, 3, Infinity];
@@ -178,8 +178,8 @@ for (const mapAfter of SWITCHES) {
     });
     compare(
       `${name}, mapped after ${mapAfter} calls`,
-      run(scenario, openSync(ours, mappedAfter(mapAfter, options)), ours),
-      run(scenario, Deno.openSync(theirs, options), theirs),
+      run(scenario, openSync(ours!, mappedAfter(mapAfter, options)), ours!),
+      run(scenario, Deno.openSync(theirs!, options), theirs!),
     );
   }
   const path = `${directory}/bytes`;

@@ -60,8 +60,8 @@ const CASES: Record<string, (path: string) => number | Promise<number>> = {
   },
 };
 
-const [name, path] = Deno.args;
-console.log(await CASES[name](path));
+const [name, path] = Deno.args as [string, string];
+console.log(await CASES[name]!(path));
 
 /** Bytes of anonymous memory that the process has. */
 function anonymous(): number {

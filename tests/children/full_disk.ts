@@ -18,7 +18,7 @@ import { collectUntil } from "../gc.ts";
 import { mappedAfter } from "../mapped_after.ts";
 import { countMappings } from "../open_handles.ts";
 
-const [directory] = Deno.args;
+const [directory] = Deno.args as [string];
 const PAGE = libc().getpagesize();
 const MB = 1 << 20;
 /** Memory is used from the first call on. */

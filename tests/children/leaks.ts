@@ -17,7 +17,7 @@ import { isEmulated } from "../skip.ts";
 import { collect, collectUntil } from "../gc.ts";
 import { countDescriptors, countMappings } from "../open_handles.ts";
 
-const [name, directory] = Deno.args;
+const [name, directory] = Deno.args as [string, string];
 const PAGE = 4096;
 const path = `${directory}/file`;
 const missing = `${directory}/missing`;
@@ -132,7 +132,7 @@ async function assertClosesClean(
 /** The test's own devices: a faulty rollback that runs as root removes what it could not map. */
 function makeDevices(): string[] {
   if (Deno.uid() !== 0) return ["/dev/null", "/dev/zero"];
-  const devices = [["null", "3"], ["zero", "5"]];
+  const devices = [["null", "3"], ["zero", "5"]] as const;
   return devices.map(([name, minor]) => {
     const device = `${directory}/${name}`;
     new Deno.Command("mknod", { args: [device, "c", "1", minor] }).outputSync();
@@ -146,7 +146,7 @@ const cases: Record<string, () => unknown> = {
     await assertLeaksNothing(20_000, () => openSync(path).close());
     await assertLeaksNothing(20_000, () => {
       const file = openSync(path, WRITE);
-      file.bytes()[0]++;
+      file.bytes()[0]!++;
       file.close();
     });
     const { guarded } = openSync(path);
@@ -311,7 +311,7 @@ const cases: Record<string, () => unknown> = {
       setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
     }).symbols;
     const status = Deno.readTextFileSync("/proc/self/status");
-    const used = BigInt(status.match(/VmSize:\s+(\d+)/)![1]) << 10n;
+    const used = BigInt(status.match(/VmSize:\s+(\d+)/)![1]!) << 10n;
     // RLIMIT_AS is 9: asm-generic/resource.h. Room for V8, and not for the file.
     const limit = used + (1n << 34n);
     if (setrlimit(9, BigUint64Array.of(limit, limit)) !== 0) {
@@ -584,5 +584,5 @@ const cases: Record<string, () => unknown> = {
   },
 };
 
-await cases[name]();
+await cases[name]!();
 console.log("done");

@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { openSync } from "../../mod.ts";
 
-const [kind, path, end] = Deno.args;
+const [kind, path, end] = Deno.args as [string, string, string];
 
 const holder = Deno.openSync(path);
 holder.lockSync(true);
@@ -56,4 +56,4 @@ const ENDS: Record<string, () => void | Promise<void>> = {
   },
 };
 
-await ENDS[end]();
+await ENDS[end]!();

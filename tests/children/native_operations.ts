@@ -365,7 +365,7 @@ export const operations: Record<string, Operation> = {
     fills: true,
     async start(view, { directory, begin }) {
       const path = `${directory}/read`;
-      Deno.writeFileSync(path, new Uint8Array(SIZE).fill(SENT[0]));
+      Deno.writeFileSync(path, new Uint8Array(SIZE).fill(SENT[0]!));
       using file = Deno.openSync(path);
       const reading = file.read(view);
       begin();
@@ -523,7 +523,7 @@ export const operations: Record<string, Operation> = {
       );
       const module = await begun(compiling, world);
       const [section] = WebAssembly.Module.customSections(module, "x");
-      return new Uint8Array(section);
+      return new Uint8Array(section!);
     },
     of: (bytes) => bytes.subarray(15),
   },

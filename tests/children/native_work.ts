@@ -16,9 +16,9 @@ import {
   type World,
 } from "./native_operations.ts";
 
-const [name, directory, oneIn = "1"] = Deno.args;
+const [name, directory, oneIn = "1"] = Deno.args as [string, string, string?];
 const operation = operations[name];
-const contents = operation.contents?.() ?? contentsOf(SIZE);
+const contents = operation!.contents?.() ?? contentsOf(SIZE);
 const others = [0, 1, 2].map((i) => `${directory}/other${i}`);
 const otherContents = contentsOf(SIZE, 128);
 const longer = contentsOf(8 * SIZE);
@@ -106,7 +106,7 @@ const ways: Record<string, Way> = {
 function openOthers(): void {
   for (const path of others) {
     const file = openSync(path, { read: true, write: true });
-    file.bytes()[0] = otherContents[0];
+    file.bytes()[0] = otherContents[0]!;
     opened.push(file);
   }
 }
@@ -148,11 +148,11 @@ class Case {
   async end(
     work: Promise<Uint8Array | number>,
   ): Promise<Uint8Array | number | null> {
-    const end = operation.feed?.(this.world);
+    const end = operation!.feed?.(this.world);
     this.release();
     const result = await inTime(work);
     const output = await end?.();
-    return typeof result === "number" && !operation.fills ? output! : result;
+    return typeof result === "number" && !operation!.fills ? output! : result;
   }
 }
 
@@ -177,17 +177,17 @@ async function inTime<T>(work: Promise<T>): Promise<T | null> {
 
 /** Bytes taken from a view must be the file's, or those of an empty view. */
 function checkTaken(taken: Uint8Array, kind: Kind, truncates: boolean): void {
-  const { of = (bytes: Uint8Array) => bytes } = operation;
+  const { of = (bytes: Uint8Array) => bytes } = operation!;
   const source = contents.subarray(kind.start, kind.start + kind.length);
   const right = of(source);
   if (taken.length === 0 || equal(taken, right)) return;
-  if (operation.of !== undefined) {
+  if (operation!.of !== undefined) {
     // A hash of zeros and the file's bytes shows only that it is not another file's.
     if (truncates && !equal(taken, of(otherContents))) return;
     if (equal(taken, of(new Uint8Array(0)))) return;
     return problem("not what it makes of the file's bytes");
   }
-  const mayBeLess = truncates || operation.isPiecewise;
+  const mayBeLess = truncates || operation!.isPiecewise;
   if (!mayBeLess && taken.length !== right.length) {
     problem(`${taken.length} bytes of ${right.length}`);
   }
@@ -206,7 +206,7 @@ function checkFile(
 ): void {
   const found = Deno.readFileSync(path);
   if (read === 0 && equal(found, contents)) return;
-  const end = kind.start + (operation.fills ? kind.length : 0);
+  const end = kind.start + (operation!.fills ? kind.length : 0);
   for (let i = 0; i < found.length; i++) {
     const byte = found[i];
     const right = i < SIZE ? contents[i] : longer[i];
@@ -241,19 +241,19 @@ function equal(one: Uint8Array, other: Uint8Array): boolean {
 async function during(kindName: string, way: Way): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
-  using file = openOwn(it.path, kind);
+  using file = openOwn(it.path, kind!);
   let isOver = false;
-  const view = kind.viewOf(file);
-  const work = operation.start(view, it.world, file)
+  const view = kind!.viewOf(file);
+  const work = operation!.start(view, it.world, file)
     .finally(() => isOver = true);
   work.catch(it.world.begin);
   await it.begun;
-  const refused = operation.waits && isOver;
+  const refused = operation!.waits && isOver;
   if (refused && kindName !== "shared" && kindName !== "part") {
     problem("it was over before");
   }
   await way.act(file);
-  check(it, kind, await it.end(work), way.truncates === true);
+  check(it, kind!, await it.end(work), way.truncates === true);
   if (way.isOpenAfter && file.closed) problem("closed");
 }
 
@@ -283,14 +283,14 @@ function openOwn(path: string, { options }: Kind): MmapFile & Disposable {
 async function dropped(kindName: string): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
-  const work = start(it, kind);
+  const work = start(it, kind!);
   work.catch(it.world.begin);
   await it.begun;
   for (let times = 0; times < 3; times++) {
     await collect(2);
     openOthers();
   }
-  check(it, kind, await it.end(work), false);
+  check(it, kind!, await it.end(work), false);
 }
 
 function start(
@@ -298,7 +298,7 @@ function start(
   kind: Kind,
 ): Promise<Uint8Array | number> {
   const file = openSync(path, kind.options);
-  return operation.start(kind.viewOf(file), world, file);
+  return operation!.start(kind.viewOf(file), world, file);
 }
 
 /** The worker that owns the view ends. */
@@ -313,14 +313,14 @@ async function terminated(kindName: string): Promise<void> {
   await begun;
   worker.terminate();
   openOthers();
-  const end = operation.feed?.(it.world);
+  const end = operation!.feed?.(it.world);
   await sleep(20);
   openOthers();
   await collect(2);
   const output = await end?.();
   // The last part may come after the end.
-  if (output?.length) checkTaken(output, kind, true);
-  check(it, kind, 0, false);
+  if (output?.length) checkTaken(output, kind!, true);
+  check(it, kind!, 0, false);
 }
 
 /** Three slow clients receive views of files that were dropped. */
@@ -369,7 +369,7 @@ for (const [wayName, way] of Object.entries(ways)) {
 }
 for (const kind of ALL) {
   cases.push([`dropped ${kind}`, () => dropped(kind)]);
-  if (operation.outlivesWorkers !== false) {
+  if (operation!.outlivesWorkers !== false) {
     cases.push([`terminated ${kind}`, () => terminated(kind)]);
   }
 }

@@ -13,7 +13,11 @@ import { countDescriptors, countMappings } from "../open_handles.ts";
 import { contentsOf, SIZE } from "./native_operations.ts";
 import { isEmulated } from "../skip.ts";
 
-const [name, directory, countArgument = "1"] = Deno.args;
+const [name, directory, countArgument = "1"] = Deno.args as [
+  string,
+  string,
+  string?,
+];
 const count = Number(countArgument);
 const path = `${directory}/file`;
 const WRITE: MmapOpenOptions = { read: true, write: true };
@@ -128,8 +132,8 @@ function rangesOf(part: string): [number, number][] {
   return Deno.readTextFileSync("/proc/self/maps").split("\n")
     .filter((line) => line.includes(part))
     .map((line) => {
-      const [start, end] = line.split(" ")[0].split("-");
-      return [parseInt(start, 16), parseInt(end, 16)];
+      const [start, end] = line.split(" ")[0]!.split("-");
+      return [parseInt(start!, 16), parseInt(end!, 16)];
     });
 }
 
@@ -209,7 +213,7 @@ const cases: Record<string, () => unknown> = {
     for (let time = 0; time < 1000; time++) {
       const file = openSync(path, WRITE);
       file.bytes();
-      const [[start]] = rangesOf(path);
+      const [start] = rangesOf(path)[0]!;
       if (closed.has(start)) problem(`${start} is used again`);
       closed.add(start);
       file.close();
@@ -304,6 +308,6 @@ function truncateElsewhere(path: string, size: number): void {
   if (!success) throw new Error("Cannot truncate");
 }
 
-await cases[name]();
+await cases[name]!();
 console.log("done");
 Deno.exit(0);

@@ -8,7 +8,7 @@
 
 import { type MmapOpenOptions, open, openSync } from "../../mod.ts";
 
-const [settings, ...paths] = Deno.args;
+const [settings, ...paths] = Deno.args as [string, ...string[]];
 const { user, isAsync, isRevoked, ...given } = JSON.parse(settings) as
   & MmapOpenOptions
   & { user?: number; isAsync?: boolean; isRevoked?: boolean };
@@ -74,7 +74,7 @@ function maps(path: string): string[] {
   }
   libc.close(fd);
   for (const line of text.split("\n")) {
-    if (line.endsWith(path)) found.push(line.split(" ")[1]);
+    if (line.endsWith(path)) found.push(line.split(" ")[1]!);
   }
   return found;
 }

@@ -2,5 +2,5 @@
 
 import { tasks } from "./sharing_tasks.ts";
 
-const [name, path, ...args] = Deno.args;
-console.log(await tasks[name](path, ...args.map(Number)));
+const [name, path, ...args] = Deno.args as [string, string, ...string[]];
+console.log(await tasks[name]!(path, ...args.map(Number)));

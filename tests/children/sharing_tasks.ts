@@ -100,9 +100,9 @@ export const tasks: Record<string, Task> = {
     const seen = new Set<number>();
     const buffer = new Uint8Array(size);
     waitUntil(() => {
-      writes[id % writes.length](file, bytesOf(id, size), HEADER + id * size);
+      writes[id % writes.length]!(file, bytesOf(id, size), HEADER + id * size);
       for (let other = 0; other < all; other++) {
-        reads[id % reads.length](file, buffer, HEADER + other * size);
+        reads[id % reads.length]!(file, buffer, HEADER + other * size);
         if (hasBytesOf(buffer, other)) seen.add(other);
       }
       return seen.size === all;
@@ -120,7 +120,7 @@ export const tasks: Record<string, Task> = {
         "an empty slot",
       );
       const write = writes[number % writes.length];
-      write(file, bytesOf(number), HEADER + number % SLOTS * SLOT_SIZE);
+      write!(file, bytesOf(number), HEADER + number % SLOTS * SLOT_SIZE);
       Atomics.store(words, HEAD, number + 1);
     }
     return "sent";
@@ -135,7 +135,7 @@ export const tasks: Record<string, Task> = {
     for (let number = 0; number < messages; number++) {
       waitUntil(() => Atomics.load(words, HEAD) > number, "a message");
       const read = reads[number % reads.length];
-      read(file, buffer, HEADER + number % SLOTS * SLOT_SIZE);
+      read!(file, buffer, HEADER + number % SLOTS * SLOT_SIZE);
       if (hasBytesOf(buffer, number)) whole++;
       Atomics.store(words, TAIL, number + 1);
     }
@@ -154,7 +154,7 @@ export const tasks: Record<string, Task> = {
       const count = words[COUNTER];
       // Long enough for another task to interfere if the lock fails.
       for (let turn = 0; turn < 20_000; turn++) Atomics.load(words, HEAD);
-      words[COUNTER] = count + 1;
+      words[COUNTER] = count! + 1;
       if (way === 1) await file.unlock();
       else file.unlockSync();
     }

@@ -2,7 +2,7 @@
 
 import { openSync } from "../../mod.ts";
 
-const [folder] = Deno.args;
+const [folder] = Deno.args as [string];
 const MIB = 1 << 20;
 const FILES = 40;
 
@@ -34,8 +34,8 @@ const timer = setInterval(() => most = Math.max(most, threads() - before), 1);
 const files = paths.map((path) => openSync(path, { read: true, write: true }));
 const buffers = files.map(() => new Uint8Array(4 * MIB));
 await Promise.all(files.flatMap((file, k) => [
-  file.readAt(buffers[k], 0),
-  file.writeAt(buffers[k], MIB),
+  file.readAt(buffers[k]!, 0),
+  file.writeAt(buffers[k]!, MIB),
   file.sync(),
   file.flush(),
   file.prefetch(),
@@ -44,7 +44,7 @@ most = Math.max(most, threads() - before);
 const ours = most;
 
 const others = paths.map((path) => Deno.openSync(path, { write: true }));
-for (const [k, file] of others.entries()) file.writeSync(buffers[k]);
+for (const [k, file] of others.entries()) file.writeSync(buffers[k]!);
 await Promise.all(others.map((file) => file.sync()));
 most = Math.max(most, threads() - before);
 clearInterval(timer);

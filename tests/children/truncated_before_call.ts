@@ -9,7 +9,12 @@ import { openSync } from "../../mod.ts";
 import type { MmapFile } from "../../mod.ts";
 import { mappedAfter } from "../mapped_after.ts";
 
-const [names, newLength, guard, path] = Deno.args;
+const [names, newLength, guard, path] = Deno.args as [
+  string,
+  string,
+  string,
+  string,
+];
 const cut = Number(newLength);
 /** The case that is under way, and the size of its file. */
 let name = "";
@@ -171,7 +176,7 @@ function touch(file: MmapFile): number {
   const bytes = file.bytes();
   let sum = 0;
   for (let round = 0; round < 3; round++) {
-    for (let i = 0; i < bytes.length; i++) sum += bytes[i];
+    for (let i = 0; i < bytes.length; i++) sum += bytes[i]!;
   }
   return sum;
 }
@@ -259,7 +264,7 @@ async function foundOfOurs(
   }
   const use = SHARED[name] ?? SEEN_LATER[name] ?? LIKE_SHARED[name]?.[0] ??
     OURS[name];
-  const found = await foundOf(file, () => file.closed, () => use(file));
+  const found = await foundOf(file, () => file.closed, () => use!(file));
   const { truncated } = file;
   const lengthOf = () => file.bytes().length;
   const bytes: [string, string] = [

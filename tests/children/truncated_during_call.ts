@@ -17,7 +17,7 @@ import { Random } from "../random.ts";
 import { isEmulated } from "../skip.ts";
 import { TruncatorProcess } from "./truncator_process.ts";
 
-const [directory, name] = Deno.args;
+const [directory, name] = Deno.args as [string, string];
 const PAGE = libc().getpagesize();
 const MB = 1 << 20;
 /** Memory is used from the first call on. */
@@ -150,7 +150,7 @@ const accesses: Record<string, Access> = {
   async zeroCopy(file) {
     let sum = 0;
     for await (const chunk of toReadableStream(file, { zeroCopy: true })) {
-      sum += chunk[0];
+      sum += chunk[0]!;
     }
     return sum;
   },
@@ -314,8 +314,8 @@ function otherFiles(): void {
     Deno.writeFileSync(path, contents);
     return openSync(path, MAPPED_WRITE);
   });
-  Deno.truncateSync(first.name, 5000);
-  assertThrowsTruncated(() => first.indexOf("no such thing"));
+  Deno.truncateSync(first!.name, 5000);
+  assertThrowsTruncated(() => first!.indexOf("no such thing"));
   for (const file of others) {
     if (file.readAtSync(whole, 0) !== SIZE) throw new Error("not whole");
     if (!Buffer.from(whole).equals(contents)) {
@@ -325,7 +325,7 @@ function otherFiles(): void {
     file.syncSync();
     if (Deno.readFileSync(file.name)[SIZE - 1] !== 1) throw new Error("lost");
   }
-  first.close();
+  first!.close();
   for (const file of others) file.close();
 }
 
@@ -341,6 +341,6 @@ function assertThrowsTruncated(call: () => unknown): void {
 
 console.error(`seed ${seed}`);
 if (name === "otherFiles") otherFiles();
-else await truncateDuring(accesses[name]);
+else await truncateDuring(accesses[name]!);
 console.log("done");
 Deno.exit(0);

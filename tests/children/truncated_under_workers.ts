@@ -8,7 +8,7 @@ import { Random } from "../random.ts";
 import type { Counts } from "../workers/truncation_worker.ts";
 import { TruncatorProcess } from "./truncator_process.ts";
 
-const [directory, name, seconds] = Deno.args;
+const [directory, name, seconds] = Deno.args as [string, string, string];
 const MB = 1 << 20;
 const seed = Number(Deno.env.get("MMAPFILE_SEED") ?? Date.now() % 1e6);
 const random = new Random(seed);
@@ -92,6 +92,6 @@ const cases: Record<string, () => Promise<void>> = {
 };
 
 console.error(`seed ${seed}`);
-await cases[name]();
+await cases[name]!();
 console.log("done");
 Deno.exit(0);

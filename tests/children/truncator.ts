@@ -8,7 +8,12 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-const [mode, path, length, seconds] = Deno.args;
+const [mode, path, length, seconds] = Deno.args as [
+  string,
+  string,
+  string,
+  string,
+];
 
 if (mode === "alternate") {
   using file = Deno.openSync(path, { write: true });
@@ -27,6 +32,6 @@ if (mode === "alternate") {
     await sleep(Number(delay) - 2);
     // Timers have a resolution of a millisecond, so that accesses would always meet the same moments.
     while (performance.now() < at);
-    Deno.truncateSync(path, Number(length));
+    Deno.truncateSync(path!, Number(length));
   }
 }

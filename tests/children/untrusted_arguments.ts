@@ -97,14 +97,14 @@ export function arrays(given: Uint8Array): Make {
     add("shared", shared);
     addChanging("grown", shared, ({ buffer }) => {
       (buffer as SharedArrayBuffer).grow(2 * length);
-      new Uint8Array(buffer).fill(given[0]);
+      new Uint8Array(buffer).fill(given[0]!);
     });
     const resizable = () =>
       filled(new ArrayBuffer(length, { maxByteLength: 2 * length }), given);
     for (const to of [0, Math.ceil(length / 2), 2 * length]) {
       addChanging(`resized to ${to}`, resizable, ({ buffer }) => {
         (buffer as ArrayBuffer).resize(to);
-        new Uint8Array(buffer).fill(given[0]);
+        new Uint8Array(buffer).fill(given[0]!);
       });
     }
     addChanging("detached", () => Uint8Array.from(given), ({ buffer }) => {

@@ -125,14 +125,14 @@ export const tasks: Record<string, Task> = {
 };
 
 if (import.meta.main && Deno.args.length > 0) {
-  const [name, path, ...args] = Deno.args;
-  console.log(await tasks[name](path, ...args.map(Number)));
+  const [name, path, ...args] = Deno.args as [string, string, ...string[]];
+  console.log(await tasks[name]!(path, ...args.map(Number)));
 }
 
 if ("WorkerGlobalScope" in globalThis) {
   // Deno checks the types of a main thread.
   const scope = self as unknown as Worker;
   scope.onmessage = async ({ data: [name, path, ...args] }) => {
-    scope.postMessage(await tasks[name](path, ...args));
+    scope.postMessage(await tasks[name]!(path, ...args));
   };
 }

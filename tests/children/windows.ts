@@ -16,7 +16,7 @@ import {
 } from "../../src/windows/kernel32.ts";
 import { collect, collectUntil } from "../gc.ts";
 
-const [name, directory, detail] = Deno.args;
+const [name, directory, detail] = Deno.args as [string, string, string];
 
 /** The byte of the file whose memory is unmapped, and the byte of all other files. */
 const OWN = 65;
@@ -86,7 +86,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     const unmapped: Range[] = [];
     for (let round = 0; round < 20; round++) {
       fill(path, OWN);
-      unmapped.push(...await releasedRanges(releases[detail]));
+      unmapped.push(...await releasedRanges(releases[detail]!));
       for (const file of openOthers()) {
         const [first, end] = rangeOf(file.bytes());
         if (unmapped.some((range) => first < range[1] && range[0] < end)) {
@@ -195,7 +195,7 @@ async function outcomeOf(
   release: (file: MmapFile) => void | Promise<void>,
 ): Promise<string> {
   let file: MmapFile | null = openSync(path, { ...READ_WRITE, grow: true });
-  const operation = await operations[detail](file.bytes());
+  const operation = await operations[detail]!(file.bytes());
   // Handled at once: it may reject before it is awaited.
   const outcome = operation.done.then(String, String);
   if (release === releases.collected) file = null;
@@ -297,6 +297,6 @@ function isOpen(path: string): boolean {
   return false;
 }
 
-await cases[name]();
+await cases[name]!();
 console.log("done");
 Deno.exit(0);

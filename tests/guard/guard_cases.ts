@@ -12,7 +12,7 @@ import { countMappings } from "../open_handles.ts";
 import { anonymous, bufferAt, MappedFile, PAGE } from "./mapped_file.ts";
 import { handler, setHandler, tables, usedSlots } from "./sigbus_action.ts";
 
-const [name, mode] = Deno.args;
+const [name, mode] = Deno.args as [string, string?];
 const guarded = mode !== "unguarded";
 
 /** A guarded mapped file. */
@@ -103,10 +103,10 @@ function refuseZeros(limit: number): void {
   ];
   const code = new DataView(new ArrayBuffer(8 * filter.length));
   filter.forEach(([operation, yes, no, k], index) => {
-    code.setUint16(8 * index, operation, true);
-    code.setUint8(8 * index + 2, yes);
-    code.setUint8(8 * index + 3, no);
-    code.setUint32(8 * index + 4, k, true);
+    code.setUint16(8 * index, operation!, true);
+    code.setUint8(8 * index + 2, yes!);
+    code.setUint8(8 * index + 3, no!);
+    code.setUint32(8 * index + 4, k!, true);
   });
   // struct sock_fprog { u16 len; struct sock_filter *filter; }
   const program = BigUint64Array.of(BigInt(filter.length), addressOf(code));
@@ -132,7 +132,7 @@ function touchEverySecondPage(order: (pages: number[]) => void): void {
   const before = countMappings();
   const start = performance.now();
   let sum = 0;
-  for (const at of pages) sum += bytes[at];
+  for (const at of pages) sum += bytes[at]!;
   const took = performance.now() - start;
   console.error(`${faults[0]} faults, ${took.toFixed()} ms`);
   const added = countMappings() - before;
@@ -204,7 +204,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       return faults[0] === 0 ? copy[0] : -1;
     };
     let sum = 0;
-    for (let round = 0; round < 3_000_000; round++) sum += look(round & 1023);
+    for (let round = 0; round < 3_000_000; round++) sum += look(round & 1023)!;
     file.truncate(0);
     console.log(sum, look(PAGE), look(PAGE));
   },
@@ -223,7 +223,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     touchEverySecondPage((pages) => {
       for (let last = pages.length - 1; last > 0; last--) {
         const other = Math.floor(random() * (last + 1));
-        [pages[last], pages[other]] = [pages[other], pages[last]];
+        [pages[last], pages[other]] = [pages[other]!, pages[last]!];
       }
     });
   },
@@ -233,7 +233,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     const { file, bytes, faults } = guard(FAR, false);
     file.truncate(0);
     refuseZeros(PAGE);
-    console.log(bytes[0] + bytes[2 * PAGE] + bytes[4 * PAGE], faults[0]);
+    console.log(bytes[0]! + bytes[2 * PAGE]! + bytes[4 * PAGE]!, faults[0]);
   },
 
   /** If all mappings are refused, the fault kills the process. */
@@ -362,13 +362,13 @@ const cases: Record<string, () => void | Promise<void>> = {
     >;
     for (const at of [0, 65532, 65533, 0x7fffffff, -1]) {
       try {
-        console.log(exported.load(at));
+        console.log(exported.load!(at));
       } catch (error) {
         console.log(String(error));
       }
     }
     try {
-      exported.trap();
+      exported.trap!();
     } catch (error) {
       console.log(String(error));
     }
@@ -422,7 +422,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     for (let i = 0; i < 4; i++) {
       tasks.push(inWorker("scan", { soon, address: file.address }));
     }
-    console.log((await Promise.all(tasks)).join(), faults[0] >= 4096);
+    console.log((await Promise.all(tasks)).join(), faults[0]! >= 4096);
     const state = (faults.byteOffset + NAMES.STATE - NAMES.FAULTS) / 4;
     const words = new Int32Array(faults.buffer);
     range.release();
@@ -456,8 +456,8 @@ const cases: Record<string, () => void | Promise<void>> = {
     await guardOfAnotherVersion(PAGE);
     const [table] = tables();
     const address = handler() + BigInt(NAMES.TABLE + NAMES.PREVIOUS);
-    const previous = table.getBigUint64(NAMES.PREVIOUS, true);
-    table.setBigUint64(NAMES.PREVIOUS, BigInt(NAMES.UNKNOWN), true);
+    const previous = table!.getBigUint64(NAMES.PREVIOUS, true);
+    table!.setBigUint64(NAMES.PREVIOUS, BigInt(NAMES.UNKNOWN), true);
     startWorker("writeLater", { address, value: previous });
     const start = performance.now();
     console.log(bytes[PAGE], faults[0], performance.now() - start > 100);
@@ -472,7 +472,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     const many = Array.from({ length: 5000 }, () => guard(PAGE));
     for (const { file } of many) file.truncate(0);
     let sum = 0;
-    for (const { bytes } of many.slice(0, 2500)) sum += bytes[0];
+    for (const { bytes } of many.slice(0, 2500)) sum += bytes[0]!;
     console.log(sum);
     const counts = many.map(({ faults }) => faults[0]);
     console.log(counts.indexOf(0), counts.lastIndexOf(1), usedSlots());
@@ -487,7 +487,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     const ranges = [];
     for (let range; (range = guardNext()) !== null;) ranges.push(range);
     console.log(ranges.length);
-    ranges[1234].release();
+    ranges[1234]!.release();
     console.log(guardNext() !== null);
     console.log(guardNext() === null);
   },
@@ -569,6 +569,6 @@ async function listen(between = () => {}): Promise<void> {
   await heard.promise;
 }
 
-await cases[name]();
+await cases[name]!();
 console.log("done");
 Deno.exit(0);

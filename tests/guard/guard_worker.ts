@@ -22,7 +22,7 @@ const tasks = {
     const file = new MappedFile(4 * PAGE);
     const { faults } = guardRange(file.address, 4 * PAGE)!;
     file.truncate(0);
-    return file.bytes[PAGE] + faults[0];
+    return file.bytes[PAGE]! + faults[0]!;
   },
 
   touchAt(soon: number) {
@@ -35,7 +35,7 @@ const tasks = {
     const bytes = new Uint8Array(bufferAt(address, 4096 * PAGE));
     waitUntil(soon);
     let sum = 0;
-    for (let at = 4095 * PAGE; at >= 0; at -= PAGE) sum += bytes[at];
+    for (let at = 4095 * PAGE; at >= 0; at -= PAGE) sum += bytes[at]!;
     return sum;
   },
 
@@ -44,7 +44,7 @@ const tasks = {
       const file = new MappedFile(64 * PAGE);
       const range = guardRange(file.address, 64 * PAGE)!;
       file.truncate(0);
-      for (let at = 63 * PAGE; at > 0; at -= PAGE) file.bytes[at] += 1;
+      for (let at = 63 * PAGE; at > 0; at -= PAGE) file.bytes[at]! += 1;
       range.release();
       file.close();
     }

@@ -9,7 +9,7 @@ import { countMappings } from "../open_handles.ts";
 import { PAGE } from "./mapped_file.ts";
 import { usedSlots } from "./sigbus_action.ts";
 
-const [name, directory] = Deno.args;
+const [name, directory] = Deno.args as [string, string];
 /** Memory is used from the first call on. */
 const MAPPED_READ = mappedAfter(0, { read: true });
 const MAPPED_WRITE = mappedAfter(0, { read: true, write: true });
@@ -22,7 +22,7 @@ const cases: Record<string, () => void> = {
     const paths = Array.from({ length: 50 }, (_, i) => `${directory}/${i}`);
     for (const path of paths) Deno.writeFileSync(path, page.fill(7));
     for (let i = 0; i < 40_000; i++) {
-      const file = openSync(paths[i % paths.length]);
+      const file = openSync(paths[i % paths.length]!);
       if (!file.guarded) throw new Error("not guarded");
       if (i % 100 === 0) file.readSync(page);
       file.close();
@@ -33,7 +33,7 @@ const cases: Record<string, () => void> = {
       for (const path of paths) Deno.writeFileSync(path, page.fill(7));
       const files = Array.from(
         { length: 5000 },
-        (_, i) => openSync(paths[i % paths.length], MAPPED_READ),
+        (_, i) => openSync(paths[i % paths.length]!, MAPPED_READ),
       );
       // A file is guarded from its first use on.
       for (const file of files) file.readAtSync(page, 0);
@@ -70,7 +70,7 @@ const cases: Record<string, () => void> = {
       const before = countMappings();
       const start = performance.now();
       let sum = 0;
-      for (let at = 0; at < size; at += 2 * PAGE) sum += bytes[at];
+      for (let at = 0; at < size; at += 2 * PAGE) sum += bytes[at]!;
       const took = performance.now() - start;
       const added = countMappings() - before;
       console.error(`${took.toFixed()} ms, ${added} mappings added`);
@@ -97,5 +97,5 @@ function assertThrowsTruncated(call: () => unknown): void {
   throw new Error("no TruncatedError");
 }
 
-cases[name]();
+cases[name]!();
 console.log("done");

@@ -12,7 +12,7 @@ const ACTION_SIZE = 152;
 export function handler(): bigint {
   const action = new BigUint64Array(ACTION_SIZE / 8);
   libc().sigaction!(SIGBUS, null, action);
-  return action[0];
+  return action[0]!;
 }
 
 /** Sets the handler of SIGBUS. */
@@ -35,5 +35,5 @@ export function tables(): DataView[] {
 
 /** How many slots were ever used in the newest guard's table. */
 export function usedSlots(): number {
-  return tables()[0].getInt32(NAMES.USED, true);
+  return tables()[0]!.getInt32(NAMES.USED, true);
 }

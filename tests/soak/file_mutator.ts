@@ -18,7 +18,7 @@ import {
 } from "./files.ts";
 import { Random } from "../random.ts";
 
-const [directory, seed] = Deno.args;
+const [directory, seed] = Deno.args as [string, string];
 const random = new Random(Number(seed));
 let truncated = 0;
 let extended = 0;

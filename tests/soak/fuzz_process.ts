@@ -11,7 +11,7 @@ import { Random } from "../random.ts";
 import { addTo, emptyReport, list, merge, sum } from "./report.ts";
 import type { Task, Told } from "./fuzz_worker.ts";
 
-const [directory, seconds, seed] = Deno.args;
+const [directory, seconds, seed] = Deno.args as [string, string, string];
 const random = new Random(Number(seed));
 const end = Date.now() + 1000 * Number(seconds);
 const report = emptyReport();
@@ -71,7 +71,7 @@ async function main(): Promise<void> {
 /** A page of V8's heap, which grows and shrinks: 256 KiB of anonymous memory. */
 function isHeap(line: string): boolean {
   const [, start, end] = line.match(/^(\w+)-(\w+) .* 0 *$/) ?? [];
-  return parseInt(end, 16) - parseInt(start, 16) === 256 << 10;
+  return parseInt(end!, 16) - parseInt(start!, 16) === 256 << 10;
 }
 
 function found(what: string): void {

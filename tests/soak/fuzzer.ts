@@ -389,7 +389,7 @@ const CALLS: [string, Call][] = Object.entries<Call>({
   bytes(file, random) {
     const bytes = file.bytes(...range(file, random));
     let sum = 0;
-    for (let i = 0; i < bytes.length; i += 512) sum += bytes[i];
+    for (let i = 0; i < bytes.length; i += 512) sum += bytes[i]!;
     return sum;
   },
   fill(file, random) {
@@ -435,7 +435,7 @@ const CALLS: [string, Call][] = Object.entries<Call>({
     let sum = 0;
     for await (const chunk of toReadableStream(file, { zeroCopy: true })) {
       // Empty if a concurrent call has remapped the file.
-      if (chunk.length > 0) sum += chunk[chunk.length - 1];
+      if (chunk.length > 0) sum += chunk[chunk.length - 1]!;
     }
     return sum;
   },

@@ -68,4 +68,4 @@ function started(): void {
   scope.postMessage("started");
 }
 
-scope.onmessage = ({ data: { task, path } }) => void tasks[task](path);
+scope.onmessage = ({ data: { task, path } }) => void tasks[task]!(path);

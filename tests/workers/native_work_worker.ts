@@ -8,9 +8,9 @@ import { operations } from "../children/native_operations.ts";
 const scope = self as unknown as Worker;
 
 scope.onmessage = ({ data: { name, kind, path, directory, fifo } }) => {
-  const { options, viewOf } = kinds[kind];
+  const { options, viewOf } = kinds[kind]!;
   const file = openSync(path, options);
-  operations[name].start(viewOf(file), {
+  operations[name]!.start(viewOf(file), {
     directory,
     fifo,
     begin: () => scope.postMessage("begun"),

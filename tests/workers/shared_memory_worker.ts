@@ -35,12 +35,12 @@ const tasks: Record<string, (view: Int32Array<SharedArrayBuffer>) => unknown> =
       let last = 0;
       // Zeros replace truncated memory.
       while (Atomics.load(view, 0) !== -1 || last === 0) {
-        for (let i = 1; i < view.length; i += 256) last = view[i];
-        last = view[view.length - 1];
+        for (let i = 1; i < view.length; i += 256) last = view[i]!;
+        last = view[view.length - 1]!;
       }
       return last;
     },
   };
 
 scope.onmessage = async ({ data: [task, view] }) =>
-  scope.postMessage(await tasks[task](view));
+  scope.postMessage(await tasks[task]!(view));

@@ -33,7 +33,7 @@ const operations: ((file: MmapFile, random: Random) => unknown)[] = [
     const bytes = file.bytes(random.below(file.size));
     const end = Math.min(bytes.length, 8 << 20);
     let sum = 0;
-    for (let i = 0; i < end; i += 64) sum += bytes[i];
+    for (let i = 0; i < end; i += 64) sum += bytes[i]!;
     return sum + file.readAtSync(page, 0)!;
   },
   (file) => file.indexOf("no such thing"),
@@ -55,7 +55,7 @@ scope.onmessage = async ({ data }: MessageEvent<Work>) => {
     for (let i = 0; i < 20; i++) {
       Atomics.add(counts, 0, 1);
       try {
-        operations[random.below(operations.length)](file, random);
+        operations[random.below(operations.length)]!(file, random);
         if (random.below(10) === 0) file.refresh();
         if (random.below(100) === 0) {
           file.close();
