@@ -298,7 +298,7 @@ const cases: Record<string, () => unknown> = {
     }
     Deno.writeFileSync(path, new Uint8Array(0));
     await assertFailsClean("an empty file", path, { ...CREATE, size: 2 ** 50 });
-    if (Deno.statSync(path).size !== 0) console.log("not empty any more");
+    if (Deno.statSync(path).size !== 0) console.log("not empty");
   },
 
   /** The address space is exhausted: the file exists, and cannot be mapped. */

@@ -196,7 +196,7 @@ const cases: Record<string, () => unknown> = {
 
   /** Where V8 lacks WebAssembly memory, everything works except `shared`. */
   withoutWebAssembly() {
-    assert(typeof WebAssembly === "undefined", "there is WebAssembly");
+    assert(typeof WebAssembly === "undefined", "WebAssembly exists");
     for (const size of [1, PAGE, 2 ** 16 + 1, 2 ** 32 + 1]) checkSize(size);
     try {
       openSync(path, { ...WRITE, shared: true }).bytes();

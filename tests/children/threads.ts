@@ -1,4 +1,4 @@
-/** Counts the threads that are started for many calls at once: ours, and `Deno.FsFile`'s after them. */
+/** Counts the threads that are started for many calls at once: those of MmapFile, then those of `Deno.FsFile`. */
 
 import { openSync } from "../../mod.ts";
 

@@ -1,7 +1,7 @@
 /**
- * Accesses to a file that is truncated in use, through memory and through the descriptor, growing and fixed;
- * and the same to a Deno.FsFile. Arguments: the cases, parted by commas, the new length, "on" or "off" for the
- * guard, and where the file is to be. Prints what it found as JSON, one line for each case.
+ * Calls on an open file that was truncated, through memory and through the descriptor, growing and fixed;
+ * and the same calls on a Deno.FsFile. Arguments: the cases, separated by commas, the new length, "on" or
+ * "off" for the guard, and the path of the file. Prints the findings as JSON, one line for each case.
  */
 
 import { createHash } from "node:crypto";
@@ -15,30 +15,30 @@ const [names, newLength, guard, path] = Deno.args as [
   string,
   string,
 ];
-const cut = Number(newLength);
-/** The case that is under way, and the size of its file. */
+const newSize = Number(newLength);
+/** The current case, and the size of its file. */
 let name = "";
 let fullSize = 0;
 const { Start, End } = Deno.SeekMode;
 
-/** What was found of one file. */
+/** The state of a file after a call. */
 export interface Found {
-  /** What the access returned, or the name of the error that it threw. */
+  /** What the call returned, or the name of the error that it threw. */
   came: string;
-  /** Where the cursor was then. */
+  /** The cursor. */
   position: number;
-  /** Bytes that the file then had on the disk. */
+  /** The size of the file on the disk. */
   size: number;
-  /** Their digest. */
+  /** The digest of its bytes. */
   digest: string;
 }
 
-/** What was found of a `MmapFile`. */
+/** The state of an `MmapFile`. */
 export interface FoundOfOurs extends Found {
   truncated: boolean;
-  /** What `bytes()` returned or threw, the second time too. */
+  /** What two calls of `bytes()` returned or threw. */
   bytes: [string, string];
-  /** `size`, and the lengths of `bytes()` and of a read, once it was refreshed. */
+  /** After refresh(): `size`, and the lengths of `bytes()` and of a read. */
   refreshed: [number, number, number | null];
 }
 
@@ -51,7 +51,7 @@ export interface Findings {
 
 type AnyFile = MmapFile | Deno.FsFile;
 
-/** Bytes behind the cut, by methods that Deno.FsFile has too; what they saw of them. */
+/** Calls of methods that Deno.FsFile has too, on bytes past the new end. */
 const SHARED: Record<string, (file: AnyFile) => unknown> = {
   readSync: (file) => readFrom(file, fullSize - 4096, 4096),
   largeRead: (file) => readFrom(file, 0, fullSize),
@@ -88,7 +88,7 @@ const SHARED: Record<string, (file: AnyFile) => unknown> = {
   truncateSync: (file) => void file.truncateSync(100),
 };
 
-/** The same of ours, and of Deno's by other means. */
+/** Calls of methods that Deno.FsFile lacks, and their equivalents there. */
 const LIKE_SHARED: Record<
   string,
   [(file: MmapFile) => unknown, (file: Deno.FsFile) => unknown]
@@ -127,7 +127,7 @@ const LIKE_SHARED: Record<
   ],
 };
 
-/** What only memory has. */
+/** Calls that only an MmapFile has. */
 const OURS: Record<string, (file: MmapFile) => unknown> = {
   bytesLoop(file) {
     touch(file);
@@ -151,7 +151,7 @@ const OURS: Record<string, (file: MmapFile) => unknown> = {
   },
 };
 
-/** Views that show zeros, and what Deno.FsFile does too, once they have. */
+/** Reads of a view, which show zeros, followed by calls that Deno.FsFile has too. */
 const SEEN_LATER: Record<string, (file: AnyFile) => unknown> = {
   async decode(file) {
     if ("bytes" in file) new TextDecoder().decode(file.bytes());
@@ -162,8 +162,8 @@ const SEEN_LATER: Record<string, (file: AnyFile) => unknown> = {
     return file.readSync(new Uint8Array(1));
   },
   fill(file) {
-    // In what is cut away alone, which no Deno.FsFile could write to.
-    if ("bytes" in file) file.bytes(Math.ceil(cut / 65536) * 65536).fill(7);
+    // Only past the new end, where a Deno.FsFile would extend the file.
+    if ("bytes" in file) file.bytes(Math.ceil(newSize / 65536) * 65536).fill(7);
     return file.readSync(new Uint8Array(1));
   },
   loop(file) {
@@ -225,7 +225,7 @@ async function foundOf(
   isClosed: () => boolean,
   call: () => unknown,
 ): Promise<Found> {
-  Deno.truncateSync(path, cut);
+  Deno.truncateSync(path, newSize);
   const came = await cameOf(call);
   const position = isClosed() ? -1 : file.seekSync(0, Deno.SeekMode.Current);
   const bytes = Deno.readFileSync(path);
@@ -258,7 +258,7 @@ async function foundOfOurs(
   );
   const p = new Uint8Array(1);
   file.readAtSync(p, 0);
-  // The first write of so much goes through the descriptor, the second through memory.
+  // The first large write goes through the descriptor, the second through memory.
   if (name.startsWith("large")) {
     file.writeAtSync(new Uint8Array(fullSize).fill(10), 0);
   }
@@ -283,7 +283,7 @@ async function foundOfOurs(
   return { ...found, truncated, bytes, refreshed };
 }
 
-/** One case, in all its forms. */
+/** Runs a case with all kinds of files. */
 async function findingsOf(): Promise<Findings> {
   const ours = [];
   for (const grow of [true, false]) {
