@@ -1646,7 +1646,7 @@ for (const [how, move] of Object.entries(MOVES)) {
   );
 
   test(
-    `${how} of a view's buffer throws a TypeError and does not change the file`,
+    `Transferring a view's buffer by ${how} throws a TypeError and does not change the file`,
     async (dir) => {
       for (
         const options of [{ read: true }, READ_WRITE, {
