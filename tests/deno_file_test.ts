@@ -406,7 +406,7 @@ const MODULE = new URL("../mod.ts", import.meta.url).href;
 
 /** Uses a file in ways that need permissions, opened by this library or by Deno, and prints the results. */
 const PERMITTED = `
-const [, path] = Deno.args as [string, string];
+const [, path] = Deno.args;
 const { openSync } = Deno.args[0] === "ours" ? await import("${MODULE}") : Deno;
 for (const options of [{ read: true }, { write: true }, { read: true, write: true }, { append: true, create: true }]) {
   for (const call of [
@@ -439,7 +439,7 @@ for (
   testInDir(
     `with --allow-${
       permissions.join(" and --allow-")
-    } and --allow-ffi: as Deno.FsFile has it`,
+    } and --allow-ffi: as Deno.FsFile`,
     async (dir) => {
       const script = dir.file(PERMITTED, "script.js");
       const path = dir.file("hello");
@@ -461,7 +461,7 @@ for (
 }
 
 const LOCKS = `
-const [path] = Deno.args as [string];
+const [path] = Deno.args;
 using file = Deno.openSync(path, { read: true, write: true });
 console.log(file.tryLockSync(true), file.tryLockSync(false));
 `;
