@@ -4,7 +4,7 @@
 readonly DENO_VERSION=2.9.6
 
 # Arguments of `deno test`. Types are the same everywhere, and are checked on this machine.
-readonly TEST_ARGS=(test -A --no-check --cached-only --v8-flags=--expose-gc --import-map tests/offline/import_map.json)
+readonly TEST_ARGS=(test -A --no-check --cached-only --v8-flags=--expose-gc --import-map tests/std_stubs/import_map.json)
 
 # The directory that keeps everything for the next run.
 readonly CACHE=${MMAPFILE_CACHE:-/var/tmp}
@@ -59,30 +59,15 @@ npm_package() {
 
 # Fills a DENO_DIR with the npm packages that tests and examples import, so that tests need no network.
 npm_packages() {
-  local deno=(deno)
-  command -v deno >/dev/null || deno=(npx --yes deno)
-  DENO_DIR=$1 "${deno[@]}" cache --import-map tests/offline/import_map.json \
+  DENO_DIR=$1 host_deno cache --import-map tests/std_stubs/import_map.json \
     tests/*_test.ts examples/*.ts >"$LOG" 2>&1 </dev/null ||
     fail "the npm packages that the tests import are out of reach"
 }
 
-# Prints why tests were skipped, and counts all tests in a last line, from what each run of tests has printed.
-summarize() {
-  local log
-  say 'skipped, and why:'
-  sed -nE 's/.* \(skipped: (.*)\) \.\.\. ignored.*/\1/p' "$@" | sort | uniq -c | sort -rn
-  # A test that runs tests prints earlier summaries.
-  for log; do
-    sed -nE 's/^(ok|FAILED) \| ([0-9]+) passed.* \| ([0-9]+) failed( \| ([0-9]+) ignored)?.*/\2 \3 \5/p' "$log" |
-      tail -n 1
-  done | awk '{ passed += $1; failed += $2; skipped += $3 }
-    END { if (NR > 0) printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }'
+# Runs the Deno of this machine, or that of npm.
+host_deno() {
+  if command -v deno >/dev/null; then deno "$@"; else npx --yes deno "$@"; fi
 }
 
-# Runs tests, shows what they print, and summarizes it. Returns their exit code.
-counted() {
-  local status=0
-  "$@" </dev/null 2>&1 | tee "$LOG" || status=$?
-  summarize "$LOG"
-  return "$status"
-}
+# Prints why tests were skipped, and counts all tests in a last line, from JUnit reports.
+count_tests() { host_deno run --allow-read scripts/count_tests.ts "$@"; }

@@ -1,5 +1,5 @@
 /**
- * `@std/*`: from its registry if that can be reached, otherwise the stubs in `tests/offline/`.
+ * `@std/*`: from its registry if that can be reached, otherwise the stubs in `tests/std_stubs/`.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export async function findStd(): Promise<Std> {
   return {
     isOffline: true,
     source: `${reason}: offline stubs`,
-    args: ["--import-map", "tests/offline/import_map.json"],
+    args: ["--import-map", "tests/std_stubs/import_map.json"],
   };
 }
 

@@ -70,7 +70,7 @@ run_file() {
     status=0
     # shellcheck disable=SC2086
     timeout --kill-after=10 1200 env NO_COLOR=1 MMAPFILE_OFFLINE=1 MMAPFILE_TEST_RUNNER="$runner" \
-      DENO_DIR="$HOME_DIR/cache" $runner "$DENO" "${TEST_ARGS[@]}" "${options[@]}" "$file" \
+      DENO_DIR="$HOME_DIR/cache" $runner "$DENO" "${TEST_ARGS[@]}" --junit-path="$log.xml" "${options[@]}" "$file" \
       </dev/null >"$log" 2>&1 9>&- || status=$?
     if ((status != 124 && status != 137)); then break; fi
     printf '\n%s took too long\n' "$file"
@@ -102,5 +102,5 @@ wait || true
 
 status=0
 report_failures || status=1
-summarize "$logs"/*.ts
+count_tests "$logs"/*.xml
 exit "$status"

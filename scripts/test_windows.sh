@@ -45,7 +45,11 @@ fi
 trap 'umount "$ROOT/proc" "$ROOT/w/small"' EXIT
 
 if (($# == 0)); then set -- tests/; fi
-counted chroot "$ROOT" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin LANG=C.UTF-8 \
+status=0
+chroot "$ROOT" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin LANG=C.UTF-8 \
   XDG_RUNTIME_DIR=/tmp NO_COLOR=1 WINEPREFIX=/root/.wine WINEDEBUG=-all \
   DENO_DIR='Z:\w\cache' MMAPFILE_OFFLINE=1 MMAPFILE_WINE=1 MMAPFILE_SMALL_DISK='Z:\w\small' \
-  sh -c 'cd /w/src && exec wine "$@"' sh "/w/deno-$DENO_VERSION/deno.exe" "${TEST_ARGS[@]}" "$@"
+  sh -c 'cd /w/src && exec wine "$@"' sh "/w/deno-$DENO_VERSION/deno.exe" "${TEST_ARGS[@]}" --junit-path=tests.xml "$@" \
+  </dev/null 2>&1 || status=$?
+count_tests "$ROOT/w/src/tests.xml"
+exit "$status"

@@ -1,4 +1,4 @@
-/** advise() gives memory back, and never loses a write. */
+/** advise() releases memory, and never loses a write. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -7,16 +7,17 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_CUT } from "./backend.ts";
-import { isEmulated, NO_LISTING, type Reason } from "./reason.ts";
-import { equal, pattern, testInDir as test } from "./temp.ts";
+import { isCopy, NOT_TRUNCATABLE } from "./tested_module.ts";
+import { isEmulated, NO_LISTING, type Reason } from "./skip.ts";
+import { equal, pattern } from "./bytes.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const SIZE = 8 << 20;
 const PAGE = 4096;
 const NO_RSS: Reason = isCopy
-  ? "a copy has no pages that could be taken from the file again"
+  ? "the fallback has no mapped pages"
   : isEmulated
-  ? "the pages of an emulated process are not listed"
+  ? "the kernel does not list the pages of a process under QEMU"
   : NO_LISTING;
 
 /** Bytes of a file that are in this process's memory, by /proc/self/smaps. */
@@ -41,7 +42,7 @@ const MODES: [string, MmapOpenOptions][] = [
 
 for (const [mode, options] of MODES) {
   test(
-    `advise("dontneed") of a file open ${mode} gives its memory back, and its bytes stay`,
+    `advise("dontneed") of a file open ${mode} releases its memory, and its bytes stay`,
     (dir) => {
       const path = dir.file(SIZE);
       const expected = pattern(SIZE).subarray(options.offset);
@@ -89,7 +90,7 @@ test('advise("dontneed") is refused for copy-on-write files, which keep their ch
   assertEquals(file.bytes(), new Uint8Array(PAGE).fill(7));
 });
 
-test("advise() takes every advice for any range, of an empty file too", (dir) => {
+test("advise() accepts every advice for any range, of an empty file too", (dir) => {
   for (const size of [0, 1, PAGE, PAGE + 1]) {
     using file = openSync(dir.file(size));
     const all = ["normal", "sequential", "random", "dontneed"] as const;
@@ -116,4 +117,4 @@ test('advise("dontneed") of a truncated file throws', (dir) => {
   assertThrows(() => file.advise("dontneed"), TruncatedError);
   file.refresh();
   file.advise("dontneed");
-}, NOT_CUT);
+}, NOT_TRUNCATABLE);

@@ -1,17 +1,17 @@
-/** No argument is trusted: whatever it says of itself, and whatever it does when it is looked at. */
+/** No argument is trusted, whatever it reports about itself and whatever its getters do. */
 
 import { assert, assertEquals } from "@std/assert";
 import * as library from "../mod.ts";
-import { deno } from "./child.ts";
-import { isEmulated, unless } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import { TOO_SLOW, unless } from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
-/** Processes that share the cases. */
+/** The processes that the cases are divided among. */
 const PARTS = 2;
 
 const RUN = ["run", "-A", "--no-lock", "--no-config"];
 
-/** Of a method or a function its parameters, as its source has them. */
+/** The parameters of a method or a function, as in its source. */
 const PARAMETERS = /^(?:async )?(?:function )?\*?\s*\w+\s*\(([^)]*)/;
 
 /** Every public method and function that takes an argument, and the streams that take chunks. */
@@ -35,8 +35,8 @@ function takersOfArguments(): string[] {
 
 Deno.test({
   ...unless(
-    isEmulated && "thousands of cases take minutes",
-    "every method survives arguments that lie, change and call back, and hits no other file",
+    TOO_SLOW,
+    "arguments that lie, change and call back crash no method, and change no other file",
   ),
   fn: async () => {
     const script = new URL("./children/arguments.ts", import.meta.url).href;
@@ -50,7 +50,7 @@ Deno.test({
       return counts;
     });
     const counts: Record<string, number> = JSON.parse(
-      (await Promise.all(runs))[0],
+      (await Promise.all(runs))[0]!,
     );
     assertEquals(Object.keys(counts).sort(), takersOfArguments().sort());
     for (const [name, count] of Object.entries(counts)) {

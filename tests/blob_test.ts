@@ -1,21 +1,17 @@
-/** blob() is to every user of blobs what a `Blob` of the same bytes is. */
+/** blob() behaves for every user of blobs as a `Blob` of the same bytes. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
+  type BlobOptions,
   type MmapFile,
   open,
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NOT_CUT } from "./backend.ts";
-import {
-  encode,
-  equal,
-  pattern,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+import { isCopy, NO_ADDRESSES, NOT_TRUNCATABLE } from "./tested_module.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const CHUNK = 256 * KIB;
@@ -25,13 +21,13 @@ const SIZES = [0, 1, 4 * KIB, CHUNK - 1, CHUNK, CHUNK + 1, (1 << 20) + 1];
 function pair(dir: TempDir, bytes: Uint8Array<ArrayBuffer>, type?: string) {
   const file = openSync(dir.file(bytes));
   return {
-    blob: file.blob({ type }),
-    ordinary: new Blob([bytes], { type }),
+    blob: file.blob({ type } as BlobOptions),
+    ordinary: new Blob([bytes], { type } as BlobPropertyBag),
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };
 }
 
-/** All that a blob says of itself and its bytes. */
+/** All properties of a blob, and its bytes. */
 async function contentsOf(blob: Blob): Promise<unknown> {
   const { size, type } = blob;
   const bytes = await blob.bytes();
@@ -89,7 +85,7 @@ test("slices of slices are those of a Blob", async (dir) => {
       const [one, other] = [blob, ordinary].map((part) =>
         new Blob(["<", part, new File([part], "name"), ">"]).slice(1, 9)
       );
-      assertEquals(await contentsOf(one), await contentsOf(other));
+      assertEquals(await contentsOf(one!), await contentsOf(other!));
     }),
     { numRuns: 200 },
   );
@@ -104,7 +100,7 @@ test("blob() of a range of a file and of a window begins where they do", async (
   assertEquals(await part.blob().slice(-6).text(), "footer");
 });
 
-/** Every way to hand a blob to Deno, to what arrives. */
+/** Every way to hand a blob to Deno, and what arrives. */
 const USERS: Record<string, (blob: Blob) => unknown> = {
   "new Response()": async (blob) => {
     const response = new Response(blob);
@@ -191,7 +187,7 @@ test("blob() is a body that Deno.serve sends and fetch uploads", async (dir) => 
   assertEquals(await upload(form(blob)), await upload(form(ordinary)));
 });
 
-/** What would be empty without a word, since the engine keeps the bytes of a blob itself. */
+/** What would silently be empty, since the engine keeps the bytes of a blob itself. */
 const CLONERS: Record<string, (blob: Blob) => unknown> = {
   "structuredClone()": structuredClone,
   "postMessage()": (blob) => {
@@ -226,7 +222,7 @@ for (const [name, clone] of Object.entries(CLONERS)) {
   });
 }
 
-/** Reads that must not give anything but the file's bytes. */
+/** Reads that must return nothing but the file's bytes. */
 const READS: Record<string, (blob: Blob) => Promise<unknown>> = {
   "text()": (blob) => blob.text(),
   "bytes()": (blob) => blob.bytes(),
@@ -277,10 +273,10 @@ test(
     file.truncateSync(5);
     await assertNotReadable(blob.slice(0, 10), file, TruncatedError);
   },
-  NOT_CUT,
+  NOT_TRUNCATABLE,
 );
 
-test("a stream of a blob() that is cancelled leaves the file open", async (dir) => {
+test("a stream of a blob() that is canceled leaves the file open", async (dir) => {
   using file = openSync(dir.file(3 * CHUNK));
   const reader = file.blob().stream().getReader();
   assertEquals((await reader.read()).value?.length, CHUNK);
@@ -299,7 +295,7 @@ test("blob() has the bytes that the file has when they are read", async (dir) =>
 });
 
 test(
-  "blob() of 5 GiB reads what it is asked for and nothing else",
+  "blob() of 5 GiB reads the requested range and nothing else",
   async (dir) => {
     const size = 5 * 2 ** 30;
     const path = dir.sparseFile(size);
@@ -316,10 +312,10 @@ test(
     const blob = file.blob();
     assertEquals(blob.size, size);
     const parts = [blob.slice(0, 64 * KIB), blob.slice(-64 * KIB)];
-    const whole = new Blob([parts[0], blob, parts[1]]);
+    const whole = new Blob([parts[0]!, blob, parts[1]!]);
     assertEquals(whole.size, size + 128 * KIB);
-    assertEquals((await parts[0].bytes()).length, 64 * KIB);
-    assertEquals((await parts[1].text()).slice(-3), "end");
+    assertEquals((await parts[0]!.bytes()).length, 64 * KIB);
+    assertEquals((await parts[1]!.text()).slice(-3), "end");
     assertEquals(await whole.slice(-64 * KIB - 3, -64 * KIB).text(), "end");
     assertEquals(read, [64 * KIB, 64 * KIB, 3]);
   },

@@ -1,6 +1,6 @@
 /**
- * Programs that nobody here wrote read files as memory. Each result is checked against the same
- * program's on the file read in the ordinary way.
+ * Third-party libraries read files as memory. Each result is compared with that of the same
+ * library on the file read in the ordinary way.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -29,7 +29,9 @@ import {
   ZipReader,
   ZipWriter,
 } from "@zip.js/zip.js";
-import { assertNothingIsOpen, pattern, TempDir } from "./temp.ts";
+import { pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { TempDir } from "./temp_dir.ts";
 
 function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   Deno.test(name, async () => {
@@ -39,7 +41,7 @@ function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   });
 }
 
-// --- Apache Arrow: columns are views of the memory that it is given
+// --- Apache Arrow: columns are views of the memory that it gets
 
 const ROWS = 10_000;
 
@@ -133,7 +135,7 @@ test("hyparquet reads a Parquet file slice by slice", async (dir) => {
   }
 });
 
-// --- MaxMind DB: a search tree and the data behind it
+// --- MaxMind DB: a search tree and the data after it
 
 /** A value in the data section of a MaxMind DB; https://maxmind.github.io/MaxMind-DB/ */
 function maxMindValue(value: unknown): number[] {
@@ -161,7 +163,7 @@ function maxMindValue(value: unknown): number[] {
   ];
 }
 
-/** Type and length: types above 7 in a byte of their own, lengths from 29 on too. */
+/** Type and length: types above 7, and lengths from 29 on, have another byte. */
 function control(type: number, length: number): number[] {
   const [size, ...rest] = length < 29 ? [length] : [29, length - 29];
   return type > 7 ? [size, type - 7, ...rest] : [(type << 5) | size, ...rest];
@@ -218,7 +220,7 @@ test("mmdb-lib looks addresses up in a MaxMind database in place", async (dir) =
   assertEquals(mapped.metadata.databaseType, "Test-City");
 });
 
-// --- zip.js: a reader that is asked for ranges
+// --- zip.js: a reader of ranges
 
 class MmapZipSource extends ZipSource<MmapFile> {
   readonly #file: MmapFile;
@@ -230,7 +232,7 @@ class MmapZipSource extends ZipSource<MmapFile> {
   }
 
   override readUint8Array(offset: number, length: number): Promise<Uint8Array> {
-    // zip.js may transfer what it is given to a worker, so no view but a copy.
+    // zip.js may transfer the array to a worker, so it gets a copy.
     return Promise.resolve(this.#file.copy(offset, length));
   }
 }
@@ -267,8 +269,8 @@ test("zip.js reads an archive through a reader of ranges, and from a blob", asyn
   }
   assertEquals(found[0], found[2]);
   assertEquals(found[1], found[2]);
-  assertEquals(Object.keys(found[0]), Object.keys(entries));
-  assertEquals(found[0]["folder/random.bin"], entries["folder/random.bin"]);
+  assertEquals(Object.keys(found[0]!), Object.keys(entries));
+  assertEquals(found[0]!["folder/random.bin"], entries["folder/random.bin"]);
 });
 
 test("zip.js writes an archive to a file's writable, and reads it from a readable", async (dir) => {
@@ -283,8 +285,8 @@ test("zip.js writes an archive to a file's writable, and reads it from a readabl
   for (const source of [Deno.openSync(path), openSync(path)]) {
     const reader = new ZipReader(source.readable);
     const [entry] = await reader.getEntries();
-    assert(!entry.directory);
-    const content = await entry.getData(new Uint8ArrayWriter());
+    assert(!entry!.directory);
+    const content = await entry!.getData(new Uint8ArrayWriter());
     assertEquals(content, pattern(300_000));
     await reader.close();
   }

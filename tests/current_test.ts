@@ -1,4 +1,4 @@
-/** Knowing that another process has truncated, extended, replaced or removed a file that is open. */
+/** isCurrent(): whether another process has truncated, extended, replaced or removed an open file. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -8,12 +8,12 @@ import {
   openSync,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NOT_CUT } from "./backend.ts";
-import { isWindows, NO_GUARD, NO_LINKS } from "./reason.ts";
-import { pattern, type TempDir, testInDir as test } from "./temp.ts";
+import { FALLBACK_KEEPS, isCopy, NOT_TRUNCATABLE } from "./tested_module.ts";
+import { isWindows, NO_GUARD, NO_LINKS, NO_REPLACING } from "./skip.ts";
+import { pattern } from "./bytes.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const PAGE = 4096;
-const NOT_REPLACED = isWindows && "Windows lets nobody replace an open file";
 
 const MODES: [string, MmapOpenOptions][] = [
   ["for reading", { read: true }],
@@ -28,7 +28,7 @@ function stateOf(file: MmapFile): [boolean, boolean] {
 }
 
 for (const [mode, options] of MODES) {
-  test(`a file open ${mode} that nobody has changed is current, and refresh() changes nothing`, (dir) => {
+  test(`a file open ${mode} that is unchanged is current, and refresh() changes nothing`, (dir) => {
     for (const size of [0, 1, PAGE, PAGE + 1]) {
       using file = openSync(dir.file(size), options);
       assertEquals(stateOf(file), [false, true]);
@@ -40,7 +40,7 @@ for (const [mode, options] of MODES) {
     }
   });
 
-  test(`a file open ${mode} that others have extended is not current until refresh()`, (dir) => {
+  test(`a file open ${mode} that another process extended is not current until refresh()`, (dir) => {
     for (const size of [0, 1, PAGE]) {
       const path = dir.file(size);
       using file = openSync(path, options);
@@ -53,7 +53,7 @@ for (const [mode, options] of MODES) {
   });
 
   test(
-    `a file open ${mode} that others have truncated is not current until refresh()`,
+    `a file open ${mode} that another process truncated is not current until refresh()`,
     (dir) => {
       for (const size of [0, 1, PAGE, PAGE + 1]) {
         const path = dir.file(2 * PAGE);
@@ -67,11 +67,11 @@ for (const [mode, options] of MODES) {
         assertEquals([file.size, ...stateOf(file)], [size, false, true]);
       }
     },
-    NOT_CUT,
+    NOT_TRUNCATABLE,
   );
 }
 
-/** Ways to have another file at a path, or none. */
+/** Ways to replace or remove the file at a path. */
 const REPLACED: [string, (dir: TempDir, path: string) => void][] = [
   [
     "replaced by a rename",
@@ -79,7 +79,7 @@ const REPLACED: [string, (dir: TempDir, path: string) => void][] = [
   ],
   ["removed", (_, path) => Deno.removeSync(path)],
   ["renamed", (dir, path) => Deno.renameSync(path, dir.join("elsewhere"))],
-  ["removed and made again", (dir, path) => {
+  ["removed and created again", (dir, path) => {
     Deno.removeSync(path);
     dir.file(10);
   }],
@@ -91,7 +91,7 @@ const REPLACED: [string, (dir: TempDir, path: string) => void][] = [
 
 for (const [how, replace] of REPLACED) {
   test(
-    `a file that was ${how} is not current, whatever refresh() does`,
+    `a file that was ${how} is not current, even after refresh()`,
     (dir) => {
       const path = dir.file(10);
       using file = openSync(path);
@@ -101,7 +101,7 @@ for (const [how, replace] of REPLACED) {
       assertEquals(stateOf(file), [false, false]);
       assertEquals(file.copy(), pattern(10));
     },
-    NOT_REPLACED,
+    NO_REPLACING,
   );
 }
 
@@ -112,10 +112,10 @@ test("a file whose directory has become a file is not current", (dir) => {
   Deno.removeSync(dir.join("dir"), { recursive: true });
   dir.file("", "dir");
   assertEquals(file.isCurrent(), false);
-}, NOT_REPLACED);
+}, NO_REPLACING);
 
 test(
-  "isCurrent() follows links, takes URLs, and sees a link that is set to another file",
+  "isCurrent() follows links, accepts URLs, and sees a link that points to another file",
   (dir) => {
     const [one, other] = [dir.file(10, "one"), dir.file(10, "other")];
     const link = dir.join("link");
@@ -140,7 +140,7 @@ test(
     assertEquals([fixed.refresh(), open.refresh()], [false, true]);
     assertEquals([fixed.size, open.size], [20, 190]);
   },
-  isWindows && "Windows extends no file that is mapped",
+  isWindows && "Windows does not extend a mapped file",
 );
 
 test(
@@ -158,11 +158,11 @@ test(
     file.writeSync(pattern(PAGE));
     assertEquals([...stateOf(file), file.refresh()], [false, true, false]);
   },
-  isCopy && "memory is ahead of the file until it is written back",
+  isCopy && "the fallback does not write to the file before a write-back",
 );
 
 test(
-  "a view that a truncation has emptied of the file's bytes says so by `truncated`",
+  "a view of a truncated file is reported by `truncated`",
   (dir) => {
     const path = dir.file(2 * PAGE);
     using file = openSync(path);
@@ -172,7 +172,7 @@ test(
     assertEquals(view[PAGE], 0);
     assertEquals(file.truncated, true);
   },
-  isCopy ? "a copy stays as it was" : NO_GUARD,
+  FALLBACK_KEEPS || NO_GUARD,
 );
 
 test("isCurrent() and refresh() of a closed file throw, `truncated` does not", (dir) => {

@@ -1,38 +1,39 @@
 /**
- * What a program that uses Deno.FsFile can see, done to files of both kinds, opened alike with nothing added:
- * results, the class of errors and the words that they begin with.
+ * Programs that use Deno.FsFile, run with files of both kinds, opened alike without options of this library:
+ * the results, the classes of errors, and the first words of their messages are equal.
  */
 
 import { assert, assertEquals } from "@std/assert";
 import * as library from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { deno } from "./child.ts";
+import { isCopy } from "./tested_module.ts";
+import { deno } from "./run_deno.ts";
 import {
   isWindows,
   NO_MODES,
   notInDeno28,
   type Reason,
   WINE_LOCKS,
-} from "./reason.ts";
-import { decode, encode, TempDir, testInDir } from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode } from "./bytes.ts";
+import { TempDir, testInDir } from "./temp_dir.ts";
 
-const BEFORE_1970: Reason = notInDeno28("times before 1970 are others");
+const BEFORE_1970: Reason = notInDeno28("times before 1970 are wrong");
 
 /** Why a program is not compared. */
 function reasonOf(name: string): Reason {
   return isCopy && name in OF_OPTIONS &&
-      "an option of ours stands beside them" ||
-    isWindows && name === "every whence, and offsets that are odd" &&
-      "Windows has other errors for them";
+      "opening the fallback takes an option that Deno.FsFile lacks" ||
+    isWindows && name === "every whence, and odd offsets" &&
+      "Windows has other errors for odd offsets";
 }
 
 /** The functions that are replaced in a program. */
 type Library = Pick<typeof Deno, "open" | "openSync" | "create" | "createSync">;
 
-/** What is done in a directory, and what of that can be seen. */
+/** What is done in a directory, and what a program sees of it. */
 type Program = (library: Library, dir: TempDir) => unknown;
 
-/** What a call comes to: its value, or the error by class, code and the end of its message. */
+/** The outcome of a call: its value, or the class, code and end of the message of its error. */
 async function seen(call: () => unknown): Promise<unknown> {
   try {
     // One returns null where the other returns nothing.
@@ -53,7 +54,7 @@ async function classSeen(call: () => unknown): Promise<string> {
   }
 }
 
-/** The class of Deno's or of JavaScript's that an error has, or that its class extends. */
+/** The class of Deno or JavaScript that an error has, or that its class extends. */
 function classOf(error: Error): string {
   const { errors } = Deno;
   for (const [name, type] of Object.entries(errors)) {
@@ -64,7 +65,7 @@ function classOf(error: Error): string {
   return "Error";
 }
 
-/** What the system says, which Deno puts first and this library last; not that an argument is invalid or too large. */
+/** The system's message, which Deno puts first and this library last; not that an argument is invalid or too large. */
 function wordsOf(error: Error): string | undefined {
   const words = [
     /[A-Z][a-z ]+\(os error (?!22|27)\d+\)/,
@@ -121,7 +122,7 @@ const OF_OPTIONS: Record<string, Program> = {
     }
     return outcomes;
   },
-  "options that say nothing": (library, dir) => {
+  "options without effect": (library, dir) => {
     const path = dir.file("hello");
     return Promise.all(
       [undefined, null, {}, { read: false }, { write: false }].map(
@@ -133,7 +134,7 @@ const OF_OPTIONS: Record<string, Program> = {
 
 const PROGRAMS: Record<string, Program> = {
   ...OF_OPTIONS,
-  "what is no file": (library, dir) =>
+  "paths that are not files": (library, dir) =>
     Promise.all(
       [dir.join("none"), dir.join("none", "none")].flatMap((path) => [
         opened(library, path),
@@ -160,7 +161,7 @@ const PROGRAMS: Record<string, Program> = {
     }
     return outcomes;
   },
-  "every whence, and offsets that are odd": async ({ openSync }, dir) => {
+  "every whence, and odd offsets": async ({ openSync }, dir) => {
     using file = openSync(dir.file("hello, world"), WRITE);
     const outcomes = [];
     for (const whence of [0, 1, 2, 3, -1, 1.5, NaN]) {
@@ -176,7 +177,7 @@ const PROGRAMS: Record<string, Program> = {
     }
     return outcomes;
   },
-  "what is no whence": async ({ openSync }, dir) => {
+  "invalid whence": async ({ openSync }, dir) => {
     using file = openSync(dir.file("hello, world"));
     const outcomes = [];
     for (const whence of ["1", null, undefined, {}, true]) {
@@ -241,7 +242,7 @@ const PROGRAMS: Record<string, Program> = {
     }
     return outcomes;
   },
-  "reads and writes of nothing, and past the end": async ({ open }, dir) => {
+  "reads and writes of 0 bytes, and past the end": async ({ open }, dir) => {
     using file = await open(dir.file("hello"), WRITE);
     const p = new Uint8Array(3);
     return [
@@ -256,7 +257,7 @@ const PROGRAMS: Record<string, Program> = {
       await file.seek(0, Deno.SeekMode.Current),
     ];
   },
-  "what is not bytes": async ({ open }, dir) => {
+  "arguments that are not bytes": async ({ open }, dir) => {
     using file = await open(dir.file("hello"), WRITE);
     const outcomes = [];
     for (const p of ["text", null, undefined, 5, [1], {}]) {
@@ -307,7 +308,7 @@ const PROGRAMS: Record<string, Program> = {
   },
   "the terminal": async ({ openSync }, dir) => {
     using file = openSync(dir.file());
-    // What it is that fails, the system knows.
+    // The system decides which call fails.
     const outcome = await seen(() => file.setRaw(true));
     return [file.isTerminal(), typeof outcome];
   },
@@ -343,7 +344,7 @@ const PROGRAMS: Record<string, Program> = {
     }
     return await seen(() => escaped.statSync());
   },
-  "what a file that is stat'ed is": ({ openSync }, dir) => {
+  "the kind of file that stat() reports": ({ openSync }, dir) => {
     const path = dir.file("hello");
     using file = openSync(path);
     const { atime: _, ...info } = file.statSync();
@@ -366,7 +367,7 @@ function timesOf({ atime, mtime }: Deno.FileInfo): unknown {
   return [atime?.getTime(), mtime?.getTime()];
 }
 
-/** Ours, as a program imports them. */
+/** The functions of this library, as a program imports them. */
 const OURS = {
   open: library.open,
   openSync: library.openSync,
@@ -375,7 +376,7 @@ const OURS = {
 } as Library;
 
 for (const [name, program] of Object.entries(PROGRAMS)) {
-  testInDir(`${name}: as Deno.FsFile has it`, async (dir) => {
+  testInDir(`${name}: as Deno.FsFile`, async (dir) => {
     using own = new TempDir(dir.path);
     using other = new TempDir(dir.path);
     const [ours, theirs] = [
@@ -386,13 +387,14 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
   }, reasonOf(name));
 }
 
-testInDir("the mode of a file that is created is that of Deno.open", (dir) => {
+testInDir("a created file has the mode that Deno.open() sets", (dir) => {
   const modes = [0o600, 0o644, 0o777, 0o400, 0o4755, 0o200, undefined];
   const [ours, theirs] = [OURS, Deno].map(({ openSync }, k) =>
     modes.flatMap((mode) =>
       [{ create: true }, { createNew: true }].map((how, nr) => {
         const path = dir.join(`${k} ${mode} ${nr}`);
-        openSync(path, { write: true, mode, ...how }).close();
+        const options = { write: true, mode, ...how } as Deno.OpenOptions;
+        openSync(path, options).close();
         return Deno.statSync(path).mode;
       })
     )
@@ -402,7 +404,7 @@ testInDir("the mode of a file that is created is that of Deno.open", (dir) => {
 
 const MODULE = new URL("../mod.ts", import.meta.url).href;
 
-/** Does with a file what needs permissions, as ours opens it or Deno does, and prints what comes of it. */
+/** Uses a file in ways that need permissions, opened by this library or by Deno, and prints the results. */
 const PERMITTED = `
 const [, path] = Deno.args;
 const { openSync } = Deno.args[0] === "ours" ? await import("${MODULE}") : Deno;
@@ -437,7 +439,7 @@ for (
   testInDir(
     `with --allow-${
       permissions.join(" and --allow-")
-    } and --allow-ffi: as Deno.FsFile has it`,
+    } and --allow-ffi: as Deno.FsFile`,
     async (dir) => {
       const script = dir.file(PERMITTED, "script.js");
       const path = dir.file("hello");
@@ -450,11 +452,11 @@ for (
           ])
         ),
       );
-      assertEquals(ours.stdout, theirs.stdout, ours.stderr);
-      assertEquals(ours.stdout.trim().split("\n").length, 20, ours.stderr);
+      assertEquals(ours!.stdout, theirs!.stdout, ours!.stderr);
+      assertEquals(ours!.stdout.trim().split("\n").length, 20, ours!.stderr);
     },
-    isCopy && "the fallback needs no --allow-ffi" ||
-      isWindows && "Windows opens for reading what is opened to be written",
+    isCopy && "the fallback does not need --allow-ffi" ||
+      isWindows && "Windows opens files for reading in order to write",
   );
 }
 

@@ -1,30 +1,32 @@
 /**
- * Timers, messages and I/O have their turn while calls that are done at once are awaited in a loop.
- * What is counted is the calls made until then: without turns there would be no end to them.
+ * Timers, messages and I/O run while a loop awaits calls that complete at once.
+ * The tests count the calls made until then: without a turn of the event loop they would never end.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClosedError, type MmapFile, openSync } from "@mmapfile/mmapfile";
 import { toReadableStream, toWritableStream } from "@mmapfile/mmapfile";
-import { isEmulated, WINE_LOCKS } from "./reason.ts";
-import { encode, outcomeOf, pattern, testInDir as test } from "./temp.ts";
+import { isEmulated, WINE_LOCKS } from "./skip.ts";
+import { encode, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
 const { Start } = Deno.SeekMode;
 
-/** Calls within which others must have had their turn; it takes some thousand. */
+/** Calls within which the event loop must have run; usually a few thousand. */
 const MOST_CALLS = isEmulated ? 100_000 : 1_000_000;
 
 const block = new Uint8Array(4 * KIB);
 const large = new Uint8Array(MIB + 1);
 const now = new Date(0);
 
-/** A reader at its end, a writer that takes all, as long as it is asked to. */
+/** A reader at its end, and a writer that takes everything. */
 const nothing = { read: () => Promise.resolve(null) };
 const anything = { write: (p: Uint8Array) => Promise.resolve(p.length) };
 
-/** Every asynchronous call of a file that the system need not be waited for, and calls that fail. */
+/** Every asynchronous call that does not wait for the system, and calls that fail. */
 const CALLS: Record<string, (file: MmapFile) => Promise<unknown>> = {
   async read(file) {
     if (await file.read(block) === null) file.seekSync(0, Start);
@@ -45,7 +47,7 @@ const CALLS: Record<string, (file: MmapFile) => Promise<unknown>> = {
     file.seekSync(file.size, Start);
     await outcomeOf(() => file.write(block));
   },
-  "readAt, of what is not bytes": (file) =>
+  "readAt, of an argument that is not bytes": (file) =>
     outcomeOf(() => file.readAt("" as never, 0)),
   "readFrom, of a reader": (file) => file.readFrom(nothing),
   async "readFrom, of a file"(file) {
@@ -64,7 +66,7 @@ const CALLS: Record<string, (file: MmapFile) => Promise<unknown>> = {
   "prefetch, of nothing": (file) => file.prefetch(0, 0),
 };
 
-/** Something that others wait for. */
+/** An event that the event loop delivers. */
 const EVENTS: Record<string, () => Promise<unknown>> = {
   "a timer": () => new Promise((resolve) => setTimeout(resolve, 0)),
   "a message": () => {
@@ -79,7 +81,7 @@ const EVENTS: Record<string, () => Promise<unknown>> = {
   },
 };
 
-/** Awaits calls until something has happened; fails if it does not. */
+/** Awaits calls until an event has come; fails if it does not come. */
 async function callUntil(
   event: Promise<unknown>,
   call: () => Promise<unknown>,
@@ -93,14 +95,14 @@ async function callUntil(
     calls++;
   }
   await happened;
-  assert(calls < most, `Nothing had a turn in ${calls} calls`);
+  assert(calls < most, `The event loop did not run in ${calls} calls`);
 }
 
 const OPTIONS = { read: true, write: true };
 
 for (const [name, call] of Object.entries(CALLS)) {
   test(
-    `${name}: a loop of awaited calls lets timers and messages have their turn`,
+    `${name}: a loop of awaited calls lets timers and messages run`,
     async (dir) => {
       using file = openSync(dir.file(64 * KIB), OPTIONS);
       for (const event of Object.values(EVENTS)) {
@@ -121,20 +123,20 @@ test("a loop of reads lets a server answer in the same process", async (dir) => 
   const answer = fetch(`http://127.0.0.1:${port}/`).then((response) =>
     response.text()
   );
-  // It takes many turns, and other threads.
+  // It takes many turns of the event loop, and other threads.
   await callUntil(answer, () => file.readAt(block, 0), 100 * MOST_CALLS);
   assertEquals(await answer, "answered");
   await server.shutdown();
 });
 
-test("loops on many files, of calls of all kinds, share the turns", async (dir) => {
+test("loops on many files, of calls of all kinds, let each other run", async (dir) => {
   const calls = Object.entries(CALLS).filter(([name]) =>
     name !== "unlock" || !WINE_LOCKS
   );
   const loops = calls.map(async ([, call], k) => {
     using file = openSync(dir.file(64 * KIB, `${k}`), OPTIONS);
     const event = Object.values(EVENTS)[k % 2];
-    for (let k = 0; k < 3; k++) await callUntil(event(), () => call(file));
+    for (let k = 0; k < 3; k++) await callUntil(event!(), () => call(file));
   });
   await Promise.all(loops);
 });
@@ -165,7 +167,7 @@ const FLOWS: Record<string, (file: MmapFile) => () => Promise<unknown>> = {
 };
 
 for (const [name, start] of Object.entries(FLOWS)) {
-  test(`${name}: a loop of awaited calls lets timers and messages have their turn`, async (dir) => {
+  test(`${name}: a loop of awaited calls lets timers and messages run`, async (dir) => {
     const path = dir.file();
     Deno.truncateSync(path, 16 * MIB);
     using file = openSync(path, OPTIONS);
@@ -178,7 +180,7 @@ test("calls of one file do their work and resolve in the order in which they are
   using file = openSync(dir.file(), { ...OPTIONS, grow: true });
   const resolved: number[] = [];
   const calls: Promise<unknown>[] = [];
-  // Longer than the loop may be kept, so that the later ones resolve in a turn after it.
+  // Longer than the library may block the event loop, so that later calls resolve in a later turn.
   for (let k = 0; k < 50_000; k++) {
     calls.push(file.write(Uint8Array.of(k)).then(() => resolved.push(k)));
     assertEquals(file.seekSync(0, Deno.SeekMode.Current), k + 1);
@@ -195,7 +197,7 @@ const TEXT = Array.from(
   (_, k) => "x".repeat(k % 700) + (k % 3 === 0 ? "\r\n" : "\n"),
 ).join("") + "the end";
 
-/** What is iterated over, of ranges that begin and end anywhere. */
+/** Iterators, over ranges that begin and end anywhere. */
 const ITEMS: Record<
   string,
   (file: MmapFile) => ReturnType<MmapFile["lines"]>
@@ -221,7 +223,7 @@ for (const [name, items] of Object.entries(ITEMS)) {
     }
   });
 
-  test(`${name} may be iterated over by both ways in turn`, async (dir) => {
+  test(`${name} can be iterated synchronously and asynchronously in turn`, async (dir) => {
     using file = openSync(dir.file(TEXT));
     const both = items(file);
     const one = both[Symbol.asyncIterator]();
@@ -234,7 +236,7 @@ for (const [name, items] of Object.entries(ITEMS)) {
     assertEquals(found, Array.from(items(file), (item) => item.slice()));
   });
 
-  test(`${name}: next() that is called before the last has resolved has the next item`, async (dir) => {
+  test(`${name}: next() called before the previous call resolved returns the next item`, async (dir) => {
     using file = openSync(dir.file(TEXT));
     const one = items(file)[Symbol.asyncIterator]();
     const expected = Array.from(items(file), (item) => item.slice());
@@ -250,7 +252,7 @@ for (const [name, items] of Object.entries(ITEMS)) {
     ]);
   });
 
-  test(`${name} is over once for await was left`, async (dir) => {
+  test(`${name} ends when for await is left`, async (dir) => {
     using file = openSync(dir.file(TEXT));
     const both = items(file);
     for await (const item of both) {
@@ -264,19 +266,19 @@ for (const [name, items] of Object.entries(ITEMS)) {
     });
   });
 
-  test(`for await over ${name} says that the file was closed`, async (dir) => {
+  test(`for await over ${name} throws when the file was closed`, async (dir) => {
     const file = openSync(dir.file(TEXT));
     const one = items(file)[Symbol.asyncIterator]();
     const last = name.endsWith("the file") || name.endsWith("MiB)");
     if (!last) await one.next();
     file.close();
     await assertRejects(() => one.next(), ClosedError);
-    // Over, as a generator that has thrown is.
+    // Ended, as a generator that has thrown.
     assertEquals((await one.next()).done, true);
   });
 }
 
-test("for await over lines() lets others have their turn within a line of many MiB", async (dir) => {
+test("for await over lines() lets the event loop run within a line of many MiB", async (dir) => {
   const path = dir.file();
   Deno.truncateSync(path, 64 * MIB);
   using file = openSync(path);
@@ -289,7 +291,7 @@ test("for await over lines() lets others have their turn within a line of many M
 
 // --- prefetch()
 
-test("MmapFile.prefetch() says how far it is, from the first part to the last", async (dir) => {
+test("MmapFile.prefetch() reports its progress, from the first part to the last", async (dir) => {
   const path = dir.file();
   Deno.truncateSync(path, 40 * MIB);
   using file = openSync(path);
@@ -297,18 +299,18 @@ test("MmapFile.prefetch() says how far it is, from the first part to the last", 
     const told: number[][] = [];
     const onProgress = (...progress: number[]) => void told.push(progress);
     await file.prefetch(offset, length, { onProgress });
-    const parts = Math.ceil(length / (16 * MIB));
+    const parts = Math.ceil(length! / (16 * MIB));
     assertEquals(
       told,
       Array.from(
         { length: parts },
-        (_, k) => [Math.min((k + 1) * 16 * MIB, length), length],
+        (_, k) => [Math.min((k + 1) * 16 * MIB, length!), length],
       ),
     );
   }
 });
 
-test("MmapFile.prefetch() is ended by a signal, with its reason", async (dir) => {
+test("MmapFile.prefetch() ends when a signal is aborted, with its reason", async (dir) => {
   const path = dir.file();
   Deno.truncateSync(path, 100 * MIB);
   using file = openSync(path);
@@ -334,7 +336,7 @@ test("MmapFile.prefetch() is ended by a signal, with its reason", async (dir) =>
   );
 });
 
-test("MmapFile.prefetch() passes on what its progress throws, and ends at a close", async (dir) => {
+test("MmapFile.prefetch() rethrows what its progress callback throws, and ends at a close", async (dir) => {
   const path = dir.file(pattern(100));
   Deno.truncateSync(path, 100 * MIB);
   const file = openSync(path);

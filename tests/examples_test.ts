@@ -1,5 +1,6 @@
-/** Every example does its work, with the permissions that its first line names and no others. */
+/** Every example works with the permissions that its first line names and no others. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -8,23 +9,27 @@ import {
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Store } from "../examples/kv_store.ts";
-import { NOT_CUT } from "./backend.ts";
-import { type ChildResult, commandOf, deno } from "./child.ts";
+import { NOT_TRUNCATABLE } from "./tested_module.ts";
+import { type ChildResult, commandOf, deno } from "./run_deno.ts";
 import {
   isEmulated,
   isWindows,
   NO_LISTING,
+  NO_SHARED_MEMORY,
   noTerminal,
+  notInstalled,
   ONE_IN,
   type Reason,
+  SAME_EVERYWHERE,
   unless,
   unlessSampled,
-} from "./reason.ts";
-import { decode, encode, pattern, TempDir } from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, pattern } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
 
-/** What is shared by the examples, and no command. */
+/** What the examples share, which is not a command. */
 const MODULES = [
   "bars.ts",
   "byte_ranges.ts",
@@ -44,8 +49,8 @@ function command(name: string): string[] {
   const url = new URL(name, EXAMPLES);
   const [firstLine] = Deno.readTextFileSync(url).split("\n");
   const prefix = "#!/usr/bin/env -S deno run ";
-  assert(firstLine.startsWith(prefix), `${name} cannot be run`);
-  const permissions = firstLine.slice(prefix.length).split(" ");
+  assert(firstLine!.startsWith(prefix), `${name} cannot be run`);
+  const permissions = firstLine!.slice(prefix.length).split(" ");
   return ["run", "--no-prompt", "--no-check", ...permissions, fromFileUrl(url)];
 }
 
@@ -53,7 +58,7 @@ async function run(name: string, ...args: string[]): Promise<ChildResult> {
   return await deno([...command(name), ...args]);
 }
 
-/** Runs an example that must succeed; gives what it printed. */
+/** Runs an example that must succeed, and returns what it printed. */
 async function output(name: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run(name, ...args);
   assertEquals(stderr, "");
@@ -61,7 +66,7 @@ async function output(name: string, ...args: string[]): Promise<string> {
   return stdout;
 }
 
-/** Starts an example that is spoken with while it runs. */
+/** Starts an example that the test talks to while it runs. */
 function start(
   name: string,
   args: string[],
@@ -77,7 +82,7 @@ function start(
   }).spawn();
 }
 
-/** What a program of the system does, in the C locale; `undefined` where there is no such program. */
+/** What a program of the system prints in the C locale; `undefined` if it is not installed. */
 function system(program: string, ...args: string[]) {
   try {
     const { code, stdout } = new Deno.Command(program, {
@@ -106,7 +111,7 @@ function text(lines: number): string {
 
 let count = 0;
 
-/** Why a test is left out: of these, too, one in `ONE_IN` is tried. */
+/** Why a test is skipped: of these, too, one in `ONE_IN` runs. */
 function unlessTaken(): Reason {
   return unlessSampled(count++);
 }
@@ -122,9 +127,9 @@ for (const name of SCRIPTS) {
     assertMatch(await output(name, "--help"), /^Usage: /);
   });
 
-  test(`${name} refuses in one line what it cannot do`, async () => {
+  test(`${name} reports a wrong argument in one line`, async () => {
     const wrong = [["--fast"], ["does/not/exist", "1.2.3.4"]];
-    // The demo makes a file of its own then, of 256 MB.
+    // The demo then creates a file of 256 MB.
     if (name !== "demo.ts") wrong.push([]);
     for (const args of wrong) {
       const { code, stdout, stderr } = await run(name, ...args);
@@ -136,15 +141,15 @@ for (const name of SCRIPTS) {
 
   test(`${name} can be run by its name`, () => {
     const { mode } = Deno.statSync(new URL(name, EXAMPLES));
-    // Windows has no such mode.
+    // Windows lacks this mode.
     if (Deno.build.os !== "windows") assert((mode! & 0o111) === 0o111);
   });
 }
 
 const NO_SIGNALS: Reason = Deno.build.os === "windows" &&
-  "pipes and Ctrl-C are other things on Windows";
+  "pipes and Ctrl-C differ on Windows";
 
-/** What to show of a file of many lines, more than a pipe holds. */
+/** Arguments that print more of a file than a pipe holds. */
 const LONG: [name: string, args: (path: string) => string[]][] = [
   ["grep.ts", (path) => ["1", path]],
   ["hexdump.ts", (path) => [path]],
@@ -155,7 +160,7 @@ for (const [name, args] of LONG) {
   Deno.test({
     ...unless(
       unlessTaken() || NO_SIGNALS,
-      `${name} ends quietly when nobody reads on`,
+      `${name} ends quietly when the reader of its output ends`,
     ),
     async fn() {
       using dir = new TempDir();
@@ -178,14 +183,14 @@ for (
   Deno.test({
     ...unless(
       unlessTaken() || NO_SIGNALS,
-      `${name} ends at Ctrl-C and leaves nothing`,
+      `${name} ends at Ctrl-C and leaves no file`,
     ),
     async fn() {
       using dir = new TempDir();
       const path = name === "tail.ts" ? dir.file("line\n") : dir.join("ring");
-      const child = start(name, [command, path], "piped");
+      const child = start(name!, [command!, path], "piped");
       const reader = child.stdout.getReader();
-      // It runs when it has printed something.
+      // It has started once it has printed something.
       await reader.read();
       child.kill("SIGINT");
       const { code } = await child.status;
@@ -210,7 +215,7 @@ test("every example is short", () => {
 
 Deno.test({
   ...unless(
-    unlessTaken() || !has("wc") && "there is no wc",
+    unlessTaken() || !has("wc") && notInstalled("wc"),
     "wc.ts counts what wc counts",
   ),
   async fn() {
@@ -221,7 +226,7 @@ Deno.test({
       dir.file("\n", "newline"),
       dir.file("no newline", "word"),
       dir.file("  \t", "spaces"),
-      // Words that go over the end of a piece.
+      // Words across the end of a piece.
       dir.file("word ".repeat((1 << 20) / ONE_IN), "large"),
     ];
     const counts = (text?: string) =>
@@ -237,7 +242,7 @@ Deno.test({
 
 // --- warm.ts
 
-test("warm.ts brings in files of any size, and says how large they are", async () => {
+test("warm.ts loads files of any size, and prints how large they are", async () => {
   using dir = new TempDir();
   const paths = [dir.file("", "empty"), dir.file("hello", "small")];
   paths.push(dir.sparseFile(40 << 20));
@@ -251,8 +256,8 @@ test("warm.ts brings in files of any size, and says how large they are", async (
 
 Deno.test({
   ...unless(
-    unlessTaken() || Deno.build.os === "windows" && "memory is not shared" ||
-      !has("wc") && "there is no wc",
+    unlessTaken() || NO_SHARED_MEMORY ||
+      !has("wc") && notInstalled("wc"),
     "word_count.ts counts what wc counts, however many workers count",
   ),
   async fn() {
@@ -261,7 +266,7 @@ Deno.test({
       dir.file(text(1000), "text"),
       dir.file("", "empty"),
       dir.file("one", "word"),
-      // Words that go over the end of a part.
+      // Words across the end of a part.
       dir.file("word ".repeat((1 << 18) / ONE_IN), "large"),
     ];
     for (const path of paths) {
@@ -278,7 +283,7 @@ Deno.test({
 
 Deno.test({
   ...unless(
-    unlessTaken() || !has("grep") && "there is no grep",
+    unlessTaken() || !has("grep") && notInstalled("grep"),
     "grep.ts finds what grep -F finds",
   ),
   async fn() {
@@ -318,7 +323,7 @@ test("grep.ts refuses a string of two lines", async () => {
 
 // --- hexdump.ts
 
-/** A row of xxd's, put together in another way than the example does. */
+/** A row of xxd, composed in another way than in the example. */
 function xxdRow(bytes: Uint8Array, offset: number): string {
   const codes = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
   const pairs = codes.join("").replace(/.{4}/g, "$& ").trimEnd().padEnd(39);
@@ -335,10 +340,10 @@ test("hexdump.ts shows bytes anywhere in a file", async () => {
   for (
     const [offset, length] of [[0, 40_000], [0, 0], [5, 1], [33, 47], [17, 16]]
   ) {
-    const shown = bytes.subarray(offset, offset + length);
+    const shown = bytes.subarray(offset, offset! + length!);
     let expected = "";
-    for (let i = 0; i < length; i += 16) {
-      expected += xxdRow(shown.subarray(i, i + 16), offset + i);
+    for (let i = 0; i < length!; i += 16) {
+      expected += xxdRow(shown.subarray(i, i + 16), offset! + i);
     }
     const args = ["-s", `${offset}`, "-l", `${length}`, path];
     assertEquals(await output("hexdump.ts", ...args), expected);
@@ -355,7 +360,7 @@ test("hexdump.ts shows bytes anywhere in a file", async () => {
   assertEquals(code, 1);
 });
 
-test("hexdump.ts shows what lies past 5 GiB", async () => {
+test("hexdump.ts shows bytes past 5 GiB", async () => {
   using dir = new TempDir();
   const offset = 5 * 2 ** 30;
   const path = dir.sparseFile(offset + 100);
@@ -370,7 +375,7 @@ test("hexdump.ts shows what lies past 5 GiB", async () => {
 
 // --- kv.ts
 
-test("kv.ts keeps, changes, deletes and lists", async () => {
+test("kv.ts sets, changes, deletes and lists", async () => {
   using dir = new TempDir();
   const kv = (...args: string[]) => output("kv.ts", dir.join("store"), ...args);
   assertEquals(await kv("set", "one", "1"), "");
@@ -395,7 +400,7 @@ test("kv.ts keeps, changes, deletes and lists", async () => {
   }
 });
 
-test("kv.ts makes a file to set keys in, and for nothing else", async () => {
+test("kv.ts creates a file to set keys, and for nothing else", async () => {
   using dir = new TempDir();
   for (const args of [["get", "key"], ["delete", "key"], ["list"]]) {
     const { code, stderr } = await run("kv.ts", dir.join("store"), ...args);
@@ -405,7 +410,7 @@ test("kv.ts makes a file to set keys in, and for nothing else", async () => {
   assertEquals([...Deno.readDirSync(dir.path)], []);
 });
 
-test("the store of kv.ts holds what a Map would, also where hashes are the same", async () => {
+test("the store of kv.ts holds what a Map would, also where hashes collide", async () => {
   using dir = new TempDir();
   const expected = new Map<string, string>();
   for (let round = 0; round < 10; round++) {
@@ -426,7 +431,7 @@ test("the store of kv.ts holds what a Map would, also where hashes are the same"
   }
 });
 
-test("kv.ts refuses a file that is something else, and leaves it alone", async () => {
+test("kv.ts refuses a file in another format, and leaves it unchanged", async () => {
   using dir = new TempDir();
   for (const contents of ["a", "some text ".repeat(100)]) {
     const path = dir.file(contents);
@@ -440,9 +445,9 @@ test("kv.ts refuses a file that is something else, and leaves it alone", async (
 const KEYS = 5003;
 const ROUNDS = 10;
 
-/** Lines without end: key n % KEYS gets the value n. */
+/** An endless stream of lines: key n % KEYS gets the value n. */
 class Lines {
-  /** The first number that no line had. */
+  /** The first number that was in no line. */
   next = 0;
 
   stream(): ReadableStream<Uint8Array> {
@@ -494,7 +499,7 @@ test("kv.ts has every key that it acknowledged when it is killed", async () => {
       const there = stored.get(key)!;
       assert(there >= value && there % KEYS === key, `${key}: ${there}`);
     }
-    // What was set and not acknowledged stays too.
+    // A value that was set and not acknowledged stays too.
     for (const [key, value] of stored) least.set(key, value);
   }
   assert(least.size > 0);
@@ -523,7 +528,7 @@ test("ring.ts brings every message from one process to another", async () => {
 Deno.test({
   ...unless(
     unlessTaken() || NO_LISTING,
-    "ring.ts takes no processor time while nobody sends",
+    "ring.ts takes no processor time while it waits for messages",
   ),
   async fn() {
     using dir = new TempDir();
@@ -536,10 +541,10 @@ Deno.test({
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       return Number(fields[11]) + Number(fields[12]);
     };
-    // What Deno does once it has started comes first.
-    await new Promise((done) => setTimeout(done, 500));
+    // Deno's own work after its start comes first.
+    await sleep(500);
     const before = used();
-    await new Promise((done) => setTimeout(done, 2000));
+    await sleep(2000);
     assert(used() - before <= 4, `${used() - before} of 200`);
     receiver.kill("SIGINT");
     await reader.cancel();
@@ -548,7 +553,7 @@ Deno.test({
   },
 });
 
-test("ring.ts takes no file that is there already", async () => {
+test("ring.ts refuses an existing file", async () => {
   using dir = new TempDir();
   const path = dir.file("mine");
   for (const command of ["send", "receive"]) {
@@ -580,8 +585,8 @@ test("tail.ts shows the last lines", async () => {
 
 Deno.test({
   ...unless(
-    unlessTaken() || NOT_CUT,
-    "tail.ts follows a file that grows, is cut and is replaced",
+    unlessTaken() || NOT_TRUNCATABLE,
+    "tail.ts follows a file that grows, is truncated and is replaced",
   ),
   fn: async () => {
     using dir = new TempDir();
@@ -599,7 +604,7 @@ Deno.test({
         shown !== expected && waited < 20_000;
         waited += 20
       ) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
       assertEquals(shown, expected);
     };
@@ -610,13 +615,13 @@ Deno.test({
       add("grown\n");
       add("twice\n");
       await until("grown\ntwice\n");
-      // Windows does not let others cut a file that is mapped.
+      // Windows does not let other processes truncate a mapped file.
       if (Deno.build.os !== "windows") {
         Deno.truncateSync(path);
-        // Long enough for a look.
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        add("after a cut\n");
-        await until("after a cut\n");
+        // Long enough for tail.ts to notice.
+        await sleep(500);
+        add("after a truncation\n");
+        await until("after a truncation\n");
       }
       Deno.renameSync(path, dir.join("rotated"));
       dir.file("another file\n");
@@ -701,7 +706,7 @@ async function makeFile(size: number): Promise<string> {
   return path;
 }
 
-/** A bar for each class, and the time beside it. */
+/** A bar for each class, and its time. */
 const BARS = /\n {2}Deno\.FsFile █+ \d+ ns\n {2}MmapFile {4}█+ \d+ ns\n/g;
 
 const SENTENCE =
@@ -733,7 +738,7 @@ test("the demo reads the beginning of a sparse file of 20 GB", async () => {
   }
 });
 
-test("the demo says what is wrong with a file", async () => {
+test("the demo reports what is wrong with a file", async () => {
   using dir = new TempDir();
   const wrong = {
     [dir.file("", "empty")]: "is empty",
@@ -768,7 +773,7 @@ Deno.test({
     const shown = decode(stdout);
     assertEquals(code, 0, shown);
     assertMatch(shown, /readSync: 4 KiB, in order: \d+ %/);
-    // A line that is drawn over is none of the chart.
+    // A line that is overwritten does not belong to the chart.
     const lines = shown.split("\n").filter((line) => line.includes("█"))
       .map((line) => line.trimEnd());
     assertEquals(lines.length, 8);
@@ -779,7 +784,7 @@ Deno.test({
 
 Deno.test({
   ...unless(
-    (isEmulated || isWindows) && "the task is the same everywhere",
+    (isEmulated || isWindows) && SAME_EVERYWHERE,
     "the demo downloads nothing",
   ),
   async fn() {

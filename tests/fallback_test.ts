@@ -1,4 +1,4 @@
-/** What only the fallback does: a copy in memory, and changes written back. */
+/** What only the fallback does: it keeps a copy in memory, and writes changes back. */
 
 import {
   assert,
@@ -19,24 +19,24 @@ import {
   TruncatedError,
 } from "../mod.ts";
 import { fallback } from "../src/fallback/mapping.ts";
-import { deno } from "./child.ts";
-import { NO_LISTING, NO_NODES, type Reason, unless } from "./reason.ts";
+import { deno } from "./run_deno.ts";
 import {
-  decode,
-  encode,
-  equal,
-  heldOpen,
-  noDiskOf,
-  pattern,
-  SmallDisk,
-  TempDir,
-} from "./temp.ts";
+  NO_CHATTR,
+  NO_LISTING,
+  NO_NODES,
+  type Reason,
+  unless,
+} from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { heldOpen } from "./open_handles.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const isLinux = Deno.build.os === "linux";
 const MODULE = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
 const READ_WRITE: MmapOpenOptions = { read: true, write: true };
 
-/** Bytes that are kept and compared at once: changes are looked for at their bounds. */
+/** Bytes that are saved and compared at once: the tests change bytes at the bounds of such blocks. */
 const BLOCK = 64 << 10;
 
 function test(
@@ -58,7 +58,7 @@ function opened(path: string, options: MmapOpenOptions = READ_WRITE): MmapFile {
   return openSync(path, { ...options, backend: "fallback" });
 }
 
-/** Someone else's write, through a file of its own. */
+/** Another process's write, through another file. */
 function writeAsOther(path: string, bytes: Uint8Array, at: number): void {
   using other = Deno.openSync(path, { write: true });
   other.seekSync(at, Deno.SeekMode.Start);
@@ -72,7 +72,7 @@ const KINDS: Record<string, (bytes: Uint8Array<ArrayBuffer>) => Uint8Array> = {
     Buffer.from(buffer, byteOffset, length),
 };
 
-/** The ways to have changes written back. */
+/** The ways to write changes back. */
 const WAYS: Record<string, (file: MmapFile) => void | Promise<void>> = {
   "flushSync()": (file) => file.flushSync(),
   "flush()": (file) => file.flush(),
@@ -87,12 +87,12 @@ const WAYS: Record<string, (file: MmapFile) => void | Promise<void>> = {
 };
 
 for (const [way, writeBack] of Object.entries(WAYS)) {
-  test(`${way} of a copy writes back what was changed, and no byte beside it`, async (dir) => {
+  test(`${way} of a copy writes back the changed bytes and no others`, async (dir) => {
     const path = dir.file(3 * BLOCK);
     const expected = pattern(3 * BLOCK);
     using file = opened(path);
     const seen = file.bytes();
-    /** Ours at even places, someone else's between them, at the bounds of blocks too. */
+    /** This file's bytes at even places, another process's at odd places, also at the bounds of blocks. */
     for (const at of [0, 700, BLOCK - 2, BLOCK, 2 * BLOCK - 2, 2 * BLOCK + 8]) {
       if (at % 4 === 0) file.writeAtSync(new Uint8Array([254]), at);
       else seen[at] = 254;
@@ -119,7 +119,7 @@ test("flush() of a range of a copy writes back that range alone", async (dir) =>
   assert(equal(Deno.readFileSync(path), expected));
 });
 
-test("what a method has written is written back though memory was the same before", (dir) => {
+test("bytes that a method wrote are written back even if they equal the old ones", (dir) => {
   const path = dir.file("hello");
   using file = opened(path);
   writeAsOther(path, encode("HELLO"), 0);
@@ -140,7 +140,7 @@ test("a change that was written back is not written again", (dir) => {
   assertEquals(Deno.readTextFileSync(path), "hello");
 });
 
-test("views of a copy are emptied when it is closed, cut and when it grows", (dir) => {
+test("views of a copy are emptied when it is closed, truncated, or grows", (dir) => {
   const file = opened(dir.file("hello"), { ...READ_WRITE, grow: true });
   const first = file.bytes();
   first[0] = 74;
@@ -155,7 +155,7 @@ test("views of a copy are emptied when it is closed, cut and when it grows", (di
   assertEquals(Deno.readTextFileSync(file.name), "Jell");
 });
 
-test("what is written to a copy of a file opened for reading, or copy-on-write, stays there", (dir) => {
+test("writes to a copy of a file opened for reading, or copy-on-write, do not reach the file", (dir) => {
   const path = dir.file("hello");
   for (const options of [{ read: true }, { copyOnWrite: true }]) {
     using file = opened(path, options);
@@ -167,7 +167,7 @@ test("what is written to a copy of a file opened for reading, or copy-on-write, 
   assertEquals(Deno.readTextFileSync(path), "hello");
 });
 
-test("refresh() of a copy reads what others have written into the views that there are", (dir) => {
+test("refresh() of a copy reads what other processes wrote into the existing views", (dir) => {
   const path = dir.file("hello, world");
   using file = opened(path);
   const view = file.bytes();
@@ -179,7 +179,7 @@ test("refresh() of a copy reads what others have written into the views that the
   assertEquals(Deno.readTextFileSync(path), "Jello, World");
 });
 
-test("a file that was cut is not made longer by what is written back, and says so", async (dir) => {
+test("a write-back does not extend a truncated file, and throws TruncatedError", async (dir) => {
   for (const way of ["flushSync()", "sync()", "close()", "dispose"]) {
     const path = dir.file(3 * BLOCK, way);
     const file = opened(path);
@@ -187,11 +187,11 @@ test("a file that was cut is not made longer by what is written back, and says s
     Deno.truncateSync(path, BLOCK + 3);
     let failure: unknown;
     try {
-      await WAYS[way](file);
+      await WAYS[way]!(file);
     } catch (error) {
       failure = error;
     }
-    // What Deno.FsFile has throws nothing of it, but notes it.
+    // The methods of Deno.FsFile do not throw, but set `truncated`.
     assertEquals(failure instanceof TruncatedError, way === "flushSync()", way);
     if (!file.closed) {
       assertEquals(file.truncated, true, way);
@@ -203,7 +203,7 @@ test("a file that was cut is not made longer by what is written back, and says s
   }
 });
 
-test("what was read of a file that was cut stays readable, up to refresh()", (dir) => {
+test("bytes that were read of a truncated file stay readable until refresh()", (dir) => {
   const path = dir.file("hello, world");
   using file = opened(path);
   Deno.truncateSync(path, 5);
@@ -230,7 +230,7 @@ for (const kind of ["write", "grow", "append"] as const) {
         file.writeSync(new Uint8Array(10));
       }
       if (kind === "append") {
-        // A read makes room in memory for more than there is yet.
+        // A read reserves memory for more bytes than there are.
         file.readAtSync(new Uint8Array(1), 2 * BLOCK);
         file.writeSync(new Uint8Array(10));
       }
@@ -238,7 +238,7 @@ for (const kind of ["write", "grow", "append"] as const) {
       return file;
     };
 
-    test(`a copy opened to ${kind}${exposed}, cut by someone else, is closed by close(), which does not make it longer`, (dir) => {
+    test(`close() of a copy opened to ${kind}${exposed}, truncated by another process, does not extend the file`, (dir) => {
       const file = make(dir);
       file.close();
       assert(file.closed);
@@ -248,7 +248,7 @@ for (const kind of ["write", "grow", "append"] as const) {
       assertThrows(() => file.statSync(), ClosedError);
     });
 
-    test(`a copy opened to ${kind}${exposed}, found cut, stays so until refresh()`, async (dir) => {
+    test(`a copy opened to ${kind}${exposed}, once found truncated, stays truncated until refresh()`, async (dir) => {
       using file = make(dir);
       const p = new Uint8Array(5);
       assertEquals(file.statSync().size, 5);
@@ -264,7 +264,7 @@ for (const kind of ["write", "grow", "append"] as const) {
         file.seekSync(4, Deno.SeekMode.Start);
         assertEquals(file.readSync(p.subarray(1)), 1);
         assertEquals(p[1], pattern(5)[4]);
-        // Only memory lets a file that is appended to be changed elsewhere.
+        // Only a view changes an append-only file anywhere else.
         if (kind === "append") {
           assertThrows(() => file.writeAtSync(pattern(5), 0), TruncatedError);
         } else assertEquals(file.writeAtSync(pattern(5), 0), 5);
@@ -294,7 +294,7 @@ for (const way of ["close()", "dispose"]) {
       });
       const view = file.bytes();
       view.fill(1);
-      const error = assertThrows(() => WAYS[way](file), SystemError, path);
+      const error = assertThrows(() => WAYS[way]!(file), SystemError, path);
       assertEquals([error.code, error.syscall], ["ENOSPC", "write"]);
       assertEquals([file.closed, view.length], [true, 0]);
       assertEquals(heldOpen(disk), [], "Left open");
@@ -317,7 +317,7 @@ for (const way of ["close()", "dispose"]) {
       file.bytes().fill(1);
       assertThrows(() => file.flushSync(), SystemError);
       Deno.removeSync(disk.join("filler"));
-      WAYS[way](file);
+      WAYS[way]!(file);
       assert(equal(Deno.readFileSync(path), new Uint8Array(2 * BLOCK).fill(1)));
       assertEquals(heldOpen(dir), []);
     },
@@ -325,7 +325,7 @@ for (const way of ["close()", "dispose"]) {
   );
 }
 
-/** What takes the memory of a buffer away, with all that was changed in it. */
+/** What detaches a buffer, and takes its changes with it. */
 const TRANSFERS: Record<string, (view: Uint8Array<ArrayBuffer>) => unknown> = {
   "transfer()": ({ buffer }) => buffer.transfer(),
   "transferToFixedLength()": ({ buffer }) => buffer.transferToFixedLength(),
@@ -346,7 +346,7 @@ const TRANSFERS: Record<string, (view: Uint8Array<ArrayBuffer>) => unknown> = {
 
 for (const [how, transfer] of Object.entries(TRANSFERS)) {
   for (const [way, writeBack] of Object.entries(WAYS)) {
-    test(`${way} of a copy says that changes may be lost, after ${how} of its memory`, async (dir) => {
+    test(`${way} of a copy reports that changes may be lost, after ${how} of its memory`, async (dir) => {
       for (const change of ["by a view", "by a method", "by nothing"]) {
         const path = dir.file("hello");
         const file = opened(path);
@@ -361,7 +361,7 @@ for (const [how, transfer] of Object.entries(TRANSFERS)) {
         );
         assertEquals(file.closed, way === "close()" || way === "dispose");
         if (file.closed) continue;
-        // Once said, it is over.
+        // The error is thrown once.
         if (/^(flush|truncate)/.test(way)) {
           assertThrows(() => file.refresh(), TypeError);
         }
@@ -374,7 +374,7 @@ for (const [how, transfer] of Object.entries(TRANSFERS)) {
     });
   }
 
-  test(`a copy of which no change belongs in the file goes on after ${how} of its memory`, (dir) => {
+  test(`a copy without changes for the file continues after ${how} of its memory`, (dir) => {
     const path = dir.file("hello");
     for (const options of [{ read: true }, { copyOnWrite: true }]) {
       using file = opened(path, options);
@@ -386,7 +386,7 @@ for (const [how, transfer] of Object.entries(TRANSFERS)) {
   });
 }
 
-test("an appending copy has what others append between, and changes in their places", (dir) => {
+test("an appending copy keeps what other processes append, and writes changes to their places", (dir) => {
   const path = dir.file("start ");
   using file = opened(path, { read: true, append: true });
   file.writeSync(encode("ours "));
@@ -406,7 +406,7 @@ test("an appending copy has what others append between, and changes in their pla
 });
 
 for (const kind of ["grow", "append"] as const) {
-  test(`a copy that grows by little, opened to ${kind}, is not read again each time`, (dir) => {
+  test(`a copy opened to ${kind} that grows by few bytes is not read again each time`, (dir) => {
     const p = new Uint8Array(10);
     const path = dir.file(BLOCK);
     using file = opened(path, { ...READ_WRITE, [kind]: true });
@@ -427,12 +427,12 @@ for (const kind of ["grow", "append"] as const) {
       Deno.FsFile.prototype.readSync = readSync;
     }
     assertEquals(file.size, BLOCK + 20_000);
-    // What is appended is read once at most, and what was there before is not.
+    // Appended bytes are read once at most, and earlier bytes are not.
     assert(bytesRead <= 20_000, `${bytesRead} bytes read`);
   });
 }
 
-test("a window of a copy is at its place, and changes nothing beside it", (dir) => {
+test("a window of a copy is at its offset, and changes nothing outside it", (dir) => {
   const path = dir.file(3 * BLOCK);
   const expected = pattern(3 * BLOCK);
   {
@@ -474,7 +474,7 @@ test(`backend: "fallback" needs no --allow-ffi`, async (dir) => {
 });
 
 for (const end of ["", "Deno.exit(0);"]) {
-  test(`what was written to a copy that nobody closed is in the file at the end of the program ${end}`, async (dir) => {
+  test(`changes of a copy that was not closed are in the file at the end of the program ${end}`, async (dir) => {
     const path = dir.file("hello");
     const { code, stderr } = await deno([
       "run",
@@ -517,7 +517,7 @@ async function dropped(name: string, directory: string) {
 }
 
 test(
-  "a copy that was dropped leaves no descriptor and no memory, and what was changed is in the file",
+  "a dropped copy leaks no descriptor and no memory, and its changes are in the file",
   async (dir) => {
     const { lines, stderr } = await dropped("uses", dir.path);
     assertEquals(lines, [
@@ -538,7 +538,7 @@ test(
 );
 
 test(
-  "what is changed through a view that outlives its file is in the file, and then the file is closed",
+  "changes through a view that outlives its file are in the file, and then the file is closed",
   async (dir) => {
     const { lines } = await dropped("view", dir.path);
     assertEquals(lines, [`1 ${1 << 20}`, "0 6"]);
@@ -547,7 +547,7 @@ test(
 );
 
 test(
-  "what cannot be written back when a copy is dropped is tried again at the end of the program",
+  "a failed write-back of a dropped copy is tried again at the end of the program",
   async () => {
     using disk = new SmallDisk(4 * BLOCK);
     const path = disk.join("data");
@@ -562,7 +562,7 @@ test(
   noDiskOf(4 * BLOCK),
 );
 
-/** Files whose size is not the number of their bytes, and whose bytes stay the same for a while. */
+/** Files whose size is not the number of their bytes, and whose bytes stay unchanged for a while. */
 const SIZELESS = [
   "/proc/version",
   "/proc/filesystems",
@@ -574,7 +574,7 @@ const SIZELESS = [
 ].filter((path) => isLinux && existsSync(path));
 
 const NO_SIZELESS: Reason = SIZELESS.length === 0 &&
-  "there is no /proc and no /sys";
+  "/proc and /sys are not mounted";
 
 test("files of /proc and /sys are read as Deno.FsFile reads them", async () => {
   for (const path of SIZELESS) {
@@ -593,7 +593,7 @@ test("files of /proc and /sys are read as Deno.FsFile reads them", async () => {
   }
 }, NO_SIZELESS);
 
-test("what is written to a file of /proc is there once it is closed", () => {
+test("what is written to a file of /proc is in it once it is closed", () => {
   const path = "/proc/self/comm";
   const before = Deno.readTextFileSync(path);
   try {
@@ -607,7 +607,7 @@ test("what is written to a file of /proc is there once it is closed", () => {
   }
 }, NO_SIZELESS);
 
-test("a read that is short for no reason is not called a truncation", (dir) => {
+test("a short read is not reported as a truncation", (dir) => {
   const path = dir.file(1000);
   const { readSync } = Deno.FsFile.prototype;
   Deno.FsFile.prototype.readSync = function (p) {
@@ -624,7 +624,7 @@ test("a read that is short for no reason is not called a truncation", (dir) => {
 });
 
 test(
-  "an append-only file is appended to and read, and what cannot be changed in it throws",
+  "an append-only file is appended to and read, and other changes throw",
   (dir) => {
     const path = dir.file("first\n");
     chattr("+a", path);
@@ -666,7 +666,7 @@ function cannotAppendOnly(): Reason {
   const path = dir.file();
   const isSet = isLinux && chattr("+a", path);
   if (isSet) chattr("-a", path);
-  return !isSet && "to make a file append-only takes chattr and root's rights";
+  return !isSet && NO_CHATTR;
 }
 
 for (const way of ["statSync", "openSync"] as const) {
@@ -675,7 +675,7 @@ for (const way of ["statSync", "openSync"] as const) {
     const of = way === "statSync" ? Deno.FsFile.prototype : Deno;
     const original = Reflect.get(of, way);
     let calls = 0;
-    // The second is that of the file as it is opened to write anywhere.
+    // The second is that of the file that is opened to write anywhere.
     Reflect.set(of, way, function (this: unknown, ...args: unknown[]) {
       if (++calls % 2 === 0) throw new Error("on purpose");
       return Reflect.apply(original, this, args);
@@ -716,10 +716,10 @@ function copyOf(path: string, size: number) {
   };
 }
 
-test("a write of a copy takes the bytes that an array has, whatever it says of them", (dir) => {
+test("a write to a copy takes the bytes that an array has, whatever it reports", (dir) => {
   const path = dir.file(100);
   const array = new Uint8Array(10).fill(254);
-  const refuse = () => assert(false, "The array was asked");
+  const refuse = () => assert(false, "A getter of the array was called");
   for (
     const name of [
       "length",
@@ -746,7 +746,7 @@ test("a write of a copy takes the bytes that an array has, whatever it says of t
 });
 
 for (const [kind, as] of Object.entries(KINDS)) {
-  test(`a copy's own bytes are written over themselves as they were: ${kind}`, (dir) => {
+  test(`a copy's own bytes are written over themselves as from a copy: ${kind}`, (dir) => {
     const size = 2 * BLOCK + 100;
     for (const [from, to] of [[0, 7], [7, 0], [0, size - 50], [10, BLOCK]]) {
       const path = dir.file(size);
@@ -754,17 +754,17 @@ for (const [kind, as] of Object.entries(KINDS)) {
         using used = copyOf(path, size);
         const exposed = used.copy.expose(size, 0, size).buffer as ArrayBuffer;
         const memory = new Uint8Array(exposed, 0, size);
-        used.copy.write(as(memory.subarray(from, from + BLOCK + 20)), to);
+        used.copy.write(as(memory.subarray(from, from! + BLOCK + 20)), to!);
       }
-      const expected = new Uint8Array(Math.max(size, to + BLOCK + 20));
+      const expected = new Uint8Array(Math.max(size, to! + BLOCK + 20));
       expected.set(pattern(size));
-      expected.set(pattern(size).subarray(from, from + BLOCK + 20), to);
+      expected.set(pattern(size).subarray(from, from! + BLOCK + 20), to);
       assert(equal(Deno.readFileSync(path), expected), `${from} to ${to}`);
     }
   });
 }
 
-test("a copy that is made shorter writes back nothing behind its end when the file is longer again", (dir) => {
+test("a truncated copy writes back nothing past its end when the file is extended again", (dir) => {
   const path = dir.file(new Uint8Array(1000));
   {
     using used = copyOf(path, 1000);
@@ -779,7 +779,7 @@ test("a copy that is made shorter writes back nothing behind its end when the fi
   assertEquals(Deno.readFileSync(path), expected);
 });
 
-test("open() waits for no writer of a FIFO", async (dir) => {
+test("open() does not wait for a writer of a FIFO", async (dir) => {
   const path = dir.join("fifo");
   await new Deno.Command("mkfifo", { args: [path] }).output();
   const options = { backend: "fallback" } as const;

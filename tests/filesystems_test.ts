@@ -1,24 +1,32 @@
 /**
- * An MmapFile and a Deno.FsFile do the same on every filesystem that this system has. Each is mounted by a
- * child process that sees its mounts alone.
+ * An MmapFile and a Deno.FsFile behave the same on every filesystem of this system. Each is mounted by a
+ * child process in a mount namespace.
  */
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { commandOf } from "./child.ts";
-import { isEmulated, type Reason, unless } from "./reason.ts";
-import { decode, TempDir } from "./temp.ts";
+import { commandOf } from "./run_deno.ts";
+import {
+  isEmulated,
+  NO_MOUNTS,
+  notInstalled,
+  type Reason,
+  SAME_EVERYWHERE,
+  unless,
+} from "./skip.ts";
+import { decode } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(new URL("children/filesystem.ts", import.meta.url));
 const TAIL = fromFileUrl(new URL("../examples/tail.ts", import.meta.url));
 
-/** What is mounted at `mount` in the working directory, by a shell, and what that takes. */
+/** How a shell mounts it at `mount` in the working directory, and the commands that this needs. */
 interface Filesystem {
   /** Its name in /proc/filesystems. */
   readonly type: string;
   readonly commands: string[];
   readonly mount: string;
-  /** What the child prints where it is not nothing. */
+  /** What the child prints, if anything. */
   readonly differences?: string[];
 }
 
@@ -61,15 +69,13 @@ const FILESYSTEMS: Record<string, Filesystem> = {
 
 /** Why a filesystem cannot be mounted here. */
 function cannotMount({ type, commands }: Filesystem): Reason {
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
-    return "to mount takes Linux and root's rights";
-  }
-  if (isEmulated) return "a filesystem is the kernel's, which is not emulated";
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return NO_MOUNTS;
+  if (isEmulated) return SAME_EVERYWHERE;
   const types = Deno.readTextFileSync("/proc/filesystems").split(/\s+/);
-  if (!types.includes(type)) return `the kernel has no ${type}`;
+  if (!types.includes(type)) return `the kernel does not support ${type}`;
   const missing = commands.find((command) => !isThere(command));
-  if (missing !== undefined) return `there is no ${missing}`;
-  return !mayUnshare && "a process may not have mounts of its own";
+  if (missing !== undefined) return notInstalled(missing);
+  return !mayUnshare && "unshare(1) may not create a mount namespace";
 }
 
 function isThere(command: string): boolean {
@@ -85,13 +91,13 @@ function succeeds(command: string, ...args: string[]): boolean {
   }
 }
 
-/** Mounts and processes of its own, which all end with the first of these processes, and that with `unshare`. */
+/** New mount and process namespaces, which end with their first process, and that with `unshare`. */
 const UNSHARE = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 const mayUnshare = Deno.build.os === "linux" &&
   succeeds("unshare", ...UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/mnt");
 
-/** Runs Deno where a filesystem is mounted. */
+/** Runs Deno in a directory where a filesystem is mounted. */
 function spawnOn(
   { mount }: Filesystem,
   dir: TempDir,
@@ -135,18 +141,18 @@ for (const [name, filesystem] of Object.entries(FILESYSTEMS)) {
 
 Deno.test({
   ...unless(
-    cannotMount(FILESYSTEMS.overlayfs),
-    "examples/tail.ts -f goes on with a file that is copied up",
+    cannotMount(FILESYSTEMS.overlayfs!),
+    "examples/tail.ts -f continues with a file that is copied up",
   ),
   fn: async () => {
     using dir = new TempDir();
-    // The same as OVERLAY, with a file in the lower layer; the shell writes to it each time it is told to.
+    // The same as OVERLAY, with a file in the lower layer. The shell appends each line that it reads.
     const mount = OVERLAY.replace(
       "upper work",
       "upper work; seq -f 'line %g' 50 > lower/log",
     ) + "\n(while read line; do echo $line >> mount/log; done) <&3 &";
     const child = spawnOn(
-      { ...FILESYSTEMS.overlayfs, mount: `exec 3<&0; ${mount}` },
+      { ...FILESYSTEMS.overlayfs!, mount: `exec 3<&0; ${mount}` },
       dir,
       ["run", "-A", "--no-check", TAIL, "-n", "2", "-f", dir.join("mount/log")],
     );
@@ -158,7 +164,7 @@ Deno.test({
         const { done, value } = await output.read();
         assert(!done, text);
         text += decode(value);
-        // Where memory shows the lower layer's file, zeros follow it.
+        // Memory that shows the lower layer's file has zeros after it.
         assert(!text.includes("\0"), JSON.stringify(text));
       }
     };

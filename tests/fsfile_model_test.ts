@@ -1,7 +1,7 @@
 /**
  * The same random operations on an MmapFile and on a Deno.FsFile that are opened alike: every result, error,
- * cursor, size, byte, and whether the modification time has moved, must be the same, while others write to
- * the file and truncate it, and whenever it is that the file is mapped.
+ * cursor, size and byte must be equal, and whether the modification time has moved, while another writes to
+ * the file and truncates it, whenever the file is mapped.
  *
  * MMAPFILE_FC_RUNS sets the number of sequences, MMAPFILE_FC_SEED and MMAPFILE_FC_PATH replay one;
  * MMAPFILE_FC_DIR is the directory of the files.
@@ -17,16 +17,22 @@ import {
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
 import { existsSync } from "node:fs";
-import { isCopy, mayBeCut } from "./backend.ts";
+import { isCopy, isTruncatable } from "./tested_module.ts";
 import { bytesOf, type Change } from "./children/change.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import { type Other, OtherDescriptor, OtherProcess } from "./other.ts";
-import { isWindows, NO_GUARD } from "./reason.ts";
-import { equal, type Outcome, outcomeOf, TempDir } from "./temp.ts";
+import {
+  OtherDescriptor,
+  OtherProcess,
+  type OtherWriter,
+} from "./other_writer.ts";
+import { isWindows, NO_GUARD } from "./skip.ts";
+import { equal } from "./bytes.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 
-/** What both sides are opened with. */
+/** The options of both files. */
 const OPTIONS: Record<string, Deno.OpenOptions> = {
   read: { read: true },
   write: { write: true },
@@ -49,7 +55,7 @@ interface Way {
   readonly isFixed: boolean;
 }
 
-/** A place in the file, from its start or from its end as it is when the operation comes. */
+/** An offset from the start of the file, or from its end at the time of the operation. */
 interface Place {
   readonly from: "start" | "end";
   readonly offset: number;
@@ -81,7 +87,7 @@ const size = fc.oneof(edges, fc.nat(40));
 const length = fc.oneof(
   { weight: 24, arbitrary: fc.nat(40) },
   { weight: 8, arbitrary: edges },
-  // More than is read or written by one call of the thread's own.
+  // More than the main thread reads or writes in one call.
   { weight: 1, arbitrary: fc.constantFrom(65_537, 65_537, 1_100_000) },
 );
 const seed = fc.nat(255);
@@ -102,12 +108,12 @@ const wayOf = (options: Deno.OpenOptions) =>
     isFixed: false,
   }));
 const way: fc.Arbitrary<Way> = fc.oneof(...Object.values(OPTIONS).map(wayOf));
-const fixed = wayOf(OPTIONS.readWrite).map((way) => ({
+const fixed = wayOf(OPTIONS.readWrite!).map((way) => ({
   ...way,
   isFixed: true,
 }));
 
-/** An operation of one name, and how often it comes. */
+/** An operation, and how often it is chosen. */
 function often<Name extends Operation["do"], Arguments>(
   weight: number,
   name: Name,
@@ -155,20 +161,20 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 class Pair {
   readonly #ours: string;
   readonly #theirs: string;
-  readonly #other: Other;
+  readonly #other: OtherWriter;
   #way: Way;
   #file: MmapFile;
   #model: Deno.FsFile;
-  /** Whether the file may be in memory, where a truncation within a page does not show at once. */
+  /** Whether the file may be mapped, where a truncation within a page does not show at once. */
   #mayBeMapped = false;
   /** Whether memory of the file was handed out to be written. */
   #isHandedOut = false;
   /** Whether both modification times were set to `OLD`, with all that was written before on the disk. */
   #isAged = false;
-  /** Whether the file itself has set its times, which writes to memory that was handed out do not move then. */
+  /** Whether the file itself has set its times, which writes through views then do not move. */
   #isSet = false;
 
-  constructor(dir: TempDir, way: Way, size: number, other: Other) {
+  constructor(dir: TempDir, way: Way, size: number, other: OtherWriter) {
     this.#ours = dir.file(size, "ours");
     this.#theirs = dir.file(size, "theirs");
     this.#other = other;
@@ -183,7 +189,7 @@ class Pair {
     this.check();
   }
 
-  /** Closes what a failure has left open. */
+  /** Closes what a failure left open. */
   [Symbol.dispose](): void {
     if (!this.#file.closed) this.#file.close();
     try {
@@ -195,7 +201,7 @@ class Pair {
 
   async step(step: Step): Promise<void> {
     const name = step.async ? step.do : `${step.do}Sync`;
-    /** Calls the method of the MmapFile in the form that is wanted. */
+    /** Calls the sync or the async method of the MmapFile. */
     const call = (...args: unknown[]) => callOf(this.#file, name, args);
     switch (step.do) {
       case "read":
@@ -226,7 +232,7 @@ class Pair {
       case "writeAt": {
         const p = bytesOf(step.length, step.seed);
         const at = "at" in step ? [this.#resolve(step.at)] : [];
-        // That needs memory, of the file as it is: pwrite(2) would append.
+        // This needs memory of the current file: pwrite(2) would append.
         if (this.#way.options.append && at.length > 0) {
           this.#file.refresh();
           this.#mayBeMapped = true;
@@ -262,7 +268,7 @@ class Pair {
       case "sync":
       case "syncData": {
         const ours = await call();
-        // There Deno refuses what has nothing to do.
+        // There Deno refuses a call that has nothing to do.
         if (isWindows && !this.#mayWrite) assert("value" in ours);
         else await this.#same(ours, () => void this.#model.syncSync());
         this.#sameTime();
@@ -301,7 +307,7 @@ class Pair {
         });
         break;
       case "otherTruncate":
-        if (mayBeCut && !NO_GUARD) await this.#otherTruncate(step);
+        if (isTruncatable && !NO_GUARD) await this.#otherTruncate(step);
         break;
       case "reopen":
         this.close();
@@ -311,7 +317,7 @@ class Pair {
     }
   }
 
-  /** Every byte, as others see it, and the cursor. */
+  /** Compares every byte, as other processes see it, and the cursors. */
   check(): void {
     const expected = Deno.readFileSync(this.#theirs);
     assert(equal(Deno.readFileSync(this.#ours), expected), "The files differ");
@@ -368,7 +374,7 @@ class Pair {
     }
   }
 
-  /** Does the write to the model, of a file of fixed size as far as that reaches, and compares. */
+  /** Writes to the model, up to the end of a file of fixed size, and compares. */
   async #sameWrite(ours: Outcome, p: Uint8Array, at?: number): Promise<void> {
     const { append } = this.#way.options;
     if (!this.#mayWrite) {
@@ -398,23 +404,23 @@ class Pair {
     } else assertEquals(ours, { value: p.length });
   }
 
-  /** Somebody else truncates, and may write then. */
+  /** Another writer truncates the files, and may write then. */
   async #otherTruncate(
     { length, more, seed }: { length: number; more: number; seed: number },
   ): Promise<void> {
     await this.#change({ truncate: length, at: length, count: more, seed });
     const isSeen = !this.#mayBeMapped || (length + more) % PAGE === 0;
-    // Within a page only a look at the size shows it.
+    // Within a page only the size shows it.
     if (!isSeen) this.#file.statSync();
   }
 
   async #change(change: Omit<Change, "path">): Promise<void> {
-    // A copy would write back over it what it has changed.
+    // A copy would overwrite it with its own changes.
     if (isCopy) this.#file.syncSync();
     for (const path of [this.#ours, this.#theirs]) {
       await this.#other.change({ path, ...change });
     }
-    // Who has a copy, or a file of fixed size, learns of it by a refresh only.
+    // A copy, or a file of fixed size, shows it only after refresh().
     if (isCopy || this.#way.isFixed) this.#file.refresh();
   }
 
@@ -426,14 +432,14 @@ class Pair {
     this.#isAged = true;
   }
 
-  /** Both modification times have moved since they were set, or none. */
+  /** Checks that both modification times have moved since they were set, or none. */
   #sameTime(): void {
-    // Windows moves the time when it likes, also of what is written through handles.
+    // Windows updates the time at any moment, also for writes through handles.
     if (!this.#isAged || isWindows) return;
     const [ours, theirs] = [this.#ours, this.#theirs].map((path) =>
       Deno.statSync(path).mtime!.getTime() !== OLD.getTime()
     );
-    // Nobody knows what was done to memory that was handed out.
+    // The library cannot know what was done to memory that was handed out.
     if (!this.#isHandedOut || theirs && !this.#isSet) {
       assertEquals(ours, theirs, "Only one modification time has moved");
     }
@@ -453,7 +459,7 @@ class Pair {
     return bytes;
   }
 
-  /** Writes through bytes(), where that is into the file. */
+  /** Writes through bytes(), where that reaches the file. */
   #scribble(): void {
     if (!this.#mayWrite) return;
     const bytes = this.#look();
@@ -472,7 +478,7 @@ class Pair {
       return;
     }
     if (isWindows && Reflect.get(theirs.error, "code") === "EPERM") {
-      // What elsewhere is a descriptor not opened for it is there an access denied.
+      // Windows says "access denied" where other systems say "bad descriptor".
       assert("error" in ours && Reflect.get(ours.error, "code") === "EBADF");
       return;
     }
@@ -510,7 +516,7 @@ function numberFrom(variable: string): number | undefined {
 async function assertModel(
   ways: fc.Arbitrary<Way>,
   numRuns: number,
-  other: Other,
+  other: OtherWriter,
   parent?: string,
 ): Promise<void> {
   await using _other = other;
@@ -529,11 +535,11 @@ async function assertModel(
       seed: numberFrom("MMAPFILE_FC_SEED"),
       path: Deno.env.get("MMAPFILE_FC_PATH"),
       endOnFailure: Deno.env.has("MMAPFILE_FC_PATH"),
-    },
+    } as fc.Parameters<[Way, number, Step[]]>,
   );
 }
 
-/** Where there is one, a filesystem on which a sync takes no time. */
+/** A filesystem on which sync() takes no time, if there is one. */
 const FAST = existsSync("/dev/shm") ? "/dev/shm" : undefined;
 
 for (const [name, options] of Object.entries(OPTIONS)) {
@@ -544,7 +550,7 @@ for (const [name, options] of Object.entries(OPTIONS)) {
 }
 
 Deno.test(
-  "An MmapFile of a fixed size does what a Deno.FsFile does, as far as its end",
+  "An MmapFile of a fixed size does what a Deno.FsFile does, up to its end",
   () => assertModel(fixed, 200, new OtherDescriptor(), FAST),
 );
 

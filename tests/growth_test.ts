@@ -1,5 +1,6 @@
 /** Files that change their size: grow, append, truncate, refresh, windows, copy-on-write, full disks. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -18,31 +19,30 @@ import {
   SystemError,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { commandOf, deno } from "./child.ts";
-import { isCopy, NO_ADDRESSES, NO_BLOCKS, NOT_CUT } from "./backend.ts";
-import { collectUntil } from "./children/memory.ts";
+import { commandOf, deno } from "./run_deno.ts";
+import {
+  isCopy,
+  NO_ADDRESSES,
+  NO_BLOCKS,
+  NOT_TRUNCATABLE,
+} from "./tested_module.ts";
+import { collectUntil } from "./gc.ts";
 import { mappedAfter } from "./mapped_after.ts";
 import {
   isEmulated,
   isWindows,
   NO_GUARD,
   NO_LISTING,
+  notInstalled,
   type Reason,
   unless,
   WINE_APPENDS,
-} from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  heldOpen,
-  noDiskOf,
-  outcomeOf,
-  pattern,
-  SmallDisk,
-  TempDir,
-} from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen, heldOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 const PAGE = 4096;
@@ -54,7 +54,7 @@ const APPEND: MmapOpenOptions = { read: true, append: true };
 const COPY: MmapOpenOptions = { copyOnWrite: true };
 
 const isLinux = Deno.build.os === "linux";
-/** A process takes many seconds to start where its machine is emulated. */
+/** A process takes many seconds to start under QEMU. */
 const KILLS = isEmulated ? 4 : 50;
 const MODULE = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
 
@@ -98,7 +98,7 @@ function contentsOf(file: MmapFile): Uint8Array {
   return Deno.readFileSync(file.name);
 }
 
-/** The file is these bytes: on the disk, in memory, by its size. */
+/** Checks that the file has these bytes: on the disk, in memory, and by its size. */
 function assertIs(file: MmapFile, expected: Uint8Array): void {
   assertEquals(Deno.statSync(file.name).size, expected.length);
   assertEquals(file.size, expected.length);
@@ -111,14 +111,14 @@ function concat(...parts: (Uint8Array | string)[]): Uint8Array {
   return new Uint8Array(bytes.flatMap((part) => [...part]));
 }
 
-/** Someone else's write, through a descriptor of its own. */
+/** Another process's write, through another descriptor. */
 function writeAsOther(path: string, bytes: Uint8Array, at: number): void {
   using other = Deno.openSync(path, { write: true });
   other.seekSync(at, Start);
   other.writeSync(bytes);
 }
 
-/** TypeScript run in a process of its own. */
+/** Runs TypeScript in a child process. */
 function evaluate(code: string) {
   return deno(["eval", "--no-config", "--no-lock", "--ext=ts", code]);
 }
@@ -134,10 +134,10 @@ test(
     for (let i = 0; size < 150_000; i++) {
       const length = [1, 0, 7, 100, PAGE - 1, PAGE, PAGE + 1, 10_000][i % 8];
       assertEquals(
-        await call(file, "write", all.subarray(size, size + length)),
+        await call(file, "write", all.subarray(size, size + length!)),
         length,
       );
-      size += length;
+      size += length!;
       assertEquals(Deno.statSync(file.name).size, size);
       assertEquals(file.size, size);
       assertEquals(file.seekSync(0, Current), size);
@@ -147,7 +147,7 @@ test(
 );
 
 test(
-  "{write} half over the end of a growing file writes both halves",
+  "{write} across the end of a growing file writes both halves",
   async (dir, call) => {
     for (const size of [5, PAGE - 1, PAGE, PAGE + 1]) {
       using file = openSync(dir.file(size), GROW);
@@ -193,7 +193,7 @@ test("{write} of many MiB extends a growing file", async (dir, call) => {
   assert(equal(contentsOf(file).subarray(5), bytes));
 });
 
-test("A growing file gives back each record as soon as it is written", (dir) => {
+test("A growing file returns each record as soon as it is written", (dir) => {
   const record = pattern(1000);
   using file = openSync(dir.file(""), GROW);
   const p = new Uint8Array(1000);
@@ -207,7 +207,7 @@ test("A growing file gives back each record as soon as it is written", (dir) => 
   assertEquals(Deno.statSync(file.name).size, 5_000_000);
 });
 
-test("A view of a growing file is the file or empty, never something else", (dir) => {
+test("A view of a growing file shows the file or is empty", (dir) => {
   using file = openSync(dir.file("hello"), GROW);
   const views = [file.bytes(), file.bytes(1, 2)];
   let shown = 0;
@@ -237,13 +237,13 @@ test("A clone of a view of a growing file has the bytes of the view", (dir) => {
   }
 });
 
-test("A growing file written where another has made it longer keeps the other's bytes", (dir) => {
+test("A growing file that another process extended keeps the other's bytes when it is written", (dir) => {
   using file = openSync(dir.file("hello"), GROW);
   writeAsOther(file.name, encode("0123456789"), 5);
   file.seekSync(5, Start);
   assertEquals(file.writeSync(encode("abc")), 3);
   assertEquals(decode(contentsOf(file)), "helloabc3456789");
-  // As with Deno.FsFile, the end is where the other has left it.
+  // As with Deno.FsFile, the end is where the other process left it.
   assertEquals(file.seekSync(0, End), 15);
   assertEquals(file.writeSync(encode("def")), 3);
   assertEquals(decode(contentsOf(file)), "helloabc3456789def");
@@ -254,9 +254,9 @@ test("A growing file written where another has made it longer keeps the other's 
 for (const guard of [true, false]) {
   const kind = guard ? "growing" : "growing, unguarded";
   test(
-    `{write} past the end of a ${kind} file that another has cut does as Deno.FsFile, and bytes() throws until refresh()`,
+    `{write} past the end of a truncated ${kind} file does as Deno.FsFile, and bytes() throws until refresh()`,
     async (dir, call) => {
-      // Cut to another page, and within the last one; few bytes, and many; from memory, and not.
+      // Truncated to another page, and within the last one; few bytes, and many; mapped, and not.
       for (const end of [5, 3 * PAGE - 5]) {
         for (const length of [3, 300_000]) {
           for (const calls of [0, Infinity]) {
@@ -268,7 +268,7 @@ for (const guard of [true, false]) {
             Deno.truncateSync(file.name, end);
             Deno.truncateSync(path, end);
             const bytes = pattern(length, 9);
-            // At the end as it is now.
+            // At the current end.
             assertEquals(file.seekSync(0, End), denos.seekSync(0, End));
             assertEquals(await call(file, "write", bytes), length);
             assertEquals(denos.writeSync(bytes), length);
@@ -280,7 +280,7 @@ for (const guard of [true, false]) {
             file.refresh();
             assertEquals(file.truncated, false);
             assertIs(file, concat(pattern(end), bytes));
-            // At an end that was: zeros fill the gap.
+            // At the former end: zeros fill the gap.
             const gone = file.size + PAGE;
             for (const each of [file.name, path]) Deno.truncateSync(each, end);
             for (const each of [file, denos]) each.seekSync(gone, Start);
@@ -293,7 +293,7 @@ for (const guard of [true, false]) {
         }
       }
     },
-    NOT_CUT,
+    NOT_TRUNCATABLE,
   );
 }
 
@@ -325,7 +325,7 @@ test(
 );
 
 test(
-  "{write} of an appending file goes behind what another has appended",
+  "{write} of an appending file goes after what another process appended",
   async (dir, call) => {
     using file = openSync(dir.file(""), APPEND);
     using other = Deno.openSync(file.name, { append: true });
@@ -344,7 +344,7 @@ test(
   },
 );
 
-test("{write} of many MiB is appended whole", async (dir, call) => {
+test("{write} of many MiB is appended completely", async (dir, call) => {
   using file = openSync(dir.file("hello"), APPEND);
   await call(file, "write", pattern(5 * MIB));
   assertEquals(file.size, 5 * MIB + 5);
@@ -367,7 +367,7 @@ test(
 );
 
 test(
-  "Two processes that append 10,000 records each lose none and tear none",
+  "Two processes that append 10,000 records each lose none and split none",
   async (dir) => {
     const path = dir.file("");
     const count = 10_000;
@@ -376,7 +376,7 @@ test(
       const { openSync } = await import(${MODULE});
       using file = openSync(${JSON.stringify(path)}, { append: true });
       const encoder = new TextEncoder();
-      // Begin when both are there.
+      // Begin when both have started.
       file.writeSync(encoder.encode("${name} is here\\n"));
       while (Deno.readTextFileSync(${
         JSON.stringify(path)
@@ -417,7 +417,7 @@ for (
   })
 ) {
   test(
-    `{truncate} of a ${kind} file makes it shorter, longer, empty and whole again`,
+    `{truncate} of a ${kind} file truncates it, extends it, empties it and restores its size`,
     async (dir, call) => {
       using file = openSync(dir.file(20_000), options);
       file.seekSync(10, Start);
@@ -437,13 +437,13 @@ for (
         ]
       ) {
         const view = file.bytes();
-        const cuts = size < file.size;
+        const isTruncated = size < file.size;
         await call(file, "truncate", size);
         const next = new Uint8Array(size);
         next.set(expected.subarray(0, size));
         expected = next;
         assertIs(file, expected);
-        if (cuts) assertEquals(view.length, 0);
+        if (isTruncated) assertEquals(view.length, 0);
         else if (view.length > 0) {
           assert(equal(view, expected.subarray(0, view.length)));
         }
@@ -453,7 +453,7 @@ for (
   );
 }
 
-test("{truncate} of a file that only is read is refused", async (dir, call) => {
+test("{truncate} of a read-only file is refused", async (dir, call) => {
   for (const options of [{ read: true }, COPY]) {
     using file = openSync(dir.file("hello"), options);
     for (const size of [0, 3, 5, 10]) {
@@ -463,30 +463,33 @@ test("{truncate} of a file that only is read is refused", async (dir, call) => {
   }
 });
 
-test("{truncate} takes odd lengths as Deno.FsFile does", async (dir, call) => {
-  const lengths = [
-    [-1, 1.5, 4.999, NaN, -Infinity, -0, null, undefined, 3n, -3n],
-    [Infinity, 2 ** 63, "3", true, {}, 2 ** 53, 2 ** 60],
-  ].flat() as number[];
-  for (const length of lengths) {
-    using file = openSync(dir.file("hello"), GROW);
-    using denos = Deno.openSync(dir.file("hello", "denos"), { write: true });
-    const theirs = await outcomeOf(() => denos.truncateSync(length));
-    const ours = await outcomeOf(() => call(file, "truncate", length));
-    const what = `${typeof length} ${String(length)}`;
-    if ("value" in theirs) {
-      assert("value" in ours, what);
-      assertEquals(file.size, denos.statSync().size, what);
-    } else {
-      assert("error" in ours, what);
-      const isTypeError = theirs.error instanceof TypeError;
-      if (length !== 2 ** 63) {
-        assertEquals(ours.error instanceof TypeError, isTypeError, what);
+test(
+  "{truncate} accepts odd lengths as Deno.FsFile does",
+  async (dir, call) => {
+    const lengths = [
+      [-1, 1.5, 4.999, NaN, -Infinity, -0, null, undefined, 3n, -3n],
+      [Infinity, 2 ** 63, "3", true, {}, 2 ** 53, 2 ** 60],
+    ].flat() as number[];
+    for (const length of lengths) {
+      using file = openSync(dir.file("hello"), GROW);
+      using denos = Deno.openSync(dir.file("hello", "denos"), { write: true });
+      const theirs = await outcomeOf(() => denos.truncateSync(length));
+      const ours = await outcomeOf(() => call(file, "truncate", length));
+      const what = `${typeof length} ${String(length)}`;
+      if ("value" in theirs) {
+        assert("value" in ours, what);
+        assertEquals(file.size, denos.statSync().size, what);
+      } else {
+        assert("error" in ours, what);
+        const isTypeError = theirs.error instanceof TypeError;
+        if (length !== 2 ** 63) {
+          assertEquals(ours.error instanceof TypeError, isTypeError, what);
+        }
+        assertIs(file, encode("hello"));
       }
-      assertIs(file, encode("hello"));
     }
-  }
-});
+  },
+);
 
 // --- refresh
 
@@ -499,14 +502,14 @@ for (
     appending: APPEND,
   })
 ) {
-  test(`MmapFile.refresh() of a ${kind} file shows what another has made longer`, (dir) => {
+  test(`MmapFile.refresh() of a ${kind} file shows how another process extended it`, (dir) => {
     for (const size of [0, 5, PAGE - 1, PAGE, 3 * PAGE]) {
       using file = openSync(dir.file(size), options);
       for (const end of [size + 10, size + 2 * PAGE, size + 3 * MIB]) {
         const before = file.size;
         writeAsOther(file.name, pattern(end).subarray(before), before);
         assertEquals(file.size, before);
-        // Until then a file of fixed size ends where it ended.
+        // Until then a file of fixed size keeps its end.
         if (options.grow === false) {
           assertEquals(file.readAtSync(new Uint8Array(10), before), null);
           file.seekSync(before, Start);
@@ -523,7 +526,7 @@ for (
   });
 
   test(
-    `{read} of a ${kind} file sees without refresh() what another has made longer, if the file may grow`,
+    `{read} of a ${kind} file that may grow sees without refresh() how another process extended it`,
     async (dir, call) => {
       for (const size of [0, 5, PAGE, 3 * PAGE]) {
         for (const calls of [0, Infinity]) {
@@ -535,13 +538,13 @@ for (
             writeAsOther(file.name, pattern(end).subarray(at), at);
             for (const length of [2, 100, 3 * MIB, 1]) {
               const [ours, theirs] = [1, 2].map(() => new Uint8Array(length));
-              const read = await call(file, "read", ours);
+              const read = await call(file, "read", ours!);
               if (options.grow === false) {
                 assertEquals(read, null);
                 continue;
               }
-              assertEquals(read, denos.readSync(theirs));
-              assert(equal(ours, theirs));
+              assertEquals(read, denos.readSync(theirs!));
+              assert(equal(ours!, theirs!));
               assertEquals(
                 file.seekSync(0, Current),
                 denos.seekSync(0, Current),
@@ -558,7 +561,7 @@ for (
   );
 
   test(
-    `MmapFile.refresh() of a ${kind} file shows what another has made shorter`,
+    `MmapFile.refresh() of a ${kind} file shows how another process truncated it`,
     (dir) => {
       using file = openSync(dir.file(4 * PAGE), options);
       file.seekSync(2 * PAGE + 1, Start);
@@ -574,7 +577,7 @@ for (
       file.refresh();
       assertIs(file, encode("again"));
     },
-    NOT_CUT,
+    NOT_TRUNCATABLE,
   );
 }
 
@@ -585,28 +588,32 @@ test("MmapFile.refresh() of a file that has not changed keeps its views", (dir) 
   assertEquals(decode(view), "hello");
 });
 
-test("MmapFile.refresh() heals a file that was found cut", (dir) => {
-  for (const options of [FIXED, GROW]) {
-    using file = openSync(dir.file(3 * PAGE), options);
-    Deno.truncateSync(file.name, 5);
-    assertEquals(file.statSync().size, 5);
-    assertEquals([file.truncated, file.size], [true, 5]);
-    const p = new Uint8Array(10);
-    assertEquals(file.readSync(p), 5);
-    assertEquals(p.subarray(0, 5), pattern(5));
-    for (const use of [() => file.bytes(), () => file.copy()]) {
-      assertThrows(use, TruncatedError, file.name);
+test(
+  "MmapFile.refresh() makes a file that was found truncated usable again",
+  (dir) => {
+    for (const options of [FIXED, GROW]) {
+      using file = openSync(dir.file(3 * PAGE), options);
+      Deno.truncateSync(file.name, 5);
+      assertEquals(file.statSync().size, 5);
+      assertEquals([file.truncated, file.size], [true, 5]);
+      const p = new Uint8Array(10);
+      assertEquals(file.readSync(p), 5);
+      assertEquals(p.subarray(0, 5), pattern(5));
+      for (const use of [() => file.bytes(), () => file.copy()]) {
+        assertThrows(use, TruncatedError, file.name);
+      }
+      assertEquals(file.refresh(), true);
+      assertEquals([file.truncated, file.size], [false, 5]);
+      assertIs(file, pattern(5));
+      assertEquals(file.refresh(), false);
     }
-    assertEquals(file.refresh(), true);
-    assertEquals([file.truncated, file.size], [false, 5]);
-    assertIs(file, pattern(5));
-    assertEquals(file.refresh(), false);
-  }
-}, NOT_CUT);
+  },
+  NOT_TRUNCATABLE,
+);
 
 // --- windows into a file
 
-test("A window shows its bytes and no others, wherever it begins", (dir) => {
+test("A window shows its bytes and no others, at any offset", (dir) => {
   const bytes = pattern(5 * PAGE);
   const path = dir.file(bytes);
   for (
@@ -616,7 +623,7 @@ test("A window shows its bytes and no others, wherever it begins", (dir) => {
       if (offset + (length ?? 0) > bytes.length) continue;
       const expected = bytes.subarray(offset, length && offset + length)
         .subarray(0, length);
-      using file = openSync(path, { offset, length });
+      using file = openSync(path, { offset, length } as MmapOpenOptions);
       assertEquals(file.size, expected.length);
       assert(equal(file.bytes(), expected), `${offset}, ${length}`);
       assertEquals(file.seekSync(0, End), expected.length);
@@ -631,7 +638,7 @@ test("A window shows its bytes and no others, wherever it begins", (dir) => {
 });
 
 test(
-  "{write} to a window is at its place in the file and ends at its end",
+  "{write} to a window is at its offset in the file and ends at its end",
   async (dir, call) => {
     const path = dir.file(3 * PAGE);
     const expected = pattern(3 * PAGE);
@@ -726,11 +733,11 @@ test(
       assert(equal(fixed.bytes(), expected.subarray(0, PAGE)));
     }
   },
-  NOT_CUT,
+  NOT_TRUNCATABLE,
 );
 
 test(
-  "A window of 64 KiB far into a huge file costs its own addresses and no more",
+  "A window of 64 KiB far into a huge file uses only its own addresses",
   async (dir) => {
     const huge = 8 * TIB;
     let size = huge;
@@ -751,9 +758,9 @@ test(
       file.writeAtSync(encode("end"), length - 3);
       const addresses = heldOpen(dir).filter((line) => !line.startsWith("fd"))
         .map((line) =>
-          line.split(" ")[0].split("-").map((at) => parseInt(at, 16))
+          line.split(" ")[0]!.split("-").map((at) => parseInt(at, 16))
         )
-        .reduce((sum, [from, to]) => sum + to - from, 0);
+        .reduce((sum, [from, to]) => sum + to! - from!, 0);
       assert(addresses >= length);
       assert(addresses <= length + PAGE, `${addresses} bytes`);
       file.close();
@@ -766,7 +773,7 @@ test(
 // --- copy-on-write
 
 test(
-  "{write} to a copy-on-write file is seen there alone",
+  "{write} to a copy-on-write file changes only that MmapFile",
   async (dir, call) => {
     for (const size of [5, PAGE, 3 * PAGE]) {
       const path = dir.file(size);
@@ -800,7 +807,7 @@ test(
         using again = openSync(path);
         assert(equal(again.bytes(), pattern(size)));
       }
-      // Windows removes no file that is read-only.
+      // Windows does not remove a read-only file.
       if (isWindows) Deno.chmodSync(path, 0o666);
       Deno.removeSync(path);
     }
@@ -834,7 +841,7 @@ test(
         createNew: true,
         size,
         sparse,
-      });
+      } as MmapOpenOptions);
       const { blocks } = file.statSync();
       if (sparse) assert(blocks! * 512 < size, `${blocks} blocks`);
       else assert(blocks! * 512 >= size, `${blocks} blocks`);
@@ -846,7 +853,7 @@ test(
   NO_LISTING || NO_BLOCKS,
 );
 
-test("An appending file with a size begins behind it", (dir) => {
+test("An appending file with a size begins after it", (dir) => {
   using file = openSync(dir.join("new"), { ...APPEND, create: true, size: 3 });
   file.writeSync(encode("abc"));
   assertIs(file, concat(new Uint8Array(3), "abc"));
@@ -854,7 +861,7 @@ test("An appending file with a size begins behind it", (dir) => {
 
 // --- a disk that fills up
 
-/** A test on a disk of 256 KiB, ignored where none can be mounted. */
+/** A test on a disk of 256 KiB, skipped where none can be mounted. */
 function testOnSmallDisk(
   name: string,
   fn: (disk: SmallDisk, call: Call, suffix: string) => Promise<void>,
@@ -873,7 +880,7 @@ for (
 ) {
   for (const length of [1000, PAGE, 50_000, 3 * MIB]) {
     testOnSmallDisk(
-      `{write} of ${length} bytes each to a ${kind} file says how much went on a full disk`,
+      `{write} of ${length} bytes each to a ${kind} file reports how much a full disk took`,
       async (disk, call) => {
         const filler = disk.join("filler");
         Deno.writeFileSync(filler, new Uint8Array(10 * PAGE));
@@ -894,7 +901,7 @@ for (
         assertIs(file, all.subarray(0, size));
         assert(size > 50 * PAGE, `only ${size} bytes`);
 
-        // Full is full, and nothing comes of it.
+        // The disk is full, and another write changes nothing.
         const second = await assertRejects(
           () => call(file, "write", all),
           SystemError,
@@ -902,7 +909,7 @@ for (
         size += second.bytesWritten ?? 0;
         assertIs(file, all.subarray(0, size));
 
-        // With room again it goes on.
+        // With free space it continues.
         Deno.removeSync(filler);
         const more = all.subarray(size, size + PAGE);
         assertEquals(await call(file, "write", more), PAGE);
@@ -913,7 +920,7 @@ for (
 }
 
 testOnSmallDisk(
-  "{writeAt} past the end on a full disk says how much went and leaves the cursor",
+  "{writeAt} past the end on a full disk reports how much was written and leaves the cursor",
   async (disk, call) => {
     using file = openSync(disk.join("data"), { ...GROW, create: true });
     const all = pattern(100 * PAGE);
@@ -930,7 +937,7 @@ testOnSmallDisk(
 );
 
 testOnSmallDisk(
-  "{writeAt} into a hole on a full disk throws and kills nothing",
+  "{writeAt} into a hole on a full disk throws and does not kill the process",
   async (disk, _, suffix) => {
     const path = JSON.stringify(disk.join("data"));
     const { code, stdout, stderr } = await evaluate(`
@@ -949,7 +956,7 @@ testOnSmallDisk(
     try {
       file.close();
     } catch {
-      // It may say once more that the file is not whole.
+      // It may throw once more because the file is incomplete.
     }
     console.log(file.closed);
   `);
@@ -960,7 +967,7 @@ testOnSmallDisk(
 
 // --- kill -9
 
-/** The bytes that the killed process means to write, over and over; none of them 0. */
+/** The bytes that the killed process writes repeatedly, none of them 0. */
 const PERIOD = 65_521;
 const STREAM_CODE = `
   const stream = new Uint8Array(${PERIOD * 8});
@@ -968,7 +975,7 @@ const STREAM_CODE = `
 `;
 const STREAM: Uint8Array = new Function(`${STREAM_CODE} return stream;`)();
 
-/** Writes until it is killed: records of all lengths up to 5,000, now and then a long one. */
+/** Writes until it is killed: records of all lengths up to 5,000, and sometimes a long one. */
 async function killedWhileWriting(
   path: string,
   options: MmapOpenOptions,
@@ -997,7 +1004,7 @@ async function killedWhileWriting(
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
   assertEquals(decode(value!), "writing\n");
-  await new Promise((resolve) => setTimeout(resolve, delay));
+  await sleep(delay);
   child.kill("SIGKILL");
   await reader.cancel();
   const { signal } = await child.status;
@@ -1005,7 +1012,7 @@ async function killedWhileWriting(
 }
 
 test(
-  `A process killed in an append loop leaves a prefix of what it was to write, ${KILLS} times`,
+  `A process killed in an append loop leaves a prefix of its data, ${KILLS} times`,
   async (dir) => {
     let total = 0;
     const round = async (i: number) => {
@@ -1033,7 +1040,7 @@ test(
 );
 
 test(
-  "A growing file is what another process reads, at every length",
+  "Another process reads the exact bytes of a growing file, at every length",
   async (dir) => {
     const path = dir.file("");
     using file = openSync(path, GROW);
@@ -1047,7 +1054,7 @@ test(
     }
     assertEquals(sizes, [1000, 3000, 6000, 10_000, 15_000]);
   },
-  isWindows && "there is no wc",
+  isWindows && notInstalled("wc"),
 );
 
 test("Errors of growing files are errors of the classes that the module exports", (dir) => {

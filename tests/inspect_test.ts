@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { inspect } from "node:util";
 import { openSync } from "../mod.ts";
-import { testInDir } from "./temp.ts";
+import { testInDir } from "./temp_dir.ts";
 
 const MEGABYTES = 8 << 20;
 
@@ -29,7 +29,7 @@ for (const backend of ["auto", "fallback"] as const) {
   );
 }
 
-testInDir("a file within something else is shown as shortly", (dir) => {
+testInDir("a file within an object is shown as briefly", (dir) => {
   const path = dir.sparseFile(MEGABYTES);
   using file = openSync(path);
   const deep = { a: { b: [file] } };

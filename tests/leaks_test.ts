@@ -1,38 +1,38 @@
-/** What is left of files: descriptors and mappings, counted in processes of their own. */
+/** Leaks: descriptors and mappings, counted in child processes. */
 
 import { assertEquals } from "@std/assert";
 import { existsSync } from "node:fs";
-import { deno } from "./child.ts";
-import { isEmulated, NO_LISTING, unless } from "./reason.ts";
+import { deno } from "./run_deno.ts";
+import { isEmulated, NO_LISTING, TOO_SLOW, unless } from "./skip.ts";
 
-/** What is done in each case of `children/leaks.ts`, of which nothing may be left. */
+/** What each case of `children/leaks.ts` does, which may leak nothing. */
 const CASES = {
   openSync: "40,000 files opened and closed",
   open: "2,000 files opened by open() and closed",
-  create: "files created, again and anew",
+  create: "files created and truncated",
   manyAtOnce: "400 files open at once",
   empty: "empty files",
-  notRegular: "paths that are no regular files",
+  notRegular: "paths that are not regular files",
   proc: "files of the proc filesystem",
   options: "options that cannot be combined, and numbers out of range",
-  windows: "windows within a file, and beyond it",
-  tooLarge: "sizes that no disk has room for",
+  windows: "windows within a file, and past its end",
+  tooLarge: "sizes larger than any disk",
   noMemory: "files too large for the address space",
-  exists: "files to be created that are there",
+  exists: "files to create that exist",
   afterClose: "methods called after close()",
   failingCalls: "methods that throw",
   growth: "files that grew and were mapped again",
-  resizing: "files cut, lengthened and refreshed",
-  streams: "streams drained, cancelled, aborted and broken",
-  operations: "operations side by side, and locks waited for",
+  resizing: "files truncated, extended and refreshed",
+  streams: "streams drained, canceled, aborted and failed",
+  operations: "concurrent operations, and waits for locks",
   advised: "files opened with advice, copy-on-write and without the guard",
-  collected: "closed files that were collected",
+  collected: "closed files that were garbage-collected",
 };
 
-/** A tmpfs, where space that is not there is refused before any is taken. */
+/** A tmpfs, which refuses space that it lacks before it takes any. */
 const MEMORY = "/dev/shm";
 
-/** Those in which nothing is mapped. */
+/** The cases in which nothing is mapped. */
 const REFUSED = [
   "notRegular",
   "proc",
@@ -43,21 +43,22 @@ const REFUSED = [
   "afterClose",
   "failingCalls",
 ];
-const TOO_SLOW = "these take minutes, and the processor has no part in them";
-const NO_LIMIT = "QEMU keeps to no limit of addresses";
+
+const NO_LIMIT = "QEMU does not limit the address space";
 
 for (const [name, what] of Object.entries(CASES)) {
   Deno.test({
     ...unless(
       NO_LISTING ||
         isEmulated && name === "noMemory" && NO_LIMIT ||
-        isEmulated && REFUSED.includes(name) && TOO_SLOW ||
-        name === "tooLarge" && !existsSync(MEMORY) && `there is no ${MEMORY}`,
-      `nothing is left of ${what}`,
+        REFUSED.includes(name) && TOO_SLOW ||
+        name === "tooLarge" && !existsSync(MEMORY) &&
+          `${MEMORY} does not exist`,
+      `nothing leaks from ${what}`,
     ),
     async fn() {
       const directory = Deno.makeTempDirSync({
-        dir: name === "tooLarge" ? MEMORY : undefined,
+        ...(name === "tooLarge" ? { dir: MEMORY } : {}),
         prefix: "mmapfile-leaks-",
       });
       try {

@@ -1,12 +1,14 @@
-/** Waiting for locks: no thread, no descriptor and no time of others is taken by it. */
+/** A wait for a lock takes no thread, no descriptor and no processor time. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { type MmapFile, openSync } from "@mmapfile/mmapfile";
 import { fromFileUrl } from "@std/path";
-import { isCopy } from "./backend.ts";
-import { commandOf, deno } from "./child.ts";
-import { isWindows, NO_LISTING, type Reason, WINE_LOCKS } from "./reason.ts";
-import { decode, testInDir as test } from "./temp.ts";
+import { isCopy } from "./tested_module.ts";
+import { commandOf, deno } from "./run_deno.ts";
+import { isWindows, NO_LISTING, type Reason, WINE_LOCKS } from "./skip.ts";
+import { decode } from "./bytes.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(
   new URL("./children/lock_waiter.ts", import.meta.url),
@@ -15,7 +17,7 @@ const CHILD = fromFileUrl(
 const COMMAND = ["run", "-A", "--no-check", "--no-config", "--no-lock", CHILD];
 
 const NOT_POSIX: Reason = (isWindows || isCopy) &&
-  "this backend waits as Deno.FsFile does, in threads of its own";
+  "this backend waits in threads, as Deno.FsFile does";
 
 const OPTIONS = { read: true, write: true };
 
@@ -29,7 +31,7 @@ for (
         ["fsFile", "mmapFile"].map(async (kind) => {
           const own = dir.file("0", kind);
           const result = await deno([...COMMAND, kind, own, end]);
-          // The stack has line numbers of the library.
+          // The stack contains line numbers of the library.
           return { ...result, stderr: result.stderr.split("\n")[0] };
         }),
       );
@@ -53,7 +55,7 @@ test(
     assertEquals(decode((await reader.read()).value!), "waiting\n");
     // The output would end with the process.
     const end = reader.read().then(() => "ended");
-    const wait = new Promise((resolve) => setTimeout(resolve, 300, "running"));
+    const wait = sleep(300, "running");
     assertEquals(await Promise.race([end, wait]), "running");
     child.kill();
     await end;
@@ -62,7 +64,7 @@ test(
 );
 
 test(
-  "2,000 files wait for one lock while other files are read, flushed and synced, and have it in turn",
+  "2,000 files wait for one lock while other files are read, flushed and synced, and acquire it in turn",
   async (dir) => {
     const path = dir.file("0");
     using holder = Deno.openSync(path);
@@ -74,7 +76,7 @@ test(
       await file.lock(true);
       assertEquals(++hasLock, 1);
       order.push(k);
-      // Half of them leave it to close().
+      // Half of them unlock by close().
       hasLock--;
       if (k % 2 === 0) await file.unlock();
     });
@@ -95,7 +97,7 @@ test(
 );
 
 test(
-  "those who wait for a shared lock have it together, past one who waits for an exclusive one",
+  "waits for a shared lock acquire it together, before a wait for an exclusive one",
   async (dir) => {
     const path = dir.file();
     const holder = Deno.openSync(path);
@@ -108,13 +110,13 @@ test(
     assertEquals(isExclusive, false);
     holder.close();
     for (const file of shared) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
       assertEquals(isExclusive, false);
       file.close();
     }
     await locked;
   },
-  isWindows && "locks of Windows are mandatory",
+  isWindows && "locks are mandatory on Windows",
 );
 
 /** Ways in which a lock is released. */
@@ -126,7 +128,7 @@ const RELEASES: Record<string, (file: MmapFile) => unknown> = {
 
 for (const [name, release] of Object.entries(RELEASES)) {
   test(
-    `${name} hands the lock on before timers have a turn`,
+    `${name} passes the lock on before timers run`,
     async (dir) => {
       const path = dir.file();
       const holder = openSync(path);
@@ -134,7 +136,7 @@ for (const [name, release] of Object.entries(RELEASES)) {
       holder.lockSync(true);
       let isLocked = false;
       const locked = file.lock(true).then(() => isLocked = true);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
       assertEquals(isLocked, false);
       await release(holder);
       for (let k = 0; k < 20; k++) await undefined;
@@ -147,7 +149,7 @@ for (const [name, release] of Object.entries(RELEASES)) {
 }
 
 test(
-  "no descriptor of a file whose lock is waited for is inherited by a child",
+  "a child process inherits no descriptor of a file that waits for a lock",
   async (dir) => {
     const path = dir.file();
     const holder = Deno.openSync(path);
@@ -159,13 +161,13 @@ test(
       stdin: "null",
     }).spawn();
     const own = `/proc/${child.pid}/fd`;
-    // Until then the child is this process, or on its way.
+    // Until then the child is still a copy of this process.
     while (!Deno.readTextFileSync(`/proc/${child.pid}/comm`).includes("sleep"));
     const open = [...Deno.readDirSync(own)].map(({ name }) => {
       try {
         return Deno.readLinkSync(`${own}/${name}`);
       } catch {
-        // The loader of programs has closed it since.
+        // execve(2) has closed it.
         return "";
       }
     });
@@ -179,7 +181,7 @@ test(
 );
 
 test(
-  "MmapFile.lock() does not wait for a lock of its own file",
+  "MmapFile.lock() does not wait for a lock that its file holds",
   async (dir) => {
     using file = openSync(dir.file());
     file.lockSync(true);
@@ -187,5 +189,5 @@ test(
     await file.lock();
     await file.unlock();
   },
-  isWindows && "a lock of Windows does not turn into another",
+  isWindows && "Windows does not convert a lock into another",
 );

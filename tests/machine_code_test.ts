@@ -1,10 +1,10 @@
-/** The machine code is what the listings beside it say: assembled, they give the same bytes. */
+/** The listings beside the machine code assemble to the same bytes. */
 
 import { assertEquals } from "@std/assert";
 import { LISTINGS, NAMES } from "../src/sigbus/guard.ts";
 import { LISTING } from "../src/posix/non_temporal_copy.ts";
 import { machineCode } from "../src/posix/machine_code.ts";
-import { unless } from "./reason.ts";
+import { notInstalled, unless } from "./skip.ts";
 
 /** What an assembler must be told first. */
 const PROLOGUES = { x86_64: ".intel_syntax noprefix", aarch64: "" };
@@ -28,8 +28,8 @@ async function test(
   const prefix = `${arch}-linux-gnu`;
   Deno.test({
     ...unless(
-      !await has(`${prefix}-as`) && `there is no ${prefix}-as`,
-      `the ${arch} listing of the ${what} says what its bytes do`,
+      !await has(`${prefix}-as`) && notInstalled(`${prefix}-as`),
+      `the ${arch} listing of the ${what} assembles to its bytes`,
     ),
     fn: async () => {
       const source = [

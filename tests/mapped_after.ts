@@ -4,7 +4,7 @@ import type { MmapOpenOptions } from "../mod.ts";
 import { MAP_AFTER } from "../src/options.ts";
 
 /**
- * Options with which a file is mapped after so many reads and writes: 0 for before the first, `Infinity` for
+ * Options with which a file is mapped after `calls` reads and writes: 0 for before the first, `Infinity` for
  * never.
  */
 export function mappedAfter<Options extends MmapOpenOptions>(

@@ -1,21 +1,22 @@
-/** Every message names what was tried, the file and the reason, and, where there is one, the remedy. */
+/** Every message names the action, the file, the reason, and the remedy if there is one. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "../mod.ts";
-import { NOT_TRANSFERABLE } from "./backend.ts";
-import { deno } from "./child.ts";
-import { noTerminal, type Reason } from "./reason.ts";
-import { outcomeOf, type TempDir, testInDir } from "./temp.ts";
+import { NOT_TRANSFERABLE } from "./tested_module.ts";
+import { deno } from "./run_deno.ts";
+import { noTerminal, type Reason } from "./skip.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 interface Failure {
   readonly name: string;
-  /** What fails, on the path of a file of 8 bytes. */
+  /** The failing call, on the path of a file of 8 bytes. */
   readonly run: (path: string) => unknown;
   /** What the message begins with, before the file's name. */
   readonly tried: string;
-  /** What it tells to do. */
+  /** The remedy in the message. */
   readonly remedy: string;
-  /** Why it cannot be had here. */
+  /** Why the case is skipped. */
   readonly reason?: Reason;
 }
 
@@ -100,7 +101,7 @@ const FAILURES: Failure[] = [
     remedy: "post the path and open it there",
   },
   {
-    name: "memory given back that has changes",
+    name: "advice to release changed memory",
     run: of({ copyOnWrite: true }, (file) => file.advise("dontneed")),
     tried: "Cannot advise on",
     remedy: "would lose the changes",
@@ -118,7 +119,7 @@ const FAILURES: Failure[] = [
     remedy: "an integer from 0 to 255",
   },
   {
-    name: "a search from no place",
+    name: "a search from an invalid position",
     run: of({ read: true }, (file) => file.lastIndexOf("1", NaN)),
     tried: "Cannot search",
     remedy: "is not a safe integer",
@@ -150,7 +151,7 @@ const FAILURES: Failure[] = [
 ];
 
 for (const { name, run, tried, remedy, reason } of FAILURES) {
-  testInDir(`the error for ${name} says what to do`, async (dir) => {
+  testInDir(`the error for ${name} names the remedy`, async (dir) => {
     dir.leavesMapped = true;
     const path = dir.file("12345678");
     const outcome = await outcomeOf(() => run(path));
@@ -163,7 +164,7 @@ for (const { name, run, tried, remedy, reason } of FAILURES) {
 }
 
 testInDir(
-  "the error for a file that others truncate says what to do",
+  "the error for a file that another process truncates names the remedy",
   async (dir) => {
     const path = dir.file("12345678");
     using file = openSync(path, { backend: "fallback" });
@@ -189,12 +190,12 @@ function program(dir: TempDir): string {
 }
 
 testInDir(
-  "without permissions, the error says which are wanted",
+  "without permissions, the error says which are needed",
   async (dir) => {
     const path = dir.file("12345678");
     const run = ["run", "--no-prompt", "--no-check", "--no-config"];
     for (const [given, wanted] of [[[], "ffi"], [["--allow-ffi"], "read"]]) {
-      const args = [...run, ...given, program(dir), path];
+      const args = [...run, ...given!, program(dir), path];
       const { code, stderr } = await deno(args);
       assertEquals(code, 1);
       assertStringIncludes(stderr, `Cannot open '${path}': `);
@@ -217,7 +218,7 @@ testInDir(
       stdout: "piped",
     }).spawn();
     const keyboard = child.stdin.getWriter();
-    // Again and again: Deno throws away what was typed before it asks.
+    // Repeatedly: Deno discards what was typed before it asks.
     const typing = setInterval(() => {
       keyboard.write(new TextEncoder().encode("y\n")).catch(() => {});
     }, 300);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -31,7 +32,7 @@ import type {
   WriterAtSync,
   WriterSync,
 } from "@mmapfile/mmapfile";
-import { isCopy, MAY_LOSE, NOT_TRANSFERABLE } from "./backend.ts";
+import { isCopy, MAY_LOSE, NOT_TRANSFERABLE } from "./tested_module.ts";
 import {
   isWindows,
   NO_STRAY_WRITES,
@@ -39,22 +40,16 @@ import {
   type Reason,
   unless,
   WINE_LOCKS,
-} from "./reason.ts";
-import {
-  decode,
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  TempDir,
-  testInDir as test,
-} from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { TempDir, testInDir as test } from "./temp_dir.ts";
 
 const { Start, Current, End } = Deno.SeekMode;
 const PAGE = 4096;
 const MIB = 1 << 20;
 
-/** The methods that have a sync form of the same name. */
+/** The methods that have a sync twin. */
 type Method =
   | "read"
   | "readAt"
@@ -158,7 +153,7 @@ testBoth(
   },
 );
 
-testBoth("{read} of no bytes returns 0 anywhere", async (dir, call) => {
+testBoth("{read} of 0 bytes returns 0 anywhere", async (dir, call) => {
   using file = openSync(dir.file("hello"));
   for (const position of [0, 4, 5, 6, 2 ** 40]) {
     file.seekSync(position, Start);
@@ -168,7 +163,7 @@ testBoth("{read} of no bytes returns 0 anywhere", async (dir, call) => {
 });
 
 testBoth(
-  "{read} fills a part of a larger buffer and no more",
+  "{read} fills a part of a larger buffer and nothing else",
   async (dir, call) => {
     using file = openSync(dir.file("hello"));
     const whole = encode("0123456789");
@@ -191,7 +186,7 @@ testBoth("{read} into the file's own bytes moves them", async (dir, call) => {
 });
 
 testBoth(
-  "{read} and {write} refuse what is no Uint8Array, as Deno does",
+  "{read} and {write} refuse arguments that are not a Uint8Array, as Deno does",
   async (dir, call) => {
     using file = writable(dir, "hello, world");
     using denos = Deno.openSync(file.name, { read: true, write: true });
@@ -211,7 +206,7 @@ testBoth(
   },
 );
 
-testBoth("{read} sees what another has written", async (dir, call) => {
+testBoth("{read} sees what another process wrote", async (dir, call) => {
   using file = openSync(dir.file("hello"));
   using other = Deno.openSync(file.name, { write: true });
   other.writeSync(encode("J"));
@@ -232,7 +227,7 @@ testBoth("{write} writes at the cursor and moves it", async (dir, call) => {
   assertEquals(contentsOf(file), "hello, WORld");
 });
 
-testBoth("{write} of no bytes returns 0 anywhere", async (dir, call) => {
+testBoth("{write} of 0 bytes returns 0 anywhere", async (dir, call) => {
   using file = writable(dir, "hello");
   for (const position of [0, 5, 6, 2 ** 40]) {
     file.seekSync(position, Start);
@@ -251,7 +246,7 @@ testBoth("{write} writes up to the last byte", async (dir, call) => {
 });
 
 testBoth(
-  "{write} over the end of a fixed file writes what fits and says how much",
+  "{write} across the end of a fixed file writes what fits and reports how much",
   async (dir, call) => {
     using file = writable(dir, "hello", FIXED);
     for (
@@ -265,18 +260,18 @@ testBoth(
       ]
     ) {
       file.writeAtSync(encode("hello"), 0);
-      file.seekSync(position, Start);
+      file.seekSync(position!, Start);
       const error = await assertRejects(
-        () => call(file, "write", encode("X".repeat(length))),
+        () => call(file, "write", encode("X".repeat(length!))),
         OutOfBoundsError,
         file.name,
       );
       assertInstanceOf(error, RangeError);
       assertEquals(error.bytesWritten, fits);
-      assertEquals(cursorOf(file), position + fits);
+      assertEquals(cursorOf(file), position! + fits!);
       assertEquals(
         contentsOf(file),
-        "hello".slice(0, position) + "X".repeat(fits),
+        "hello".slice(0, position) + "X".repeat(fits!),
       );
       assertEquals(file.size, 5);
     }
@@ -284,7 +279,7 @@ testBoth(
 );
 
 testBoth(
-  "{write} of several MiB over the end of a fixed file says how much fitted",
+  "{write} of several MiB across the end of a fixed file reports how much fitted",
   async (dir, call) => {
     using file = createSync(dir.join("new"), 5 * MIB / 2);
     file.seekSync(10, Start);
@@ -380,13 +375,13 @@ testBoth(
 );
 
 testBoth(
-  "{writeAt} over the end of a fixed file writes what fits and leaves the cursor",
+  "{writeAt} across the end of a fixed file writes what fits and leaves the cursor",
   async (dir, call) => {
     using file = writable(dir, "hello", FIXED);
     file.seekSync(1, Start);
     for (const [offset, fits] of [[3, 2], [5, 0], [6, 0], [2 ** 40, 0]]) {
       const error = await assertRejects(
-        () => call(file, "writeAt", encode("XYZ"), offset),
+        () => call(file, "writeAt", encode("XYZ"), offset!),
         OutOfBoundsError,
         file.name,
       );
@@ -398,7 +393,7 @@ testBoth(
 );
 
 testBoth(
-  "{readAt} and {writeAt} refuse what is no offset",
+  "{readAt} and {writeAt} refuse invalid offsets",
   async (dir, call) => {
     using file = writable(dir, "hello");
     for (const size of [0, 3, 2 * MIB]) {
@@ -455,7 +450,7 @@ testBoth("{seek} goes where Deno.FsFile goes", async (dir, call) => {
 });
 
 testBoth(
-  "{seek} takes and refuses what Deno.FsFile does, with its class, and stays where that refuses",
+  "{seek} accepts and refuses what Deno.FsFile does, with its error class, and a refused seek does not move the cursor",
   async (dir, call) => {
     using file = writable(dir, "hello");
     using denos = Deno.openSync(file.name);
@@ -495,7 +490,7 @@ testBoth(
         for (const each of [file, denos]) each.seekSync(2, Start);
         continue;
       }
-      // On Windows Deno passes on what the system says.
+      // On Windows Deno passes the system's message on.
       if (!isWindows) assertInstanceOf(theirs.error, TypeError, what);
       assert("error" in ours, `${what} gave ${JSON.stringify(ours)}`);
       assertInstanceOf(ours.error, TypeError, what);
@@ -506,7 +501,7 @@ testBoth(
 );
 
 testBoth(
-  "{seek} cuts fractions off where Deno.FsFile does",
+  "{seek} truncates fractions where Deno.FsFile does",
   async (dir, call) => {
     using file = writable(dir, "hello");
     using denos = Deno.openSync(file.name);
@@ -545,7 +540,7 @@ test("MmapFile.seekSync() loses no digit of a large bigint", (dir) => {
 // --- truncate
 
 testBoth(
-  "{truncate} makes the file longer with zeros, and keeps the cursor",
+  "{truncate} extends the file with zeros, and keeps the cursor",
   async (dir, call) => {
     using file = writable(dir, "hello");
     file.seekSync(3, Start);
@@ -563,7 +558,7 @@ testBoth(
 );
 
 testBoth(
-  "{truncate} makes the file shorter, and keeps the cursor",
+  "{truncate} truncates the file, and keeps the cursor",
   async (dir, call) => {
     using file = writable(dir, 10_000);
     file.seekSync(7000, Start);
@@ -579,7 +574,7 @@ testBoth(
 );
 
 testBoth(
-  "{truncate} cuts to nothing by default, and back",
+  "{truncate} truncates to 0 bytes by default, and extends again",
   async (dir, call) => {
     using file = writable(dir, 5000);
     await call(file, "truncate");
@@ -594,7 +589,7 @@ testBoth(
 );
 
 testBoth(
-  "{truncate} cut and lengthened again shows zeros",
+  "{truncate} to less and then to more shows zeros",
   async (dir, call) => {
     using file = writable(dir, 5000);
     await call(file, "truncate", 10);
@@ -605,7 +600,7 @@ testBoth(
 );
 
 testBoth(
-  "{truncate} to the size that the file has changes nothing",
+  "{truncate} to the current size changes nothing",
   async (dir, call) => {
     using file = writable(dir, "hello");
     await call(file, "truncate", 5);
@@ -632,7 +627,7 @@ testBoth(
 // --- stat, utime, sync, lock
 
 testBoth(
-  "{stat} gives what Deno.statSync gives, field by field",
+  "{stat} returns what Deno.statSync returns, field by field",
   async (dir, call) => {
     for (
       const [contents, mode] of [["", 0o600], ["hello", 0o644], [70_000, 0o755]]
@@ -660,7 +655,7 @@ testBoth("{stat} follows the file", async (dir, call) => {
   assertEquals((await call(file, "stat")).nlink, 2);
 });
 
-testBoth("{stat} gives each caller an answer of its own", async (dir, call) => {
+testBoth("{stat} returns a new object to each caller", async (dir, call) => {
   using one = openSync(dir.file("1", "one"));
   using two = openSync(dir.file("22", "two"));
   const infos = await Promise.all([call(one, "stat"), call(two, "stat")]);
@@ -676,7 +671,7 @@ const TIMES: Record<string, [number | Date, number | Date][]> = {
     [5, 2 ** 33],
   ],
   "before 1970": [[-5, -1.5], [new Date(-1500), new Date(-1)]],
-  "that are none": [
+  "that are invalid": [
     [NaN, new Date(NaN)],
     [null, undefined],
     ["1", "x"],
@@ -764,7 +759,7 @@ testBoth(
     denos.unlockSync();
     assertEquals(await call(file, "tryLock", true), true);
     assertEquals(denos.tryLockSync(), false);
-    // A lock of Windows does not turn into another.
+    // Windows does not convert a lock into another.
     if (isWindows) return;
     // Without exclusive an exclusive lock becomes a shared one.
     assertEquals(await call(file, "tryLock"), true);
@@ -773,7 +768,7 @@ testBoth(
   WINE_LOCKS,
 );
 
-test("MmapFile.close() gives its lock back", (dir) => {
+test("MmapFile.close() releases its lock", (dir) => {
   const path = dir.file("hello");
   using second = openSync(path);
   const file = openSync(path);
@@ -784,7 +779,7 @@ test("MmapFile.close() gives its lock back", (dir) => {
 });
 
 test(
-  "MmapFile.lock() waits until the file is unlocked, and timers run meanwhile",
+  "MmapFile.lock() waits until the file is unlocked, and lets timers run",
   async (dir) => {
     const path = dir.file("hello");
     using holder = Deno.openSync(path);
@@ -793,7 +788,7 @@ test(
     let isLocked = false;
     const locked = file.lock(true).then(() => isLocked = true);
     for (let tick = 0; tick < 5; tick++) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
       assertEquals(isLocked, false);
     }
     holder.unlockSync();
@@ -816,7 +811,7 @@ test("MmapFile.isTerminal() is false, as Deno.FsFile's is", (dir) => {
 test("MmapFile.setRaw() throws what Deno.FsFile's throws", (dir) => {
   using file = openSync(dir.file("hello"));
   using denos = Deno.openSync(file.name);
-  // On Windows Deno passes on what the system says.
+  // On Windows Deno passes the system's message on.
   if (!isWindows) {
     assertThrows(() => denos.setRaw(true), Deno.errors.BadResource);
   }
@@ -826,7 +821,7 @@ test("MmapFile.setRaw() throws what Deno.FsFile's throws", (dir) => {
 
 // --- bytes, view
 
-test("MmapFile.bytes() is the file: what is written through it is in the file at once", (dir) => {
+test("writes through MmapFile.bytes() are in the file at once", (dir) => {
   using file = writable(dir, 3 * PAGE);
   const bytes = file.bytes();
   for (const at of [0, 1, PAGE - 1, PAGE, 2 * PAGE + 7, 3 * PAGE - 1]) {
@@ -842,7 +837,7 @@ for (
     "read-only": { read: true },
   })
 ) {
-  test(`MmapFile.bytes() of a ${kind} file shows at once what another writes`, (dir) => {
+  test(`MmapFile.bytes() of a ${kind} file shows at once what another process writes`, (dir) => {
     using file = writable(dir, 3 * PAGE, options);
     using other = Deno.openSync(file.name, { write: true });
     const bytes = file.bytes();
@@ -858,7 +853,7 @@ for (
 test("MmapFile.bytes() of two MmapFiles of one file are one memory", (dir) => {
   using one = writable(dir, 100);
   using two = openSync(one.name, READ_WRITE);
-  /** What is one memory of itself, two copies are after a write-back and a refresh. */
+  /** Two copies share changes after a write-back and a refresh, two mappings at once. */
   const meet = (from: MmapFile, to: MmapFile) => {
     if (!isCopy) return;
     from.flushSync();
@@ -884,7 +879,7 @@ test(
   !isCopy && NO_STRAY_WRITES,
 );
 
-test("MmapFile.bytes() gives ranges", (dir) => {
+test("MmapFile.bytes() returns ranges", (dir) => {
   using file = openSync(dir.file("hello, world"));
   assertEquals(decode(file.bytes()), "hello, world");
   assertEquals(decode(file.bytes(7)), "world");
@@ -968,7 +963,7 @@ test("MmapFile.advise() refuses unknown advice", (dir) => {
   }
 });
 
-test("MmapFile.view() gives the file as numbers of every type", (dir) => {
+test("MmapFile.view() returns the file as numbers of every type", (dir) => {
   using file = writable(dir, 64);
   const bytes = pattern(64);
   for (
@@ -1019,14 +1014,14 @@ test("MmapFile.view() gives the file as numbers of every type", (dir) => {
   }
 });
 
-test("MmapFile.view() leaves off what is no whole element", (dir) => {
+test("MmapFile.view() leaves out an incomplete last element", (dir) => {
   using file = writable(dir, 15);
   assertEquals(file.view(Int32Array).length, 3);
   assertEquals(file.view(Float64Array, 8).length, 0);
   assertEquals(file.view(Int16Array, 2).length, 6);
 });
 
-test("MmapFile.view() gives a DataView at any byte", (dir) => {
+test("MmapFile.view() returns a DataView at any byte", (dir) => {
   using file = writable(dir, 16);
   const view = file.view(DataView, 3);
   assertEquals(view.byteLength, 13);
@@ -1038,7 +1033,7 @@ test("MmapFile.view() gives a DataView at any byte", (dir) => {
   );
 });
 
-test("MmapFile.view() is the file, for Atomics too", (dir) => {
+test("MmapFile.view() shares its memory with the file, for Atomics too", (dir) => {
   using file = createSync(dir.join("new"), 64);
   const numbers = file.view(Int32Array);
   Atomics.add(numbers, 3, 41);
@@ -1093,14 +1088,14 @@ test("MmapFile.readable fills the buffers of a BYOB reader, and moves the cursor
   assertEquals(file.closed, true);
 });
 
-test("MmapFile.readable gives copies, which a close leaves alone", async (dir) => {
+test("MmapFile.readable yields copies, which a close does not change", async (dir) => {
   using file = openSync(dir.file("hello"));
   const { value } = await file.readable.getReader().read();
   file.close();
   assertEquals(decode(value!), "hello");
 });
 
-test("MmapFile.readable cancelled closes the file", async (dir) => {
+test("MmapFile.readable canceled closes the file", async (dir) => {
   using file = openSync(dir.file("hello"));
   await file.readable.cancel();
   assertEquals(file.closed, true);
@@ -1126,13 +1121,13 @@ test(
         assertRejects(() => reader.read(), Deno.errors.BadResource)
       ),
     );
-    assertStringIncludes(ours.message, theirs.message);
-    assertStringIncludes(ours.message, path);
+    assertStringIncludes(ours!.message, theirs!.message);
+    assertStringIncludes(ours!.message, path);
   },
   notInDeno28("Deno.FsFile says 'Bad resource ID'"),
 );
 
-test("MmapFile.readable asked for after close fails when it is read", async (dir) => {
+test("MmapFile.readable obtained after close fails when it is read", async (dir) => {
   const file = openSync(dir.file("hello"));
   file.close();
   await assertRejects(
@@ -1160,7 +1155,7 @@ test("MmapFile.writable writes at the cursor, and its close closes the file", as
   assertEquals(file.closed, true);
 });
 
-test("MmapFile.writable over the end of a fixed file rejects and closes the file", async (dir) => {
+test("MmapFile.writable past the end of a fixed file rejects and closes the file", async (dir) => {
   using file = writable(dir, "hello", FIXED);
   const writer = file.writable.getWriter();
   writer.closed.catch(() => {});
@@ -1199,7 +1194,7 @@ test("MmapFile.read() and write() of many MiB let timers run", async (dir) => {
   for (const [name, call] of calls) {
     let ticked = false;
     const timer = setTimeout(() => ticked = true, 0);
-    // A call may be over before a timer is due.
+    // A call may end before a timer is due.
     for (let time = 0; time < 10 && !ticked; time++) {
       file.seekSync(0, Start);
       assertEquals(await call(), file.size);
@@ -1261,7 +1256,7 @@ test("MmapFile's async methods wait for a large write that was begun before", as
   }
 });
 
-test("MmapFile.readAt() and writeAt() of many MiB are right beside each other", async (dir) => {
+test("MmapFile.readAt() and writeAt() of many MiB run correctly at the same time", async (dir) => {
   using file = createSync(dir.join("new"), 12 * MIB);
   const parts = [0, 1, 2, 3].map((i) => pattern(3 * MIB, i));
   await Promise.all(parts.map((part, i) => file.writeAt(part, i * 3 * MIB)));
@@ -1270,7 +1265,7 @@ test("MmapFile.readAt() and writeAt() of many MiB are right beside each other", 
     found.map((part, i) => file.readAt(part, i * 3 * MIB)),
   );
   assertEquals(lengths, parts.map((part) => part.length));
-  parts.forEach((part, i) => assert(equal(part, found[i]), `part ${i}`));
+  parts.forEach((part, i) => assert(equal(part, found[i]!), `part ${i}`));
   assertEquals(cursorOf(file), 0);
 });
 
@@ -1294,13 +1289,13 @@ test("MmapFile.close() during large writes lets them end, as Deno.FsFile does", 
     const parts = [pattern(9 * MIB), pattern(2 * MIB, 7), pattern(5, 9)];
     const running = Promise.all(parts.map((part) => file.write(part)));
     file.close();
-    assertThrows(() => file.writeSync(parts[2]), ClosedError);
-    await assertRejects(() => file.write(parts[2]), ClosedError);
+    assertThrows(() => file.writeSync(parts[2]!), ClosedError);
+    await assertRejects(() => file.write(parts[2]!), ClosedError);
     assertEquals(await running, parts.map((part) => part.length));
     const all = new Uint8Array(11 * MIB + 5);
-    all.set(parts[0]);
-    all.set(parts[1], 9 * MIB);
-    all.set(parts[2], 11 * MIB);
+    all.set(parts[0]!);
+    all.set(parts[1]!, 9 * MIB);
+    all.set(parts[2]!, 11 * MIB);
     assert(equal(Deno.readFileSync(path), all));
   }
 });
@@ -1318,7 +1313,9 @@ test(
       assert(equal(p, pattern(16 * MIB)));
     }
   },
-  isCopy || isWindows ? "it is done in pieces there, and rejects" : false,
+  isCopy || isWindows
+    ? "a large read is done in pieces here, and rejects"
+    : false,
 );
 
 // --- close
@@ -1382,7 +1379,7 @@ test("MmapFile.close() empties every view", (dir) => {
   }
 });
 
-/** Sensible arguments for every method, so that only the file's being closed is amiss. */
+/** Valid arguments for every method, so that only the closed file can be the reason of an error. */
 const ARGUMENTS: Record<string, unknown[]> = {
   read: [new Uint8Array(1)],
   readSync: [new Uint8Array(1)],
@@ -1412,14 +1409,14 @@ const ARGUMENTS: Record<string, unknown[]> = {
   notify: [0],
 };
 
-/** Every method of the class, those to come included. */
+/** Every method of the class, including future ones. */
 const METHODS = Object.entries(
   Object.getOwnPropertyDescriptors(MmapFile.prototype),
 ).filter(([name, { value }]) =>
   typeof value === "function" && name !== "constructor"
 ).map(([name]) => name);
 
-/** The methods of which Deno.FsFile, or `<name>Sync`, says that they are async. */
+/** The methods that are async in Deno.FsFile, or have a twin `<name>Sync`. */
 const ASYNC_METHODS = METHODS.filter((name) =>
   METHODS.includes(`${name}Sync`) || name === "prefetch"
 );
@@ -1431,11 +1428,11 @@ async function run(file: MmapFile, name: string, args?: unknown[]) {
     file,
     args ?? ARGUMENTS[name] ?? [],
   );
-  // A generator does nothing before it is asked.
+  // A generator does nothing before next().
   return await (result instanceof Iterator ? result.next() : result);
 }
 
-test("An MmapFile is an instance of Deno.FsFile, and has every method of its own", (dir) => {
+test("An MmapFile is an instance of Deno.FsFile, and has all of its methods", (dir) => {
   using file = openSync(dir.file("hello"));
   assertInstanceOf(file, Deno.FsFile as never);
   const theirs = Object.getOwnPropertyNames(Deno.FsFile.prototype);
@@ -1466,12 +1463,12 @@ for (const name of METHODS) {
   });
 
   test(`MmapFile.${name}() with its arguments works on an open file`, async (dir) => {
-    // Proves that the test above fails for being closed and for nothing else.
+    // Shows that the closed file is the only reason why the test above throws.
     using file = writable(dir, "hello", READ_WRITE);
     if (name === "setRaw") return;
-    // Windows wants a lock to be there, of a Deno.FsFile too.
+    // Windows unlocks only a locked file, also with Deno.FsFile.
     if (isWindows && name.startsWith("unlock")) return;
-    // What is a copy shares no word to wait on.
+    // A copy shares no word to wait on.
     if (isCopy && ["wait", "notify"].includes(name)) return;
     await run(file, name);
   });
@@ -1479,7 +1476,7 @@ for (const name of METHODS) {
 
 for (const name of ASYNC_METHODS) {
   test(`MmapFile.${name}() rejects and never throws`, async (dir) => {
-    // A file for each, or the locks would wait for one another.
+    // A file for each, so that the locks do not wait for one another.
     const open = (i: number, options: MmapOpenOptions = { read: true }) =>
       openSync(dir.file("hello", `${i}`), options);
     const closed = open(1);
@@ -1509,7 +1506,7 @@ for (const name of ASYNC_METHODS) {
   });
 }
 
-// --- a buffer that was moved away
+// --- a buffer that was transferred
 
 const MOVES: Record<
   string,
@@ -1554,7 +1551,7 @@ for (const [how, move] of Object.entries(MOVES)) {
     })
   ) {
     test(
-      `A ${kind} file whose memory went with ${how} says so, leaves it alone and can be refreshed`,
+      `A ${kind} file whose memory was transferred by ${how} throws, leaves it mapped and can be refreshed`,
       async (dir) => {
         const file = writable(dir, "hello", options);
         dir.leavesMapped = true;
@@ -1582,7 +1579,7 @@ for (const [how, move] of Object.entries(MOVES)) {
             () => file.writeAt(p, 0),
           );
         }
-        // What a growing file gives away is not the memory that it works with itself.
+        // A growing file hands out other memory than it uses itself.
         if (kind === "growing") calls.length = 0;
         for (const call of calls) {
           const outcome = await outcomeOf(call);
@@ -1608,7 +1605,7 @@ for (const [how, move] of Object.entries(MOVES)) {
   }
 
   test(
-    `A file that grows does not pull away what went with ${how}`,
+    `A file that grows does not unmap what was transferred by ${how}`,
     async (dir) => {
       using file = writable(dir, "hello", { ...READ_WRITE, grow: true });
       dir.leavesMapped = true;
@@ -1617,9 +1614,9 @@ for (const [how, move] of Object.entries(MOVES)) {
       file.writeSync(pattern(4 * MIB));
       assert(equal(file.bytes(), pattern(4 * MIB)));
       assertEquals(moved.length, 5);
-      // It is the file still, or a copy of it: never somebody else's memory.
+      // It is still the file or a copy of it, never another file's memory.
       assert([decode(pattern(5)), "hello"].includes(decode(moved)));
-      // Windows cuts no file that is mapped, and what was moved away is.
+      // Windows does not truncate a mapped file, and transferred memory stays mapped.
       if (!isWindows) {
         file.truncateSync(1);
         file.truncateSync(4 * MIB);
@@ -1631,14 +1628,14 @@ for (const [how, move] of Object.entries(MOVES)) {
   );
 
   test(
-    `MmapFile.close() does not pull away what went with ${how}`,
+    `MmapFile.close() does not unmap what was transferred by ${how}`,
     async (dir) => {
       const file = writable(dir, "hello", READ_WRITE);
       dir.leavesMapped = true;
       const moved = await move(file.bytes());
       file.close();
       assertEquals(file.closed, true);
-      // Other memory would be mapped where this was, were it gone.
+      // If this memory were unmapped, other memory would be mapped there.
       using other = openSync(dir.file("other", "other"), READ_WRITE);
       assertEquals(decode(other.bytes()), "other");
       assertEquals(decode(moved), "hello");
@@ -1649,7 +1646,7 @@ for (const [how, move] of Object.entries(MOVES)) {
   );
 
   test(
-    `A view whose buffer is asked for by ${how} is refused with a TypeError, and the file unharmed`,
+    `Transferring a view's buffer by ${how} throws a TypeError and does not change the file`,
     async (dir) => {
       for (
         const options of [{ read: true }, READ_WRITE, {
@@ -1667,7 +1664,7 @@ for (const [how, move] of Object.entries(MOVES)) {
         assertEquals(file.readSync(new Uint8Array(9)), 5);
       }
     },
-    NOT_TRANSFERABLE === false && "the memory is not the engine's here",
+    NOT_TRANSFERABLE === false && "the engine does not own this memory",
   );
 }
 
@@ -1681,12 +1678,12 @@ test("MmapFile.name is the path as it was given", (dir) => {
   assertEquals(file.backend, isCopy ? "fallback" : mapped);
 });
 
-test("MmapFile.size follows truncation and is kept up without a system call", (dir) => {
+test("MmapFile.size follows truncation without a system call", (dir) => {
   using file = writable(dir, "hello");
   assertEquals(file.size, 5);
   file.truncateSync(8);
   assertEquals(file.size, 8);
-  // Made longer by another, it is what it was until refresh().
+  // If another process extends the file, the size is unchanged until refresh().
   using other = Deno.openSync(file.name, { write: true });
   other.truncateSync(20);
   assertEquals(file.size, 8);

@@ -1,24 +1,24 @@
 /**
- * Native work on a view goes on with the right bytes, whatever becomes of the file, in a process of
- * its own for each kind of work.
+ * Native work on a view continues with the right bytes, whatever happens to the file. Each kind of
+ * work runs in a child process.
  */
 
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { operations, SENT } from "./children/operations.ts";
-import { commandOf } from "./child.ts";
+import { operations, SENT } from "./children/native_operations.ts";
+import { commandOf } from "./run_deno.ts";
 import {
   NO_GUARD,
   notInDeno28,
   ONE_IN,
   unless,
   unlessSampled,
-} from "./reason.ts";
-import { TempDir } from "./temp.ts";
+} from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(new URL("children/native_work.ts", import.meta.url));
 
-/** Of the ways and kinds of each operation, one in so many is tried: 1 for all of them. */
+/** Of the ways and kinds of each operation, one in this many is tried. */
 const SHARE = Number(Deno.env.get("MMAPFILE_NATIVE_ONE_IN") ?? 24 * ONE_IN);
 
 for (const [k, name] of Object.keys(operations).entries()) {
@@ -26,14 +26,14 @@ for (const [k, name] of Object.keys(operations).entries()) {
     ...unless(
       NO_GUARD || unlessSampled(k) ||
         name === "addOn" &&
-          notInDeno28("the event loop stops under an add-on's promise"),
-      `native work on a view is right, whatever becomes of the file: ${name}`,
+          notInDeno28("the event loop stops during an add-on's promise"),
+      `native work on a view is right, whatever happens to the file: ${name}`,
     ),
     fn: () => assertRight(name),
   });
 }
 
-/** Runs the cases of one operation, and feeds the standard input when it is asked to. */
+/** Runs the cases of one operation, and feeds its standard input on request. */
 async function assertRight(name: string): Promise<void> {
   using directory = new TempDir();
   const [command, args] = commandOf([
@@ -60,7 +60,7 @@ async function assertRight(name: string): Promise<void> {
   await input.close().catch(() => {});
   const lines = printed.split("\n").filter((line) => line !== "feed");
   const stderr = await errors;
-  // The last case that was begun is the one that ended the process.
+  // The last case that began ended the process.
   assertEquals([code, signal], [0, null], `${lines.at(-2)}\n${stderr}`);
   const wrong = lines.filter((line, i) =>
     line.startsWith("wrong") || lines[i + 1]?.startsWith("wrong")

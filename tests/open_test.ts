@@ -17,7 +17,7 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NO_BLOCKS } from "./backend.ts";
+import { isCopy, NO_ADDRESSES, NO_BLOCKS } from "./tested_module.ts";
 import {
   isEmulated,
   isWindows,
@@ -25,20 +25,15 @@ import {
   NO_LINKS,
   NO_MODES,
   NO_NODES,
+  ONLY_LINUX,
   type Reason,
   unless,
-} from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  noDiskOf,
-  outcomeOf,
-  pattern,
-  SmallDisk,
-  TempDir,
-} from "./temp.ts";
+} from "./skip.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const PAGE = 4096;
 const GIB = 2 ** 30;
@@ -85,7 +80,7 @@ function test(
   }
 }
 
-/** A test that needs a disk of its own, ignored where none can be mounted. */
+/** A test with a small disk, skipped where none can be mounted. */
 function testOnSmallDisk(
   name: string,
   bytes: number,
@@ -102,7 +97,7 @@ function testOnSmallDisk(
 async function assertEbadf(call: () => PromiseLike<unknown>): Promise<void> {
   const error = await assertRejects(call, Error);
   const code = Reflect.get(error, "code");
-  // What Windows says through Deno.FsFile is that access is denied.
+  // Windows says "access denied" through Deno.FsFile.
   if (isWindows && !(error instanceof SystemError)) assertEquals(code, "EPERM");
   else assertEquals(code, "EBADF");
 }
@@ -213,7 +208,7 @@ test(
 );
 
 test(
-  "{open} with create and size gives an empty file that size",
+  "{open} with create and size extends an empty file to that size",
   async (dir, { open }) => {
     const path = dir.file("");
     using file = await open(path, { write: true, create: true, size: 100 });
@@ -223,7 +218,7 @@ test(
 );
 
 test(
-  "{open} with create or createNew and no bytes to come is a TypeError before the disk is touched",
+  "{open} with create or createNew of 0 bytes is a TypeError before the disk is touched",
   async (dir, { open }) => {
     const path = dir.join("new");
     for (const kind of ["create", "createNew"]) {
@@ -283,7 +278,7 @@ test(
 );
 
 test(
-  "{open} with createNew on a file that is there is AlreadyExists and leaves it",
+  "{open} with createNew on an existing file is AlreadyExists and leaves it",
   async (dir, { open }) => {
     const path = dir.file("hello");
     await assertRejects(
@@ -296,7 +291,7 @@ test(
 );
 
 test(
-  "{open} with truncate cuts the file to size, and its bytes are zeros",
+  "{open} with truncate sets the file to size, and its bytes are zeros",
   async (dir, { open }) => {
     for (
       const [size, options] of [[0, {}], [3, { size: 3 }], [9, {
@@ -318,7 +313,7 @@ test(
 );
 
 test(
-  "{open} gives a new file the mode that Deno.open gives it",
+  "{open} creates a new file with the mode that Deno.open sets",
   async (dir, { open }) => {
     for (
       const mode of [
@@ -333,7 +328,9 @@ test(
       ]
     ) {
       const [ours, theirs] = [dir.join("ours"), dir.join("theirs")];
-      const options = { write: true, createNew: true, mode };
+      const options = {
+        ...{ write: true, createNew: true, mode },
+      } as Deno.OpenOptions;
       (await open(ours, { ...options, size: 1 })).close();
       Deno.openSync(theirs, options).close();
       assertEquals(
@@ -349,7 +346,7 @@ test(
 );
 
 test(
-  "{open} with create leaves the mode of a file that is there",
+  "{open} with create leaves the mode of an existing file",
   async (dir, { open }) => {
     const path = dir.file("hello");
     Deno.chmodSync(path, 0o640);
@@ -374,16 +371,19 @@ test(
   },
 );
 
-test("{create} cuts a file that is there to zeros", async (dir, { create }) => {
-  for (const size of [3, 5, 9]) {
-    using file = await create(dir.file("hello"), size);
-    assert(equal(file.bytes(), new Uint8Array(size)));
-    assert(equal(Deno.readFileSync(file.name), new Uint8Array(size)));
-  }
-});
+test(
+  "{create} truncates an existing file, and fills it with zeros",
+  async (dir, { create }) => {
+    for (const size of [3, 5, 9]) {
+      using file = await create(dir.file("hello"), size);
+      assert(equal(file.bytes(), new Uint8Array(size)));
+      assert(equal(Deno.readFileSync(file.name), new Uint8Array(size)));
+    }
+  },
+);
 
 test(
-  "{create} of 0 bytes is a TypeError that touches nothing, and of no number of bytes an error too",
+  "{create} of 0 bytes is a TypeError that touches nothing, and of an invalid size an error too",
   async (dir, { create }) => {
     const [there, absent] = [dir.file("hello"), dir.join("absent")];
     for (const path of [there, absent]) {
@@ -406,11 +406,11 @@ test(
 
 // --- failures half-way
 
-/** More than any file may have here, so that the system refuses when the file is there already. */
+/** More than any file may have here, so that the system refuses after it has created the file. */
 const TOO_MUCH = 2 ** 52;
 
 test(
-  "{open} removes a new file that it cannot give its size",
+  "{open} removes a new file that it cannot extend to its size",
   async (dir, { open }) => {
     for (const kind of ["create", "createNew"]) {
       for (const sparse of [true, false]) {
@@ -432,7 +432,7 @@ test(
   },
 );
 
-test("{open} never removes a file that was there", async (dir, { open }) => {
+test("{open} never removes an existing file", async (dir, { open }) => {
   const path = dir.file("");
   for (
     const options of [
@@ -447,7 +447,7 @@ test("{open} never removes a file that was there", async (dir, { open }) => {
 });
 
 test(
-  "{open} removes what a dangling link made it create, when that fails",
+  "{open} removes the file that it created through a dangling link, when it fails",
   async (dir, { open }) => {
     const [link, target] = [dir.join("link"), dir.join("target")];
     Deno.symlinkSync(target, link);
@@ -475,7 +475,7 @@ testOnSmallDisk(
       assertEquals(error.code, "ENOSPC");
       assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
     }
-    // All the room is there again.
+    // All space is free again.
     using file = await create(path, 60 * PAGE);
     file.bytes().fill(1);
     const second = disk.join("second");
@@ -492,14 +492,14 @@ testOnSmallDisk(
     });
     assertEquals(sparse.size, 1000 * PAGE);
   },
-  NO_BLOCKS || isWine && "Wine reserves no blocks",
+  NO_BLOCKS || isWine && "Wine does not reserve blocks",
 );
 
 testOnSmallDisk(
   "{open} removes a new file that cannot be mapped",
   PAGE,
   async (disk, { open }) => {
-    // A tmpfs takes a file that is larger than the memory that a process can address.
+    // A tmpfs accepts a file larger than the address space of a process.
     const path = disk.join("new");
     const options = { write: true, create: true, size: 2 ** 51, sparse: true };
     const error = await assertRejects(
@@ -531,7 +531,7 @@ test(
 // --- paths
 
 test(
-  "{open} takes URLs, relative paths, spaces and other scripts",
+  "{open} accepts URLs, relative paths, spaces and other scripts",
   async (dir, { open }) => {
     for (
       const name of [
@@ -543,7 +543,7 @@ test(
         "100%25 #1",
         "-rf",
         "a'b",
-        // No names on Windows.
+        // Not valid names on Windows.
         ...isWindows ? [] : ["a?", 'a"b'],
       ]
     ) {
@@ -562,7 +562,7 @@ test(
   },
 );
 
-test("{open} takes a path of 200 levels", async (dir, { open }) => {
+test("{open} accepts a path of 200 levels", async (dir, { open }) => {
   const deep = dir.join(...Array(200).fill("d"));
   Deno.mkdirSync(deep, { recursive: true });
   const path = `${deep}/data`;
@@ -588,7 +588,7 @@ test("{open} follows links", async (dir, { open }) => {
 }, NO_LINKS);
 
 test(
-  "{open} with create makes the file that a dangling link names, as Deno.open does",
+  "{open} with create creates the target of a dangling link, as Deno.open does",
   async (dir, { open }) => {
     for (const opener of [Deno.open, open]) {
       const [link, target] = [dir.join("link"), dir.join("target")];
@@ -607,20 +607,24 @@ test(
   NO_LINKS,
 );
 
-test("{open} keeps a file that was moved or removed", async (dir, { open }) => {
-  const path = dir.file("hello");
-  {
-    using file = await open(path, { read: true, write: true });
-    Deno.renameSync(path, dir.join("moved"));
-    file.writeSync(encode("J"));
-    assertEquals(Deno.readTextFileSync(dir.join("moved")), "Jello");
-    Deno.removeSync(dir.join("moved"));
-    assertEquals(decode(file.bytes()), "Jello");
-    assertEquals(file.statSync().nlink, 0);
-  }
-}, isWindows && "may be refused there: windows_test.ts asks for the rest");
+test(
+  "{open} keeps a file usable that was renamed or removed",
+  async (dir, { open }) => {
+    const path = dir.file("hello");
+    {
+      using file = await open(path, { read: true, write: true });
+      Deno.renameSync(path, dir.join("moved"));
+      file.writeSync(encode("J"));
+      assertEquals(Deno.readTextFileSync(dir.join("moved")), "Jello");
+      Deno.removeSync(dir.join("moved"));
+      assertEquals(decode(file.bytes()), "Jello");
+      assertEquals(file.statSync().nlink, 0);
+    }
+  },
+  isWindows && "Windows may refuse it, see windows_test.ts",
+);
 
-/** Where Deno.openSync fails, so must open, with the same class and code. */
+/** Paths with which Deno.openSync fails: open must fail with the same class and code. */
 const BAD_PATHS: Record<
   string,
   (dir: TempDir) => [string | URL, MmapOpenOptions?]
@@ -660,7 +664,7 @@ const BAD_PATHS: Record<
     `${dir.file("")}/file`,
     { write: true, create: true },
   ],
-  "a file with a slash behind": (dir) => [`${dir.file("")}/`],
+  "a file with a slash at its end": (dir) => [`${dir.file("")}/`],
   "a name that is too long": (dir) => [dir.join("x".repeat(256))],
   "a path that is too long": (dir) => [dir.path + "/.".repeat(2100)],
   "a NUL in the path": (dir) => [dir.join("a\0b")],
@@ -668,27 +672,29 @@ const BAD_PATHS: Record<
     dir.join("a\0b"),
     { write: true, create: true },
   ],
-  "a file that is there, new file": (dir) => [
+  "an existing file, new file": (dir) => [
     dir.file(""),
     { write: true, createNew: true },
   ],
   "a directory to write": (dir) => [dir.path, { write: true }],
   "a directory to append to": (dir) => [dir.path, { append: true }],
   "a directory to create": (dir) => [dir.path, { write: true, create: true }],
-  "a directory to cut": (dir) => [dir.path, { write: true, truncate: true }],
+  "a directory to truncate": (
+    dir,
+  ) => [dir.path, { write: true, truncate: true }],
   "a directory, new file": (
     dir,
   ) => [dir.path, { write: true, createNew: true }],
-  "a URL that is no file": () => [new URL("http://localhost/data")],
+  "a URL that is not a file": () => [new URL("http://localhost/data")],
 };
 
-/** Why a path is none of these. */
+/** Why a path is skipped. */
 function notBad(what: string): Reason {
   if (!isWindows) return false;
   if (what.includes("link")) return NO_LINKS;
   if (what === "a path that is too long") return "Windows shortens it";
   return /^a directory to/.test(what) &&
-    "Deno.openSync opens directories on Windows, or says that they exist";
+    "Deno.openSync opens directories on Windows, or reports that they exist";
 }
 
 for (const [what, make] of Object.entries(BAD_PATHS)) {
@@ -713,7 +719,7 @@ for (const [what, make] of Object.entries(BAD_PATHS)) {
         theirs.error.constructor as ErrorConstructor,
       );
       const code = Reflect.get(theirs.error, "code");
-      // Deno has no code for many errors of Windows.
+      // Deno lacks a code for many errors of Windows.
       if (theirs.error.constructor === Error && !isWindows) {
         assertEquals(Reflect.get(ours.error, "code"), code);
       }
@@ -750,7 +756,7 @@ function makeNode(dir: TempDir, name: string, kind: string): string {
 
 const isRoot = isLinux && Deno.uid() === 0;
 
-/** What is there, but has no bytes to map. */
+/** Paths that exist, but have no bytes to map. */
 const NOT_REGULAR: Record<string, (dir: TempDir) => string> = {
   "a directory": (dir) => dir.path,
   "a link to a directory": (dir) => {
@@ -760,20 +766,20 @@ const NOT_REGULAR: Record<string, (dir: TempDir) => string> = {
   "a socket": (dir) => {
     const path = dir.join("listening");
     const listener = Deno.listen({ transport: "unix", path });
-    // Deno removes its own name of the socket on close.
+    // Deno removes the socket's path on close.
     Deno.linkSync(path, dir.join("socket"));
     listener.close();
     return dir.join("socket");
   },
   "a FIFO": (dir) => makeNode(dir, "fifo", "p"),
-  // As root devices of the test's own: a mistake would remove the machine's.
+  // For root the test creates devices: a mistake would remove those of the machine.
   "/dev/null": (dir) => isRoot ? makeNode(dir, "null", "c 1 3") : "/dev/null",
   "/dev/zero": (dir) => isRoot ? makeNode(dir, "zero", "c 1 5") : "/dev/zero",
 };
 
 for (const [what, make] of Object.entries(NOT_REGULAR)) {
   test(
-    `{open} of ${what} is a clear error and does not hang`,
+    `{open} of ${what} throws a clear error and does not hang`,
     async (dir, { open }) => {
       const path = make(dir);
       const kinds: MmapOpenOptions[] = [
@@ -836,7 +842,7 @@ for (const size of [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE]) {
   );
 }
 
-/** The largest sparse file up to `size` that this disk takes. */
+/** The largest sparse file up to `size` that this disk accepts. */
 function hugeFile(dir: TempDir, size: number): string {
   for (;; size /= 2) {
     try {
@@ -885,13 +891,13 @@ for (const size of [5 * GIB, 8 * TIB]) {
     NO_ADDRESSES ||
       size === 8 * TIB &&
         (isEmulated
-          ? "QEMU has fewer addresses"
-          : isWindows && "Windows gives a file blocks with its length"),
+          ? "QEMU has a smaller address space"
+          : isWindows && "Windows allocates blocks when a file is extended"),
   );
 }
 
 test(
-  "{open} and close many times over leave nothing open",
+  "{open} and close many times leave nothing open",
   async (dir, { open }) => {
     const path = dir.file(PAGE + 1);
     for (let i = 0; i < 1000; i++) {
@@ -919,7 +925,7 @@ for (
       using file = await open(path);
       using denos = Deno.openSync(path);
       const [ours, theirs] = [new Uint8Array(50), new Uint8Array(50)];
-      // The first bytes alone: the rest changes all the time.
+      // Only the first bytes: the rest changes constantly.
       assertEquals(file.readSync(ours), denos.readSync(theirs));
       assertEquals(ours.subarray(0, 3), theirs.subarray(0, 3));
       if (path.startsWith("/sys")) {
@@ -927,6 +933,6 @@ for (
         if (!isCopy) assertThrows(() => file.bytes(), SystemError, path);
       }
     },
-    Deno.build.os !== "linux" && "these are Linux's",
+    ONLY_LINUX,
   );
 }

@@ -1,15 +1,17 @@
-/** Every combination of options against what Deno.openSync does with those that it has, and our rules for the others. */
+/** Every combination of options, compared with Deno.openSync for its own options and with rules for the others. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type MmapOpenOptions, open, openSync } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { isCopy } from "./backend.ts";
-import { ONE_IN, sample } from "./reason.ts";
-import { encode, equal, outcomeOf, pattern, TempDir } from "./temp.ts";
+import { isCopy } from "./tested_module.ts";
+import { ONE_IN, sample } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const LENGTH = 100;
 
-/** What each option may be. Absent comes first. */
+/** The values of each option, absent first. */
 const VALUES = {
   read: [undefined, true, false],
   write: [undefined, true],
@@ -28,7 +30,7 @@ const VALUES = {
 type Option = keyof typeof VALUES;
 const OPTIONS = Object.keys(VALUES) as Option[];
 
-/** All combinations, each with the options that are absent left out. */
+/** All combinations, without the absent options. */
 function* combinations(
   options: Option[] = OPTIONS,
 ): Generator<MmapOpenOptions> {
@@ -44,28 +46,30 @@ function* combinations(
 const has = (options: MmapOpenOptions, option: Option) =>
   options[option] !== undefined && options[option] !== false;
 
-/** Those that Deno.openSync does not have, the first of which is read if nothing else is said. */
+/** The options of Deno.openSync; `read` is the default. */
 function isOurs(options: MmapOpenOptions): boolean {
-  // Every open of these tests gives a backend then.
+  // Every open of these tests then sets a backend.
   return isCopy || options.grow !== undefined ||
     ["size", "sparse", "offset", "length", "copyOnWrite"].some((option) =>
       has(options, option as Option)
     );
 }
 
-/** Whether the file is opened to be read. */
+/** Whether the file is opened for reading. */
 function isRead(options: MmapOpenOptions): boolean {
   const { read, write, append } = options;
   return read ?? (!write && !append && isOurs(options));
 }
 
-/** What Deno.openSync says to those of the options that it has, of a file that is not there. */
+/** The error of Deno.openSync with its own options, for a missing file. */
 const refusals = new Map<string, Error | undefined>();
 
 function denosRefusal(given: MmapOpenOptions): Error | undefined {
   const { write, append, truncate, create, createNew } = given;
   const read = isRead(given);
-  const options = { read, write, append, truncate, create, createNew };
+  const options = {
+    ...{ read, write, append, truncate, create, createNew },
+  } as Deno.OpenOptions;
   const key = JSON.stringify(options);
   if (!refusals.has(key)) refusals.set(key, tryWithDeno(options));
   return refusals.get(key);
@@ -82,8 +86,8 @@ function tryWithDeno(options: Deno.OpenOptions): Error | undefined {
 }
 
 /**
- * The rules for what Deno.openSync lets through. "a: b c" forbids `a` beside `b` or `c`,
- * "a: needs b c" wants one of them beside it.
+ * The rules for combinations that Deno.openSync accepts. "a: b c" forbids `a` with `b` or `c`,
+ * "a: needs b c" requires one of them.
  */
 const RULES = [
   // "copyOnWrite with write, append, grow, create, truncate"
@@ -91,11 +95,11 @@ const RULES = [
   // "a window with grow, append, truncate, create"
   "offset: grow append truncate create createNew",
   "length: grow append truncate create createNew",
-  // "the length a file is given when created empty, or when truncated"
+  // "the length of a file when it is created empty, or truncated"
   "size: needs create createNew truncate",
   // "do not reserve disk blocks for `size`"
   "sparse: needs size",
-  // A file of 0 bytes that does not grow takes nothing. Without a size it grows.
+  // A file of 0 bytes that does not grow cannot be written. Without a size it grows.
   "create: needs size>0 grow append",
   "createNew: needs size>0 grow append",
 ];
@@ -108,26 +112,26 @@ function holds(options: MmapOpenOptions, term: string): boolean {
   return has(options, term as Option);
 }
 
-/** The options that cannot be combined, one list for each rule that is broken: the first with any one of the others. */
+/** A list of options for each broken rule: the first cannot be combined with any of the others. */
 function brokenRules(options: MmapOpenOptions): [string, string[]][] {
   return RULES.flatMap((rule): [string, string[]][] => {
     const [option, right] = rule.split(": ");
-    const terms = right.replace("needs ", "").split(" ");
-    if (!holds(options, option)) return [];
+    const terms = right!.replace("needs ", "").split(" ");
+    if (!holds(options, option!)) return [];
     const there = terms.filter((term) => holds(options, term));
-    const isBroken = right.startsWith("needs")
+    const isBroken = right!.startsWith("needs")
       ? there.length === 0
       : there.length > 0;
     if (!isBroken) return [];
-    const others = right.startsWith("needs") ? terms : there;
-    return [[option, others.map((term) => term.split(">")[0])]];
+    const others = right!.startsWith("needs") ? terms : there;
+    return [[option!, others.map((term) => term.split(">")[0]!)]];
   });
 }
 
 /** The options that a message names, in quotes. */
 function namedIn(message: string): Set<string> {
   return new Set(
-    [...message.matchAll(/'(\w+)(?:: \w+)?'/g)].map(([, name]) => name)
+    [...message.matchAll(/'(\w+)(?:: \w+)?'/g)].map(([, name]) => name!)
       .filter((name) => OPTIONS.includes(name as Option)),
   );
 }
@@ -136,7 +140,7 @@ function isRefused(options: MmapOpenOptions): boolean {
   return denosRefusal(options) !== undefined || brokenRules(options).length > 0;
 }
 
-/** The error is Deno's, in its words if it is about options; or it names both sides of a rule that is broken. */
+/** Checks that the error is Deno's, with its message if it is about options, or names both sides of a broken rule. */
 function assertRefusal(error: Error, options: MmapOpenOptions): void {
   const denos = denosRefusal(options);
   if (denos !== undefined) {
@@ -156,11 +160,11 @@ function assertRefusal(error: Error, options: MmapOpenOptions): void {
 
 const ALL = [...combinations()];
 const WRONG = ALL.filter(isRefused);
-/** Those of them that are tried. */
+/** The combinations that are tried. */
 const TRIED = sample(WRONG);
 const RIGHT = ALL.filter((options) => !isRefused(options));
 
-Deno.test("The combinations are all there, right ones and wrong ones", () => {
+Deno.test("All combinations are generated, valid and invalid ones", () => {
   const product = Object.values(VALUES).reduce(
     (n, { length }) => n * length,
     1,
@@ -176,7 +180,7 @@ Deno.test("The combinations are all there, right ones and wrong ones", () => {
   }
 });
 
-Deno.test("Every combination of options that Deno.openSync refuses is refused alike, any other that cannot be combined is a TypeError that names two, and nothing is touched", () => {
+Deno.test("Combinations that Deno.openSync refuses are refused alike, other invalid ones are a TypeError that names two options, and nothing is touched", () => {
   using dir = new TempDir();
   const path = dir.file(LENGTH);
   const absent = dir.join("absent");
@@ -212,7 +216,7 @@ Deno.test("open() rejects what openSync() throws", async () => {
   }
 });
 
-/** What the file holds once it is open, or why it cannot be opened. */
+/** The contents of the file once it is open, or why it cannot be opened. */
 function expectedContents(
   options: MmapOpenOptions,
   existing: Uint8Array | null,
@@ -233,7 +237,7 @@ for (
     "no file": { length: -1 },
   })
 ) {
-  Deno.test(`Every other combination opens and behaves, over ${name}`, async () => {
+  Deno.test(`Every valid combination opens and behaves, over ${name}`, async () => {
     using dir = new TempDir();
     const existing = length < 0 ? null : pattern(length);
     for (const [i, options] of RIGHT.entries()) {
@@ -264,7 +268,7 @@ for (
   });
 }
 
-/** The part of the file that the window shows; null where it is not in the file. */
+/** The part of the file that the window shows; null if it is not in the file. */
 function windowOf(
   options: MmapOpenOptions,
   contents: Uint8Array,
@@ -274,7 +278,7 @@ function windowOf(
   return contents.subarray(offset, offset + length);
 }
 
-/** An open file of these contents lets through what its options say, and nothing else. */
+/** Checks that an open file with these contents allows what its options say, and nothing else. */
 function assertBehaves(
   file: ReturnType<typeof openSync>,
   options: MmapOpenOptions,
@@ -298,7 +302,7 @@ function assertBehaves(
       "EBADF",
     );}
 
-  // One byte at the beginning, and two over the end.
+  // One byte at the beginning, and two across the end.
   const onDisk = contents.slice();
   if (!write && !append && !copyOnWrite) {
     assertThrows(
@@ -329,7 +333,7 @@ function assertBehaves(
   }
 }
 
-Deno.test("Options that are false or undefined are as good as absent", () => {
+Deno.test("Options that are false or undefined are the same as absent", () => {
   using dir = new TempDir();
   const path = dir.file(LENGTH);
   // `grow: false` fixes the size of a file that would grow.
@@ -367,7 +371,7 @@ Deno.test("Options that are false or undefined are as good as absent", () => {
   );
 });
 
-Deno.test("Numbers that count no bytes are refused, before the disk is touched", async () => {
+Deno.test("Numbers that are not byte counts are refused before the disk is touched", async () => {
   using dir = new TempDir();
   const path = dir.join("absent");
   const wrong: [unknown, new () => Error][] = [
@@ -416,13 +420,15 @@ Deno.test("Unknown advice and unknown backends are TypeErrors", () => {
   }
 });
 
-Deno.test("advice, prefetch and guard change nothing of what is read", async () => {
+Deno.test("advice, prefetch and guard do not change what is read", async () => {
   using dir = new TempDir();
   const path = dir.file(10_000);
   for (const advice of [undefined, "normal", "sequential", "random"] as const) {
     for (const prefetch of [undefined, true, false]) {
       for (const guard of [undefined, true, false]) {
-        const options = { read: true, advice, prefetch, guard };
+        const options = {
+          ...{ read: true, advice, prefetch, guard },
+        } as MmapOpenOptions;
         using one = openSync(path, options);
         using two = await open(path, options);
         assert(equal(one.bytes(), pattern(10_000)));
@@ -435,7 +441,7 @@ Deno.test("advice, prefetch and guard change nothing of what is read", async () 
   }
 });
 
-Deno.test("open() does not change the options that it is given", async () => {
+Deno.test("open() does not change its options argument", async () => {
   using dir = new TempDir();
   const options = Object.freeze({ write: true, create: true, size: 10 });
   (await open(dir.join("new"), options)).close();

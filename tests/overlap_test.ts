@@ -1,4 +1,4 @@
-/** The file's own bytes written to other places of it, and read into themselves: as from a copy made first. */
+/** The file's own bytes written to other offsets of it, and read into themselves, as from a copy made first. */
 
 import { Buffer } from "node:buffer";
 import { assert } from "@std/assert";
@@ -7,14 +7,15 @@ import {
   type MmapOpenOptions,
   openSync,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { isEmulated, isWindows, type Reason } from "./reason.ts";
-import { equal, pattern, type TempDir, testInDir as test } from "./temp.ts";
+import { isCopy, NOT_SHAREABLE } from "./tested_module.ts";
+import { TOO_SLOW } from "./skip.ts";
+import { equal, pattern } from "./bytes.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
 const SIZES = [64, 4096, 64 * KIB - 1, 64 * KIB, MIB + 1, 9 * MIB];
-/** From where in the file the bytes are, to where. */
+/** The offset of the bytes in the file, and the offset to move them to. */
 const SHIFTS = [1, -1, 64, -4100, 300 * KIB];
 const FIRST = 8 * KIB;
 const GROW: MmapOpenOptions = { read: true, write: true, grow: true };
@@ -37,7 +38,7 @@ const VIEWS: Record<string, Place> = {
   "a view made before the file grew": (file, at, length) => {
     const { size } = file;
     const view = file.bytes(at, length);
-    // Beyond the room that is kept for growth; what is in between takes no blocks.
+    // Past the address space reserved for growth. The gap takes no blocks.
     file.writeAtSync(Uint8Array.of(1), 3 * size + 2 * MIB);
     // A copy that grows empties its views.
     return view.length === length ? view : file.bytes(at, length);
@@ -105,14 +106,12 @@ async function assertMoves(
   }
 }
 
-const SLOW: Reason = isEmulated && "hundreds of MiB take minutes";
-
 for (const [kind, view] of Object.entries(VIEWS)) {
   for (const [name, move] of Object.entries(MOVES)) {
     test(
       `MmapFile.${name}() of ${kind} of the file moves them as from a copy`,
       (dir) => assertMoves(dir, view, move, GROW),
-      SLOW,
+      TOO_SLOW,
     );
   }
 }
@@ -123,17 +122,16 @@ for (const [name, move] of Object.entries(MOVES)) {
     (dir) =>
       assertMoves(
         dir,
-        VIEWS["a view made before the file grew"],
+        VIEWS["a view made before the file grew"]!,
         move,
         { ...GROW, shared: true },
       ),
-    SLOW || isCopy && "a copy has no shared memory" ||
-      isWindows && "Windows has no shared memory",
+    TOO_SLOW || NOT_SHAREABLE,
   );
 }
 
 test(
-  "Views of a second MmapFile are moved right wherever Deno.FsFile moves them right",
+  "Views of a second MmapFile are moved correctly wherever Deno.FsFile moves them correctly",
   (dir) => {
     // Neither copies first: forward, the kernel overwrites bytes that it has yet to read.
     for (const length of SIZES) {
@@ -162,5 +160,6 @@ test(
       }
     }
   },
-  SLOW || isCopy && "copies of one file see each other's writes at a refresh",
+  TOO_SLOW ||
+    isCopy && "copies of one file see each other's writes after refresh() only",
 );

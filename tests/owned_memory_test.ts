@@ -1,45 +1,47 @@
-/** Memory that the engine owns: of files of every size and kind, and nothing is left of it. */
+/** Memory that the engine owns, of files of every size and kind, and that it does not leak. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { openSync } from "../mod.ts";
-import { kinds } from "./children/kinds.ts";
-import { contentsOf, SIZE } from "./children/operations.ts";
-import { deno } from "./child.ts";
+import { kinds } from "./children/view_kinds.ts";
+import { contentsOf, SIZE } from "./children/native_operations.ts";
+import { deno } from "./run_deno.ts";
 import {
   isEmulated,
   isWindows,
   NO_GUARD,
+  TOO_SLOW,
   unless,
   unlessSampled,
-} from "./reason.ts";
-import { equal, TempDir, testInDir } from "./temp.ts";
+} from "./skip.ts";
+import { equal } from "./bytes.ts";
+import { TempDir, testInDir } from "./temp_dir.ts";
 
 const CHILD = fromFileUrl(new URL("children/owned_memory.ts", import.meta.url));
 
-/** MMAPFILE_LONG=1 does each as often as is ever promised: minutes. */
+/** MMAPFILE_LONG=1 repeats each case as often as documented, which takes minutes. */
 const isLong = Deno.env.get("MMAPFILE_LONG") === "1";
 
-/** A case of `children/owned_memory.ts`: what holds, and how often it is tried, seldom and long. */
+/** A case of `children/owned_memory.ts`: what it shows, and how often it is repeated, normally and with MMAPFILE_LONG. */
 const CASES: Record<string, { what: string; times?: [number, number] }> = {
   closed: {
-    what: "nothing is left of files that were handed out and closed",
+    what: "files that were handed out and closed leak nothing",
     times: [2000, 100_000],
   },
   dropped: {
-    what: "nothing is left of files that were handed out and dropped",
+    what: "files that were handed out and dropped leak nothing",
     times: [2000, 20_000],
   },
   terminated: {
-    what: "nothing is left of the files of workers that were terminated",
+    what: "files of terminated workers leak nothing",
     times: [3, 20],
   },
   closedByItself: {
-    what: "nothing is left of the files of workers that closed themselves",
+    what: "files of workers that closed themselves leak nothing",
     times: [3, 20],
   },
   uncaught: {
-    what: "nothing is left of the files of workers that an error ended",
+    what: "files of workers that ended by an error leak nothing",
     times: [3, 20],
   },
   guardTable: {
@@ -48,15 +50,19 @@ const CASES: Record<string, { what: string; times?: [number, number] }> = {
   },
   sizes: { what: "files of 1 byte to 16 GiB + 1 are read, written and grown" },
   shaken: {
-    what: "workers survive that others truncate a shared file all the while",
+    what:
+      "repeated truncation of a shared file by another process does not kill workers",
     times: [3, 60],
   },
-  truncated: { what: "views of every kind read zeros where others truncated" },
+  truncated: {
+    what: "views of every kind read zeros where another process truncated",
+  },
 };
 
 /** Cases for an engine without a just-in-time compiler, which has no WebAssembly either. */
 const WITHOUT_WASM: Record<string, string> = {
-  withoutWebAssembly: "without WebAssembly all works but shared memory",
+  withoutWebAssembly:
+    "without WebAssembly everything works except shared memory",
   keptFromReuse: "without WebAssembly no new mapping lies where a view was",
 };
 
@@ -69,12 +75,12 @@ for (const [k, [name, { what, times }]] of Object.entries(CASES).entries()) {
 
 for (const [name, what] of Object.entries(WITHOUT_WASM)) {
   Deno.test({
-    ...unless(NO_GUARD || isEmulated && "slow without a compiler", what),
+    ...unless(NO_GUARD || TOO_SLOW, what),
     fn: () => assertHolds(name, 1, ",--jitless"),
   });
 }
 
-/** How often a case is tried; a twentieth where each takes 20 times as long. */
+/** How often a case is repeated; under QEMU a twentieth. */
 function countOf([seldom, long]: [number, number] = [1, 1]): number {
   if (isLong) return long;
   return isEmulated ? Math.ceil(seldom / 20) : seldom;
@@ -94,7 +100,7 @@ async function assertHolds(
   assertEquals([stdout, code], ["done\n", 0], stderr);
 }
 
-/** What would take the memory from the file. */
+/** What would detach the memory from the file. */
 const MOVES: Record<string, (bytes: Uint8Array<ArrayBuffer>) => unknown> = {
   "transfer()": ({ buffer }) => buffer.transfer(),
   "transferToFixedLength()": ({ buffer }) => buffer.transferToFixedLength(),
@@ -116,7 +122,7 @@ const MOVES: Record<string, (bytes: Uint8Array<ArrayBuffer>) => unknown> = {
     }),
 };
 
-/** What copies a view. */
+/** Operations that copy a view. */
 const COPIES: Record<string, (bytes: Uint8Array) => Promise<Uint8Array>> = {
   // deno-lint-ignore require-await
   "structuredClone()": async (bytes) => structuredClone(bytes),
@@ -139,7 +145,7 @@ for (
   if (options.shared) continue;
   for (const [how, move] of Object.entries(MOVES)) {
     testInDir(
-      `${how} of a view is a TypeError, and the file unharmed: ${kind}`,
+      `${how} of a view is a TypeError, and the file is unchanged: ${kind}`,
       (dir) => {
         const contents = contentsOf(SIZE);
         const path = dir.file(contents);
@@ -150,7 +156,7 @@ for (
         assert(equal(view, contents.subarray(start, start + length)));
         assert(equal(Deno.readFileSync(path), contents));
       },
-      isWindows && "the memory of Windows is not the engine's",
+      isWindows && "the engine does not own this memory",
     );
   }
 }

@@ -1,16 +1,22 @@
-/** What is published works by itself: just the files that deno.json lists, in another directory. */
+/** The published files, which deno.json lists, work in another directory. */
 
 import { assert, assertEquals } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
-import { deno } from "./child.ts";
-import { isEmulated, type Reason, unless } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import {
+  isEmulated,
+  isWindows,
+  type Reason,
+  SAME_EVERYWHERE,
+  unless,
+} from "./skip.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const MODULE = new URL("../mod.ts", import.meta.url);
 const PROJECT = dirname(fromFileUrl(MODULE));
 
-/** A program as a user writes it, and the types that they rely on. */
+/** A program as a user writes it, with the types that users rely on. */
 const PROGRAM = `
 import {
   create,
@@ -40,13 +46,13 @@ console.log(file.indexOf("package"), file.size);
 console.log(await new Response(toReadableStream(file)).text());
 `;
 
-/** The files that an entry of `publish.include` stands for, relative to the project. */
+/** The files that match an entry of `publish.include`, relative to the project. */
 function* filesOf(entry: string): Generator<string> {
   const [folder, ...rest] = entry.split("/**/*");
   if (rest.length === 0) return yield entry;
-  for (const { name, isFile } of Deno.readDirSync(join(PROJECT, folder))) {
+  for (const { name, isFile } of Deno.readDirSync(join(PROJECT, folder!))) {
     if (!isFile) yield* filesOf(`${folder}/${name}/**/*${rest[0]}`);
-    else if (name.endsWith(rest[0])) yield `${folder}/${name}`;
+    else if (name.endsWith(rest[0]!)) yield `${folder}/${name}`;
   }
 }
 
@@ -63,12 +69,12 @@ function pack(to: string): void {
   }
 }
 
-const SAME_EVERYWHERE: Reason = Deno.build.os === "windows" &&
-  "the package is the same everywhere, and paths are written otherwise";
+/** On Windows the paths would have to be converted. */
+const NOT_HERE: Reason = isWindows && SAME_EVERYWHERE;
 
 Deno.test({
   ...unless(
-    SAME_EVERYWHERE,
+    NOT_HERE,
     "the published files are those that deno publish would send",
   ),
   fn: async () => {
@@ -97,7 +103,7 @@ Deno.test("the published files work by themselves, without a network", async () 
     "--no-prompt",
     "--no-remote",
     "--no-npm",
-    // Where another processor is played, the compiler takes its time.
+    // The type checker is slow under QEMU.
     isEmulated ? "--no-check" : "--check",
     ...["--allow-read", "--allow-write", "--allow-ffi"],
     "main.ts",
@@ -110,8 +116,8 @@ Deno.test("the published files work by themselves, without a network", async () 
 
 Deno.test({
   ...unless(
-    SAME_EVERYWHERE,
-    "the published files are all that mod.ts imports, and no more of the project",
+    NOT_HERE,
+    "the published files are those that mod.ts imports, and no others of the project",
   ),
   fn: async () => {
     using dir = new TempDir();

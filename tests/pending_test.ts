@@ -1,5 +1,6 @@
-/** Operations under way when a file, an array or a source changes; and what a failed one leaves behind. */
+/** Operations in progress when a file, an array or a source changes, and the state after a failed one. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -14,24 +15,25 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { deno } from "./child.ts";
-import { isEmulated, isWindows, type Reason, WINE_LOCKS } from "./reason.ts";
+import { isCopy } from "./tested_module.ts";
+import { deno } from "./run_deno.ts";
 import {
-  encode,
-  equal,
-  noDiskOf,
-  outcomeOf,
-  pattern,
-  SmallDisk,
-  testInDir as test,
-} from "./temp.ts";
+  isEmulated,
+  isWindows,
+  notInstalled,
+  type Reason,
+  WINE_LOCKS,
+} from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const MIB = 1 << 20;
 const { Start, Current, End } = Deno.SeekMode;
 const GROW: MmapOpenOptions = { read: true, write: true, grow: true };
 
-/** What can be asked of both kinds of files behind a large write. */
+/** Calls of both kinds of files after a large write. */
 const QUEUED: Record<string, (file: MmapFile | Deno.FsFile) => unknown> = {
   write: (file) => file.write(encode("small")),
   largeWrite: (file) => file.write(pattern(2 * MIB, 7)),
@@ -39,7 +41,7 @@ const QUEUED: Record<string, (file: MmapFile | Deno.FsFile) => unknown> = {
   seekToEnd: (file) => file.seek(-3, End),
   tell: (file) => file.seek(0, Current),
   truncate: (file) => file.truncate(MIB),
-  lengthen: (file) => file.truncate(5 * MIB),
+  extend: (file) => file.truncate(5 * MIB),
   sync: (file) => file.sync(),
   syncData: (file) => file.syncData(),
   stat: async (file) => (await file.stat()).size,
@@ -50,7 +52,7 @@ async function runQueue(
   names: string[],
 ): Promise<unknown[]> {
   const large = file.write(pattern(3 * MIB));
-  const queued = names.map((name) => outcomeOf(() => QUEUED[name](file)));
+  const queued = names.map((name) => outcomeOf(() => QUEUED[name]!(file)));
   file.close();
   const outcomes: unknown[] = [await large];
   for (const outcome of await Promise.all(queued)) {
@@ -62,7 +64,7 @@ async function runQueue(
   return outcomes;
 }
 
-test("what was begun before close() ends as with Deno.FsFile, in its order", async (dir) => {
+test("calls before close() end as with Deno.FsFile, in the same order", async (dir) => {
   for (const one of Object.keys(QUEUED)) {
     for (const two of Object.keys(QUEUED)) {
       const [path, other] = [dir.file("", "ours"), dir.file("", "deno")];
@@ -73,13 +75,13 @@ test("what was begun before close() ends as with Deno.FsFile, in its order", asy
       const [contents, expected] = [path, other].map((p) =>
         Deno.readFileSync(p)
       );
-      assert(equal(contents, expected), `${one}, ${two}: the files differ`);
+      assert(equal(contents!, expected!), `${one}, ${two}: the files differ`);
     }
   }
 });
 
 for (const to of [0, 1, MIB, 10 * MIB]) {
-  test(`a resizable array shrunk to ${to} bytes during write() and read() counts what there was`, async (dir) => {
+  test(`a resizable array shrunk to ${to} bytes during write() and read() counts the bytes that remained`, async (dir) => {
     const bytes = pattern(20 * MIB);
     const resizable = () => {
       const options = { maxByteLength: bytes.length };
@@ -89,7 +91,7 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
     const source = resizable();
     source.set(bytes);
     const writing = file.write(source);
-    await new Promise((resolve) => setTimeout(resolve));
+    await sleep();
     source.buffer.resize(to);
     const written = await writing;
     assertEquals(file.size, written);
@@ -98,13 +100,13 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
 
     file.seekSync(0, Start);
     const target = resizable();
-    // Looked at as it ends, which may be before the array is shrunk.
+    // Compared when it ends, which may be before the array is shrunk.
     const reading = file.read(target).then((read) => {
       const { length } = target;
       assert((read ?? 0) <= length, `${read} bytes in ${length}`);
       return read ?? 0;
     });
-    await new Promise((resolve) => setTimeout(resolve));
+    await sleep();
     target.buffer.resize(to);
     const read = await reading;
     const kept = Math.min(read, to);
@@ -113,7 +115,7 @@ for (const to of [0, 1, MIB, 10 * MIB]) {
   });
 }
 
-test("a source closed during write() and readFrom() is written whole, or the error counts what was", async (dir) => {
+test("a source closed during write() and readFrom() is written completely, or the error counts what was written", async (dir) => {
   const bytes = pattern(20 * MIB);
   for (const how of ["write", "readFrom"] as const) {
     const source = openSync(dir.file(bytes, "source"));
@@ -131,8 +133,8 @@ test("a source closed during write() and readFrom() is written whole, or the err
   }
 });
 
-const NO_STRACE: Reason = isEmulated && "strace(1) is not emulated" ||
-  !canTrace() && "there is no strace here";
+const NO_STRACE: Reason = isEmulated && "strace(1) does not work under QEMU" ||
+  !canTrace() && notInstalled("strace");
 
 function canTrace(): boolean {
   try {
@@ -189,12 +191,12 @@ test(
     assert(calls.length > 0, "nothing was flushed");
     for (const call of calls) assert(/= 0$/.test(call.trimEnd()), call);
   },
-  NO_STRACE || isCopy && "a copy is written back, not flushed by msync(2)",
+  NO_STRACE || isCopy && "the fallback does not call msync(2)",
 );
 
 for (const length of [100, 4096, 200 << 10]) {
   test(
-    `a write of ${length} bytes into a hole of a full disk is ENOSPC each time, and goes well with room again`,
+    `a write of ${length} bytes into a hole of a full disk is ENOSPC each time, and succeeds with free space`,
     async () => {
       using disk = new SmallDisk(MIB);
       const [path, filler] = [disk.join("file"), disk.join("filler")];
@@ -219,13 +221,14 @@ for (const length of [100, 4096, 200 << 10]) {
       assert(equal(file.copy(0, length), bytes));
       assertEquals(file.size, 400_000);
     },
-    noDiskOf(MIB) || isCopy && "a copy needs room when it is written back",
+    noDiskOf(MIB) ||
+      isCopy && "the fallback needs free space for its write-back",
   );
 }
 
 for (const how of ["bytes", "growth", "refresh"] as const) {
   test(
-    `close() gives a lock back though views were handed out: ${how}`,
+    `close() releases a lock although views were handed out: ${how}`,
     async (dir) => {
       const path = dir.file("hello");
       const lock: Record<string, (file: MmapFile) => unknown> = {
@@ -271,7 +274,7 @@ test("a write that ends beyond byte 2^53 - 1 is EFBIG, and the cursor stays", as
   assertEquals(file.size, 5);
 });
 
-test("no size and no position is -0", async (dir) => {
+test("sizes and positions are never -0", async (dir) => {
   const path = dir.file("hello");
   {
     using file = openSync(path, GROW);
@@ -290,7 +293,7 @@ test("no size and no position is -0", async (dir) => {
   assertStrictEquals(part.size, 0);
 });
 
-test("a reader sees nothing of what a later one reads, whatever it keeps or has done to its buffer", (dir) => {
+test("a reader does not see what a later reader reads, even if it keeps its buffer", (dir) => {
   using file = openSync(dir.file(""), GROW);
   const kept: ArrayBuffer[] = [];
   const seen = () =>
@@ -335,7 +338,7 @@ test("a reader sees nothing of what a later one reads, whatever it keeps or has 
   }
 });
 
-test("writeString() writes surrogates at the edges of its pieces as TextEncoder does", async (dir) => {
+test("writeString() writes surrogates at the bounds of its pieces as TextEncoder does", async (dir) => {
   const units = ["\ud83d", "😀", "\ude00", "a", "é"];
   const options = { read: true, write: true };
   for (const one of units) {
@@ -356,11 +359,11 @@ test("writeString() writes surrogates at the edges of its pieces as TextEncoder 
 });
 
 test(
-  "a file for which there is no room in memory is written through the descriptor, and only bytes() throws",
+  "a file too large for the address space is written through the descriptor, and only bytes() throws",
   async (dir) => {
     const url = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
     const path = dir.sparseFile(2 ** 43);
-    // Of 8 TiB each there is not the room for many.
+    // The address space does not hold many files of 8 TiB.
     const code = `
       import { openSync } from ${url};
       const files = [];
@@ -385,6 +388,6 @@ test(
     const { stdout, stderr } = await deno(["eval", "--no-lock", code]);
     assertEquals(stdout, "ENOMEM 5 55 49\n", stderr);
   },
-  isWindows && "Windows maps no file of which nothing is read" || isCopy &&
+  isWindows && "Windows does not map a write-only file" || isCopy &&
       "a copy of such a file does not fit in memory",
 );

@@ -1,4 +1,4 @@
-/** What Deno's permissions, and the filesystem's, let be opened: each in a process with narrow flags. */
+/** What Deno's permissions, and the filesystem's, allow to open: each case in a process with narrow flags. */
 
 import {
   assert,
@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { MmapOpenOptions } from "@mmapfile/mmapfile";
-import { deno } from "./child.ts";
+import { deno } from "./run_deno.ts";
 import {
   isWindows,
   NO_LINKS,
@@ -15,15 +15,16 @@ import {
   type Reason,
   sample,
   unless,
-} from "./reason.ts";
+} from "./skip.ts";
 
 const isLinux = Deno.build.os === "linux";
 const isPosix = Deno.build.os !== "windows";
-const NO_USERS: Reason = !isLinux && "another user is played on Linux only";
-const NO_LIBC: Reason = !isLinux && "the library's path is looked up on Linux";
+const NO_USERS: Reason = !isLinux && "the test changes its user on Linux only";
+const NO_LIBC: Reason = !isLinux &&
+  "the test finds the path of the C library on Linux only";
 const SCRIPT = new URL("./children/permissions.ts", import.meta.url).href;
 
-/** The user who owns nothing. */
+/** A user who owns no files. */
 const NOBODY = 65534;
 
 type Settings = MmapOpenOptions & {
@@ -39,13 +40,13 @@ interface Ending {
   /** The error, if not. */
   name?: string;
   message?: string;
-  /** Rights of the mappings that there are of the file, such as "rw-s". */
+  /** The protection of each mapping of the file, such as "rw-s". */
   maps: string[];
   /** The name of Deno's own error, or "". */
   as: string;
 }
 
-/** Opens paths in a process that has these flags. */
+/** Opens paths in a process with these flags. */
 async function tryOpen(
   flags: string[],
   settings: Settings,
@@ -67,7 +68,7 @@ async function tryOpen(
   return endings;
 }
 
-/** The directory `allowed` with the file "inside", and "outside" beside it. */
+/** The directory `allowed` with the file "inside", and next to it "outside". */
 function test(
   name: string,
   reason: Reason,
@@ -103,7 +104,7 @@ function assertRefused(
   assertEquals(maps, []);
 }
 
-/** The directory is as it was made. */
+/** Checks that the directory is unchanged. */
 function assertUntouched(allowed: string): void {
   const names = [...Deno.readDirSync(allowed)].map(({ name }) => name);
   assertEquals(names, ["inside"]);
@@ -128,7 +129,7 @@ for (const isAsync of [false, true]) {
   const open = isAsync ? "open" : "openSync";
 
   test(
-    `${open}() with --allow-read=DIR opens what is inside and nothing outside`,
+    `${open}() with --allow-read=DIR opens files inside and none outside`,
     false,
     async (allowed) => {
       const inside = `${allowed}/inside`;
@@ -141,7 +142,7 @@ for (const isAsync of [false, true]) {
         `${allowed}-beside`,
         new URL(import.meta.url).pathname,
       );
-      assertEquals([first.text, dotted.text], ["insi", "insi"]);
+      assertEquals([first!.text, dotted!.text], ["insi", "insi"]);
       for (const ending of refused) {
         assertRefused(ending, "NotCapable", "read access", "--allow-read");
         assertEquals(ending.as, "NotCapable");
@@ -157,19 +158,19 @@ for (const isAsync of [false, true]) {
       for (const options of WRITES) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/inside`);
-        assertRefused(ending, "NotCapable", "write access", "--allow-write");
+        assertRefused(ending!, "NotCapable", "write access", "--allow-write");
       }
       for (const options of CREATIONS) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/new`);
-        assertRefused(ending, "NotCapable", "write access", "--allow-write");
+        assertRefused(ending!, "NotCapable", "write access", "--allow-write");
       }
       assertUntouched(allowed);
     },
   );
 
   test(
-    `${open}() without --allow-ffi says what to do, and touches nothing`,
+    `${open}() without --allow-ffi names the remedy, and touches nothing`,
     false,
     async (allowed) => {
       const flags = [`--allow-read=${allowed}`, `--allow-write=${allowed}`];
@@ -179,7 +180,7 @@ for (const isAsync of [false, true]) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/inside`);
         assertRefused(
-          ending,
+          ending!,
           "NotCapable",
           "--allow-ffi",
           `backend: "fallback"`,
@@ -188,7 +189,7 @@ for (const isAsync of [false, true]) {
       for (const options of CREATIONS) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/new`);
-        assertRefused(ending, "NotCapable", "--allow-ffi");
+        assertRefused(ending!, "NotCapable", "--allow-ffi");
       }
       assertUntouched(allowed);
     },
@@ -196,7 +197,7 @@ for (const isAsync of [false, true]) {
 }
 
 test(
-  "openSync() opens a symlink that points outside where Deno does, and there only",
+  "openSync() opens a symlink that points outside only if Deno does",
   NO_LINKS,
   async (allowed) => {
     Deno.symlinkSync("../outside", `${allowed}/link`);
@@ -205,7 +206,7 @@ test(
       { read: true },
       `${allowed}/link`,
     );
-    assertEquals(ending.name ?? "", ending.as);
+    assertEquals(ending!.name ?? "", ending!.as);
   },
 );
 
@@ -217,11 +218,11 @@ test(
     const flags = ["--allow-read", `--allow-write=${allowed}`, "--allow-ffi"];
     for (const options of WRITES) {
       const [ending] = await tryOpen(flags, options, outside);
-      assertRefused(ending, "NotCapable", "write access");
+      assertRefused(ending!, "NotCapable", "write access");
     }
     for (const options of CREATIONS) {
       const [ending] = await tryOpen(flags, options, `${allowed}/../new`);
-      assertRefused(ending, "NotCapable", "write access");
+      assertRefused(ending!, "NotCapable", "write access");
     }
     assertEquals(Deno.readTextFileSync(outside), "outside");
     assertEquals([...Deno.readDirSync(`${allowed}/..`)].length, 2);
@@ -236,21 +237,21 @@ test(
     const [read] = await tryOpen(["-A", `--deny-read=${inside}`], {
       read: true,
     }, inside);
-    assertRefused(read, "NotCapable", "read access");
+    assertRefused(read!, "NotCapable", "read access");
     const [write] = await tryOpen(
       ["-A", `--deny-write=${inside}`],
       { read: true, write: true },
       inside,
     );
-    assertRefused(write, "NotCapable", "write access");
+    assertRefused(write!, "NotCapable", "write access");
     const [ffi] = await tryOpen(["-A", "--deny-ffi"], { read: true }, inside);
-    assertRefused(ffi, "NotCapable", "--allow-ffi");
+    assertRefused(ffi!, "NotCapable", "--allow-ffi");
     assertUntouched(allowed);
   },
 );
 
 test(
-  "openSync() to write alone needs no --allow-read, unless memory is made at once",
+  "openSync() only to write does not need --allow-read, unless it maps the file at once",
   isWindows && "Windows maps a file as soon as it is open",
   async (allowed) => {
     const flags = [`--allow-write=${allowed}`, "--allow-ffi"];
@@ -262,18 +263,18 @@ test(
       ]
     ) {
       const [ending] = await tryOpen(flags, options, inside);
-      // What the child asks for then is memory.
-      assertRefused(ending, "PermissionDenied", "Cannot map");
+      // The child then maps the file.
+      assertRefused(ending!, "PermissionDenied", "Cannot map");
     }
     const create = { write: true, create: true, size: 5 };
     const [ending] = await tryOpen(flags, create, `${allowed}/new`);
-    assertRefused(ending, "NotCapable", "--allow-read");
+    assertRefused(ending!, "NotCapable", "--allow-read");
     assertThrows(() => Deno.statSync(`${allowed}/new`), Deno.errors.NotFound);
   },
 );
 
 test(
-  "openSync() to write alone says nothing of reading where writing is what is missing",
+  "openSync() only to write does not mention read permission if write permission is missing",
   NO_USERS,
   async (allowed) => {
     const inside = `${allowed}/inside`;
@@ -282,21 +283,21 @@ test(
       { write: true },
       inside,
     );
-    assertRefused(denied, "NotCapable", "write access");
-    assert(!denied.message!.includes("readable"), denied.message);
+    assertRefused(denied!, "NotCapable", "write access");
+    assert(!denied!.message!.includes("readable"), denied!.message);
     Deno.chmodSync(inside, 0o444);
     const [refused] = await tryOpen(
       ["-A"],
       { write: true, user: NOBODY },
       inside,
     );
-    assertRefused(refused, "PermissionDenied", "Cannot open", inside);
-    assert(!refused.message!.includes("readable"), refused.message);
+    assertRefused(refused!, "PermissionDenied", "Cannot open", inside);
+    assert(!refused!.message!.includes("readable"), refused!.message);
   },
 );
 
 test(
-  "openSync() with --allow-ffi for the library alone says that it must be for all",
+  "openSync() with --allow-ffi for the C library only says that it must be without a path",
   NO_LIBC,
   async (allowed) => {
     const inside = `${allowed}/inside`;
@@ -309,7 +310,7 @@ test(
         inside,
       );
       assertRefused(
-        ending,
+        ending!,
         "NotCapable",
         "--allow-ffi (without a path",
         `backend: "fallback"`,
@@ -320,30 +321,32 @@ test(
 );
 
 test(
-  "A file that was read from is read and closed as before once ffi is revoked",
+  "A file that was read is read and closed as before once ffi is revoked",
   false,
   async (allowed) => {
     for (const size of [6, 40 << 20]) {
       Deno.truncateSync(`${allowed}/inside`, size);
-      const [{ text, message }] = await tryOpen(
+      const [ending] = await tryOpen(
         ["--allow-read", "--allow-ffi"],
         { isRevoked: true },
         `${allowed}/inside`,
       );
+      const { text, message } = ending!;
       assertEquals([text, message], ["insi", undefined]);
     }
   },
 );
 
 test(
-  "openSync() maps copy-on-write with permission to read alone",
+  "openSync() maps copy-on-write with read permission only",
   false,
   async (allowed) => {
-    const [{ text, name, maps }] = await tryOpen(
+    const [ending] = await tryOpen(
       [`--allow-read=${allowed}`, "--allow-ffi"],
       { copyOnWrite: true },
       `${allowed}/inside`,
     );
+    const { text, name, maps } = ending!;
     assertEquals([text, name], ["mine", undefined]);
     if (isLinux) assertEquals(maps, ["rw-p"]);
     assertUntouched(allowed);
@@ -351,22 +354,23 @@ test(
 );
 
 test(
-  "openSync() makes no shared mapping with write access of a file opened for reading",
+  "openSync() does not map a file opened for reading with write access",
   NO_LISTING,
   async (allowed) => {
-    const [{ text, maps }] = await tryOpen(
+    const [ending] = await tryOpen(
       ["--allow-read", "--allow-write", "--allow-ffi"],
       { read: true },
       `${allowed}/inside`,
     );
+    const { text, maps } = ending!;
     assertEquals(text, "insi");
     assertEquals(maps.length, 1);
-    assert(["rw-p", "r--s", "r--p"].includes(maps[0]), maps[0]);
+    assert(["rw-p", "r--s", "r--p"].includes(maps[0]!), maps[0]);
   },
 );
 
 test(
-  "openSync() needs no permission beyond read, write and ffi",
+  "openSync() does not need permissions other than read, write and ffi",
   false,
   async (allowed) => {
     const flags = [
@@ -375,17 +379,17 @@ test(
       "--allow-ffi",
     ];
     const [read] = await tryOpen(flags, { read: true }, `${allowed}/inside`);
-    assertEquals(read.text, "insi");
+    assertEquals(read!.text, "insi");
     for (const options of [...WRITES.slice(0, 2), ...CREATIONS]) {
       for (const isAsync of [false, true]) {
         const settings = { ...options, isAsync };
         const [ending] = await tryOpen(flags, settings, `${allowed}/new-file`);
-        // Both kinds: where the file must be there, and where it must not.
+        // Both kinds: where the file must exist, and where it must not.
         if (options.create || options.createNew) {
-          assertEquals([ending.text, ending.message], ["mine", undefined]);
-          if (isLinux) assertEquals(ending.maps, ["rw-s"]);
+          assertEquals([ending!.text, ending!.message], ["mine", undefined]);
+          if (isLinux) assertEquals(ending!.maps, ["rw-s"]);
           Deno.removeSync(`${allowed}/new-file`);
-        } else assertRefused(ending, "NotFound", "new-file");
+        } else assertRefused(ending!, "NotFound", "new-file");
       }
     }
     const [written] = await tryOpen(
@@ -393,7 +397,7 @@ test(
       { read: true, write: true },
       `${allowed}/inside`,
     );
-    assertEquals([written.text, written.message], ["mine", undefined]);
+    assertEquals([written!.text, written!.message], ["mine", undefined]);
     assertEquals(Deno.readTextFileSync(`${allowed}/inside`), "minede");
   },
 );
@@ -425,10 +429,10 @@ test(
         unwritable,
         `${closed}/inside`,
       );
-      assertRefused(first, "PermissionDenied", "Cannot open", unreadable);
-      assertEquals(first.as, "PermissionDenied");
-      assertEquals([second.text, second.message], ["insi", undefined]);
-      assertRefused(third, "PermissionDenied", "Cannot open", closed);
+      assertRefused(first!, "PermissionDenied", "Cannot open", unreadable);
+      assertEquals(first!.as, "PermissionDenied");
+      assertEquals([second!.text, second!.message], ["insi", undefined]);
+      assertRefused(third!, "PermissionDenied", "Cannot open", closed);
 
       for (const options of WRITES) {
         const endings = await tryOpen(
@@ -450,7 +454,7 @@ test(
 );
 
 test(
-  "openSync() of a file that may be written but not read writes, and bytes() says that it may not be mapped",
+  "openSync() of a file with write but not read permission writes, and bytes() says that it cannot be mapped",
   NO_USERS,
   async (allowed) => {
     const path = `${allowed}/inside`;
@@ -461,7 +465,7 @@ test(
         { ...options, user: NOBODY },
         path,
       );
-      assertRefused(ending, "PermissionDenied", path, "Cannot map");
+      assertRefused(ending!, "PermissionDenied", path, "Cannot map");
       Deno.chmodSync(path, 0o666);
       // Written in place first, and then at the end.
       const written = options.append ? "minedemine" : "minede";
@@ -472,7 +476,7 @@ test(
 );
 
 test(
-  "openSync() to create a file in a directory that may not be written leaves nothing",
+  "openSync() to create a file in a read-only directory leaves nothing",
   NO_USERS,
   async (allowed) => {
     Deno.chmodSync(allowed, 0o555);
@@ -482,7 +486,7 @@ test(
         { ...options, user: NOBODY },
         `${allowed}/new`,
       );
-      assertRefused(ending, "PermissionDenied", "Cannot open", "new");
+      assertRefused(ending!, "PermissionDenied", "Cannot open", "new");
     }
     assertUntouched(allowed);
     Deno.chmodSync(allowed, 0o755);

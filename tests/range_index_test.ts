@@ -1,10 +1,10 @@
-/** Ranges of addresses against a list that is looked through. */
+/** RangeIndex, compared with a linear search. */
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { RangeIndex } from "../src/sigbus/range_index.ts";
 
-Deno.test("RangeIndex finds what a list of ranges finds", () => {
+Deno.test("RangeIndex finds what a linear search finds", () => {
   const step = fc.record({
     start: fc.nat(60),
     length: fc.integer({ min: 1, max: 12 }),

@@ -1,17 +1,18 @@
-/** The recipes of the guide do their work, with the permissions that they name and no others. */
+/** The recipes of the guide work with the permissions that they name and no others. */
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { commandOf, deno } from "./child.ts";
-import { isEmulated, unless } from "./reason.ts";
-import { encode, TempDir } from "./temp.ts";
+import { commandOf, deno } from "./run_deno.ts";
+import { TOO_SLOW, unless } from "./skip.ts";
+import { encode } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const RECIPES = new URL("../examples/recipes/", import.meta.url);
 
 /** The arguments of Deno that run a recipe as its first line does. */
 function command(name: string): string[] {
   const url = new URL(name, RECIPES);
-  const permissions = Deno.readTextFileSync(url).split("\n")[0].match(
+  const permissions = Deno.readTextFileSync(url).split("\n")[0]!.match(
     /--allow-\w+/g,
   )!;
   return ["run", "--no-prompt", "--no-check", ...permissions, fromFileUrl(url)];
@@ -25,7 +26,7 @@ async function output(name: string, ...args: string[]): Promise<string> {
 
 function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   Deno.test({
-    ...unless(isEmulated && "processes take seconds to start", name),
+    ...unless(TOO_SLOW, name),
     fn: async () => {
       using dir = new TempDir();
       await fn(dir);
@@ -33,7 +34,7 @@ function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   });
 }
 
-Deno.test("every recipe is short, uses the package alone, and is in the guide", () => {
+Deno.test("every recipe is short, imports only the package, and is in the guide", () => {
   const guide = Deno.readTextFileSync(
     new URL("../docs/guide.md", import.meta.url),
   );
@@ -72,7 +73,7 @@ test("the recipe for waiting prints what another process writes", async (dir) =>
   let isRead = false;
   const reading = output("version.ts", path)
     .finally(() => isRead = true);
-  // A text written before the reader looks is not news to it: the next one is.
+  // The reader does not notice a text written before it starts, so it gets another one.
   while (!isRead) await output("version.ts", path, "héllo");
   assertEquals(await reading, "héllo\n");
 });
@@ -97,7 +98,7 @@ test("the recipe for a search prints the lines that hold the text", async (dir) 
 test("the recipe for a range serves it", async (dir) => {
   const path = dir.file("0123456789");
   const [program, args] = commandOf([...command("range.ts"), path]);
-  // Deno.serve says where it listens, on the standard error where that is not the terminal.
+  // Deno.serve prints its address, on standard error if that is not a terminal.
   const child = new Deno.Command(program, {
     args,
     stdout: "piped",

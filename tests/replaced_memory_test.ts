@@ -1,6 +1,7 @@
-/** Memory that is replaced under a loop: the loop has the right bytes, or throws. None ends early. */
+/** Memory that is replaced during a loop: the loop returns the right bytes or throws, and does not end early. */
 
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import {
   type MmapFile,
@@ -8,15 +9,16 @@ import {
   openSync,
   toReadableStream,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { ENGINE_OWNS_MEMORY } from "./reason.ts";
-import { encode, equal, outcomeOf, testInDir as test } from "./temp.ts";
+import { isCopy, NOT_SHAREABLE } from "./tested_module.ts";
+import { encode, equal } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const PIECE = 64 * KIB;
 const { Start } = Deno.SeekMode;
 
-/** 600 KiB and more, in lines none of which is another's. */
+/** More than 600 KiB, in lines that all differ. */
 const TEXT = Array.from(
   { length: 3000 },
   (_, k) => `line ${k} ${"é".repeat(95 + k % 11)}\n`,
@@ -27,7 +29,7 @@ const LINES = TEXT.trimEnd().split("\n");
 /** Called before each step of a loop. */
 type Step = () => void;
 
-/** Goes over a file in some way, and returns what it has got. */
+/** Reads a file in some way, and returns the bytes. */
 type Loop = (file: MmapFile, step: Step) => unknown;
 
 const LOOPS: Record<string, Loop> = {
@@ -187,11 +189,11 @@ async function collected(
   return joined(taken);
 }
 
-/** Takes chunks some time after they were made. */
+/** Takes chunks some time after they were created. */
 function slowSink(taken: Uint8Array[], step: Step) {
   return new WritableStream<Uint8Array>({
     async write(chunk) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
       taken.push(chunk.slice());
       step();
     },
@@ -219,19 +221,19 @@ const CHANGES: Record<string, (file: MmapFile) => void> = {
   },
   "bytes()": (file) => void file.bytes(),
   "bytes() of a part": (file) => void file.bytes(5, 100),
-  "a refresh() once it is longer": (file) => {
+  "a refresh() once it is extended": (file) => {
     using other = Deno.openSync(file.name, { append: true });
     other.writeSync(encode("more\n"));
     file.refresh();
     file.bytes();
   },
-  "a refresh() once it is shorter": (file) => {
+  "a refresh() once it is truncated": (file) => {
     Deno.truncateSync(file.name, 70 * KIB);
     file.refresh();
   },
   "truncateSync() to less": (file) => file.truncateSync(70 * KIB),
   "truncateSync() to nothing": (file) => file.truncateSync(0),
-  "truncateSync() to nothing and back": (file) => {
+  "truncateSync() to 0 bytes and back": (file) => {
     file.truncateSync(0);
     file.truncateSync(BYTES.length);
   },
@@ -252,8 +254,8 @@ const VARIANTS: Record<string, MmapOpenOptions> = {
 };
 
 /**
- * Whether a loop has got the file as it was. It may have more, if the file has; and zeros from a byte on, if the file
- * has them by now.
+ * Whether a loop returned the original file. It may have more, if the file has; and zeros from a byte on, if the file
+ * has them now.
  */
 function isRight(got: unknown, contents: Uint8Array, end: number): boolean {
   const bytes = Array.isArray(got)
@@ -262,7 +264,7 @@ function isRight(got: unknown, contents: Uint8Array, end: number): boolean {
   if (bytes.length < end) return false;
   const expected = BYTES.subarray(0, end);
   if (equal(bytes.subarray(0, end), expected)) return true;
-  // Zeros from the middle of the file on are one line, by which later ones have other places.
+  // Zeros from the middle of the file on are one line, which moves later ones.
   if (Array.isArray(got)) return contents[0] === 0;
   return expected.every((byte, k) =>
     bytes[k] === byte || bytes[k] === contents[k]
@@ -299,7 +301,7 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
             if ("error" in outcome) continue;
             if (isCopy && !file.closed) file.flushSync();
             const contents = Deno.readFileSync(path);
-            // Like Deno.FsFile's it goes to the end that the file has by then.
+            // Like Deno.FsFile's it goes to the current end of the file.
             const end = loop === "readable"
               ? Math.min(BYTES.length, contents.length)
               : BYTES.length;
@@ -310,14 +312,12 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
           }
         }
       },
-      options.shared === true &&
-        (isCopy || ENGINE_OWNS_MEMORY === false) &&
-        "there is no shared memory",
+      options.shared === true && NOT_SHAREABLE,
     );
   }
 }
 
-test("The loops are right where nothing replaces the memory", async (dir) => {
+test("The loops are right if nothing replaces the memory", async (dir) => {
   for (const [loop, run] of Object.entries(LOOPS)) {
     using file = openSync(dir.file(BYTES), { read: true, write: true });
     const got = await run(file, () => {});

@@ -1,25 +1,26 @@
-/** What is not in memory is read from the disk by another thread, in the order of the calls, and what is is not. */
+/** Another thread reads bytes that are not in the page cache, in the order of the calls; other bytes are read at once. */
 
 import * as fs from "node:fs";
 import { assertEquals } from "@std/assert";
 import { openSync } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
-import { isEmulated, type Reason } from "./reason.ts";
-import { equal, pattern, type TempDir, testInDir } from "./temp.ts";
+import { isCopy } from "./tested_module.ts";
+import { isEmulated, type Reason } from "./skip.ts";
+import { equal, pattern } from "./bytes.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
 const OPTIONS = { read: true, write: true };
 
 const NOT_EVICTED: Reason = (Deno.build.os !== "linux" || isCopy) &&
-    "only Linux tells what is in memory" ||
+    "only Linux reports which pages are in memory" ||
   isEmulated && "QEMU has neither cachestat(2) nor preadv2(2)";
 
 function test(name: string, fn: (dir: TempDir) => void | Promise<void>): void {
   testInDir(name, fn, NOT_EVICTED);
 }
 
-/** Takes a file out of the page cache; false where the filesystem is memory itself. */
+/** Evicts a file from the page cache; false if the filesystem is in memory. */
 function evict(path: string): boolean {
   using libc = new Library();
   const fd = fs.openSync(path, "r+");
@@ -43,7 +44,7 @@ class Library implements Disposable {
   }
 }
 
-/** Whether a call resolves before any other task has a turn. */
+/** Whether a call resolves before any other task runs. */
 async function isDoneAtOnce(call: Promise<unknown>): Promise<boolean> {
   let isDone = false;
   const done = call.then(() => isDone = true);
@@ -53,7 +54,7 @@ async function isDoneAtOnce(call: Promise<unknown>): Promise<boolean> {
   return wasDone;
 }
 
-test("reads and writes of what is in memory are done at once, of what is not in another thread", async (dir) => {
+test("reads and writes of cached bytes are done at once, of others in another thread", async (dir) => {
   const path = dir.file(4 * MIB);
   const bytes = pattern(4 * MIB);
   const p = new Uint8Array(8 * KIB);
@@ -75,7 +76,7 @@ test("reads and writes of what is in memory are done at once, of what is not in 
   assertEquals(equal(Deno.readFileSync(path), bytes), true);
 });
 
-test("calls on a file that is partly in memory are done in the order in which they are made", async (dir) => {
+test("calls on a partly cached file are done in the order in which they are made", async (dir) => {
   const size = 2 * MIB;
   const path = dir.file(size);
   const model = pattern(size);
@@ -134,7 +135,7 @@ test("calls on a file that is partly in memory are done in the order in which th
   assertEquals(equal(file.bytes(), model), true);
 });
 
-test("streams and iteration of a file that is not in memory are what the file is", async (dir) => {
+test("streams and iteration of an uncached file return its bytes", async (dir) => {
   const path = dir.file(10 * MIB);
   const bytes = pattern(10 * MIB);
   evict(path);
@@ -158,7 +159,7 @@ test("streams and iteration of a file that is not in memory are what the file is
   assertEquals(at, bytes.length);
 });
 
-test("reads that wait for the disk go on when the file is closed, and fill their arrays alone", async (dir) => {
+test("reads that wait for the disk continue when the file is closed, and fill only their arrays", async (dir) => {
   const size = 8 * MIB;
   const path = dir.file(size);
   const bytes = pattern(size);
@@ -180,7 +181,7 @@ test("reads that wait for the disk go on when the file is closed, and fill their
   await Promise.all(reads);
 });
 
-test("a read that waits for the disk fills an array that grows, and does not fail for one that is detached", async (dir) => {
+test("a read that waits for the disk fills an array that grows, and does not fail if the array is detached", async (dir) => {
   const path = dir.file(4 * MIB);
   const bytes = pattern(4 * MIB);
   evict(path);
@@ -199,7 +200,7 @@ test("a read that waits for the disk fills an array that grows, and does not fai
   assertEquals([detached.byteLength, moved.byteLength], [0, 8 * KIB]);
 });
 
-test("a file that is truncated by others while it is read from the disk is read as far as it goes", async (dir) => {
+test("a file that another process truncates while it is read from the disk is read to its end", async (dir) => {
   const path = dir.file(4 * MIB);
   const bytes = pattern(4 * MIB);
   evict(path);
@@ -220,7 +221,7 @@ test("a file that is truncated by others while it is read from the disk is read 
   assertEquals(equal(p, bytes.subarray(0, p.length)), true);
 });
 
-test("appends to a file that is not in memory, and writes in the middle, are what Deno.FsFile makes of it", async (dir) => {
+test("appends to an uncached file, and writes in its middle, do what Deno.FsFile does", async (dir) => {
   const size = 4 * MIB + 123;
   const path = dir.file(size);
   const model = new Uint8Array(size + 3000);

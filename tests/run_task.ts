@@ -1,7 +1,7 @@
-/** Runs a task of a script elsewhere: in another process, or in a worker. */
+/** Runs a task of a script in another process, or in a worker. */
 
 import { assertEquals } from "@std/assert";
-import { deno } from "./child.ts";
+import { deno } from "./run_deno.ts";
 
 /** Does a task on a file, and returns what it prints or posts. */
 export type Run = (

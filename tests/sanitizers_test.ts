@@ -1,7 +1,7 @@
-/** What Deno's test runner takes for a leak: resources, operations and exits that a test leaves behind. */
+/** Deno's sanitizers of resources, operations and exits report no leak of this library. */
 
 import { assertEquals } from "@std/assert";
-import { deno } from "./child.ts";
+import { deno } from "./run_deno.ts";
 
 Deno.test("a test under Deno's sanitizers passes, also if it opens the first file of its process", async () => {
   const { code, stdout, stderr } = await deno([

@@ -1,5 +1,6 @@
-/** examples/serve.ts answers as RFC 9110 has it, request by request, and never sends bytes that the file has not. */
+/** examples/serve.ts answers requests as RFC 9110 requires, and never sends bytes that are not in the file. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -7,10 +8,11 @@ import {
   assertRejects,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { NOT_CUT } from "./backend.ts";
-import { commandOf } from "./child.ts";
-import { isEmulated, isWindows, NO_LINKS, unless } from "./reason.ts";
-import { encode, equal, pattern, TempDir } from "./temp.ts";
+import { NOT_TRUNCATABLE } from "./tested_module.ts";
+import { commandOf } from "./run_deno.ts";
+import { isWindows, NO_LINKS, NO_REPLACING, TOO_SLOW, unless } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const EXAMPLE = new URL("../examples/serve.ts", import.meta.url);
 const SIZE = 3_000_000;
@@ -75,7 +77,7 @@ function test(
   reason: string | false = false,
 ): void {
   Deno.test({
-    ...unless(isEmulated && "a server takes seconds to start" || reason, name),
+    ...unless(TOO_SLOW || reason, name),
     fn: async () => {
       await using server = await new Server().listen();
       await fn(server);
@@ -83,7 +85,7 @@ function test(
   });
 }
 
-/** A Range header, and the first and last byte of each range that answers it: `null` where it is to be ignored. */
+/** A Range header, and the first and last byte of each range of the answer: `null` if the header is ignored. */
 const RANGES: [string | undefined, [number, number][] | null][] = [
   [undefined, null],
   ["bytes=0-0", [[0, 0]]],
@@ -100,7 +102,7 @@ const RANGES: [string | undefined, [number, number][] | null][] = [
   [`bytes=${SIZE}-`, []],
   [`bytes=${SIZE}-${SIZE + 1},${SIZE + 9}-`, []],
   ["bytes=-0", []],
-  // Not ranges: to be ignored.
+  // Not ranges: ignored.
   ["bytes=2-1", null],
   ["bytes=-", null],
   ["bytes=a-b", null],
@@ -113,7 +115,7 @@ const RANGES: [string | undefined, [number, number][] | null][] = [
   [`bytes=${Array(30).fill("0-1").join()}`, null],
 ];
 
-/** The status of a request whose precondition is false, by the words of sections 13.1.1 to 13.1.4. */
+/** The status of a request whose precondition is false, by sections 13.1.1 to 13.1.4. */
 function preconditionOf(
   condition: Record<string, string | undefined>,
   etag: string,
@@ -135,7 +137,7 @@ function preconditionOf(
     : null;
 }
 
-/** The parts of a multipart body: RFC 2046, by hand. */
+/** The parts of a multipart body, by RFC 2046. */
 function partsOf(
   body: Uint8Array,
   type: string,
@@ -148,15 +150,15 @@ function partsOf(
   return parts.map((part) => {
     const [, head, content] = /^\r\n(.*?)\r\n\r\n(.*)$/s.exec(part)!;
     const headers = new Headers(
-      head.split("\r\n").map((line) => line.split(": ") as [string, string]),
+      head!.split("\r\n").map((line) => line.split(": ") as [string, string]),
     );
     assertEquals(headers.get("content-type"), "application/octet-stream");
-    const bytes = Uint8Array.from(content, (char) => char.charCodeAt(0));
+    const bytes = Uint8Array.from(content!, (char) => char.charCodeAt(0));
     return { range: headers.get("content-range")!, bytes };
   });
 }
 
-test("serve.ts answers ranges and conditions as RFC 9110 has them", async (server) => {
+test("serve.ts answers ranges and conditions as RFC 9110 requires", async (server) => {
   const bytes = pattern(SIZE);
   server.dir.file(bytes, "data.bin");
   const { response } = await server.fetch("data.bin", {}, "HEAD");
@@ -201,7 +203,7 @@ test("serve.ts answers ranges and conditions as RFC 9110 has them", async (serve
     { "if-unmodified-since": before, "if-modified-since": after },
   ];
   for (const condition of conditions) {
-    // Most of the headers need be tried with but one of the conditions.
+    // Most headers are tried with one condition only.
     const tried = Object.keys(condition).length === 0
       ? RANGES
       : RANGES.filter((_, k) => k % 4 === 1 || k === 0);
@@ -249,8 +251,8 @@ test("serve.ts answers ranges and conditions as RFC 9110 has them", async (serve
           : partsOf(body, type);
         assertEquals(parts.length, ranges!.length, what);
         for (const [k, [first, last]] of ranges!.entries()) {
-          assertEquals(parts[k].range, `bytes ${first}-${last}/${SIZE}`, what);
-          assert(equal(parts[k].bytes, bytes.subarray(first, last + 1)), what);
+          assertEquals(parts[k]!.range, `bytes ${first}-${last}/${SIZE}`, what);
+          assert(equal(parts[k]!.bytes, bytes.subarray(first, last + 1)), what);
         }
       }
     }
@@ -296,17 +298,17 @@ test(
       assertEquals(response.headers.get("allow"), "GET, HEAD");
     }
   },
-  isWindows && "Windows has other names of files",
+  isWindows && "Windows allows other file names",
 );
 
-test("serve.ts follows no link out of its directory", async (server) => {
+test("serve.ts does not follow a link out of its directory", async (server) => {
   using outside = new TempDir();
   Deno.symlinkSync(outside.file("secret"), server.dir.join("link"));
   assertEquals((await server.fetch("link")).response.status, 404);
 }, NO_LINKS);
 
 test(
-  "serve.ts serves what has replaced a file, and finishes what it had begun",
+  "serve.ts serves the file that replaced another, and finishes responses that it began",
   async (server) => {
     const { dir } = server;
     const size = 64 << 20;
@@ -328,30 +330,30 @@ test(
     Deno.writeFileSync(path, pattern(1000, 8));
     assert(equal((await server.fetch("data")).body, pattern(1000, 8)));
   },
-  isWindows && "Windows lets nobody replace an open file",
+  NO_REPLACING,
 );
 
 test(
-  "serve.ts breaks off a body whose file is truncated, and goes on serving",
+  "serve.ts aborts a body whose file is truncated, and continues serving",
   async (server) => {
     const path = server.dir.file(64 << 20);
     const response = await fetch(server.url + "data");
     const reader = response.body!.getReader();
     await reader.read();
     Deno.truncateSync(path, 10);
-    // What the server had yet to send may be zeros by now. So the body must not end as if it were whole.
+    // The rest of the body may be zeros now. So the body must not end as if it were complete.
     await assertRejects(async () => {
       while (!(await reader.read()).done);
     }, TypeError);
     assert(equal((await server.fetch("data")).body, pattern(10)));
   },
-  NOT_CUT,
+  NOT_TRUNCATABLE,
 );
 
-/** More than the system holds between the server and a client that does not read. */
+/** More than the system buffers between the server and a client that does not read. */
 const LARGE = 48 << 20;
 
-/** What others may do to a file in place, and the Range header of a request meanwhile. */
+/** Changes of a file in place by another process, and the Range header of a request during them. */
 const CHANGES: [name: string, range: string, (path: string) => void][] = [
   ["emptied", "", (path) => Deno.truncateSync(path, 0)],
   [
@@ -364,11 +366,11 @@ const CHANGES: [name: string, range: string, (path: string) => void][] = [
     file.seekSync(-1, Deno.SeekMode.End);
     file.writeSync(Uint8Array.of(0));
   }],
-  ["written anew", "", (path) => Deno.writeFileSync(path, pattern(1000))],
+  ["written again", "", (path) => Deno.writeFileSync(path, pattern(1000))],
 ];
 
 test(
-  "serve.ts completes no body whose file is changed in place meanwhile, and goes on serving",
+  "serve.ts does not complete a body whose file is changed in place, and continues serving",
   async (server) => {
     const old = pattern(LARGE);
     for (const [name, range, change] of CHANGES) {
@@ -376,8 +378,8 @@ test(
       const response = await fetch(server.url + "data", { headers: { range } });
       const reader = response.body!.getReader();
       await reader.read();
-      // Systems count the time of a modification in steps of some milliseconds.
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      // Modification times have a resolution of some milliseconds.
+      await sleep(20);
       change(path);
       let end: unknown = `${name}, and complete`;
       try {
@@ -390,5 +392,5 @@ test(
       assert(equal(body, Deno.readFileSync(path)), name);
     }
   },
-  NOT_CUT,
+  NOT_TRUNCATABLE,
 );

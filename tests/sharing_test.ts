@@ -1,5 +1,6 @@
-/** Files that several workers, processes and Deno's own files use at the same time. */
+/** Files that several workers, processes and Deno.FsFile use at the same time. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { createSync, type MmapFile, openSync } from "@mmapfile/mmapfile";
 import {
@@ -9,28 +10,30 @@ import {
   SLOT_SIZE,
   SLOTS,
   WAITING,
-} from "./children/tasks.ts";
+} from "./children/sharing_tasks.ts";
 import {
-  isWindows,
+  NO_REPLACING,
   type Reason,
   unless,
   WINE_APPENDS,
   WINE_LOCKS,
-} from "./reason.ts";
-import { deno } from "./child.ts";
+} from "./skip.ts";
+import { deno } from "./run_deno.ts";
 import { processesOf, type Run, workersOf } from "./run_task.ts";
 
 const inProcess = processesOf(
-  new URL("./children/sharing.ts", import.meta.url),
+  new URL("./children/sharing_process.ts", import.meta.url),
 );
-const inWorker = workersOf(new URL("./workers/sharing.ts", import.meta.url));
+const inWorker = workersOf(
+  new URL("./workers/sharing_worker.ts", import.meta.url),
+);
 
 const KINDS: [string, Run][] = [["processes", inProcess], [
   "workers",
   inWorker,
 ]];
 
-/** A test on a new file of zeros, which has a header that tasks meet by. */
+/** A test on a new file of zeros, with a header by which tasks synchronize. */
 function test(
   name: string,
   fn: (path: string, file: MmapFile) => Promise<void> | void,
@@ -68,7 +71,7 @@ for (const [kind, run] of KINDS) {
     },
   );
 
-  test(`four ${kind} see what the others write, however they write and read`, async (path) => {
+  test(`four ${kind} see what the others write, by every way to write and read`, async (path) => {
     const answers = await Promise.all(
       [0, 1, 2, 3].map((id) => run("stripes", path, 4, id)),
     );
@@ -76,7 +79,7 @@ for (const [kind, run] of KINDS) {
   });
 
   test(
-    `a ring in a file brings every message from one to the other of two ${kind}`,
+    `a ring in a file passes every message between two ${kind}`,
     async (path) => {
       const answers = await Promise.all([
         run("consume", path, 5000),
@@ -102,7 +105,7 @@ for (const [kind, run] of KINDS) {
   }
 
   test(
-    `appends of four ${kind} are all there, each whole`,
+    `appends of four ${kind} are complete and not interleaved`,
     async (path, file) => {
       file.truncateSync(0);
       const lines = 500;
@@ -114,7 +117,7 @@ for (const [kind, run] of KINDS) {
       assertEquals(written.pop(), "");
       for (const text of written) {
         const [id, line, rest] = text.split(" ");
-        assertEquals(Number(line), next[Number(id)]++);
+        assertEquals(Number(line), next[Number(id)]!++);
         assertEquals(rest, "x".repeat(Number(line) % 50));
       }
       assertEquals(next, Array(4).fill(lines));
@@ -123,7 +126,7 @@ for (const [kind, run] of KINDS) {
   );
 
   test(
-    `MmapFile.refresh() follows a file that another of two ${kind} lengthens`,
+    `MmapFile.refresh() follows a file that another of two ${kind} extends`,
     async (path, file) => {
       const answers = await Promise.all([
         run("follow", path, 100),
@@ -154,7 +157,7 @@ for (const isExclusive of [true, false]) {
   const rest = isExclusive ? "false false" : "false true";
 
   test(
-    `${lock} lock of a MmapFile holds against other processes`,
+    `${lock} lock of an MmapFile holds against other processes`,
     async (path, file) => {
       file.lockSync(isExclusive);
       assertEquals(await inProcess("tryLocks", path), rest);
@@ -165,7 +168,7 @@ for (const isExclusive of [true, false]) {
   );
 
   test(
-    `${lock} lock of a MmapFile holds against Deno.FsFile, and the other way round`,
+    `${lock} lock of an MmapFile holds against Deno.FsFile, and the other way round`,
     (path, file) => {
       using own = Deno.openSync(path);
       file.lockSync(isExclusive);
@@ -185,7 +188,7 @@ for (const isAsync of [false, true]) {
   for (const isExclusive of [false, true]) {
     const call = `${isAsync ? "lock" : "lockSync"}(${isExclusive})`;
     test(
-      `MmapFile.${call} waits until another process lets the lock go`,
+      `MmapFile.${call} waits until another process releases the lock`,
       async (path, file) => {
         const words = file.view(Int32Array, 0, HEADER / 4);
         file.lockSync(true);
@@ -196,7 +199,7 @@ for (const isAsync of [false, true]) {
           Number(isAsync),
         );
         while (Atomics.load(words, WAITING) === 0) await sleep(5);
-        // Long enough to be found out, if the lock does not hold.
+        // Long enough to notice if the lock does not hold.
         await sleep(50);
         Atomics.store(words, RELEASED, 1);
         file.unlockSync();
@@ -216,7 +219,7 @@ test("the lock of a closed MmapFile is free", async (path) => {
 }, { reason: WINE_LOCKS });
 
 test(
-  "a MmapFile sees what a Deno.FsFile writes, and the other way round",
+  "an MmapFile sees what a Deno.FsFile writes, and the other way round",
   async (path, file) => {
     using own = await Deno.open(path, { read: true, write: true });
     using reader = openSync(path);
@@ -246,7 +249,7 @@ test(
 );
 
 test(
-  "a MmapFile of this process sees what another process writes by Deno.FsFile",
+  "an MmapFile of this process sees what another process writes by Deno.FsFile",
   async (path, file) => {
     const code = `
     const file = Deno.openSync(Deno.args[0], { write: true });
@@ -263,7 +266,7 @@ test(
 );
 
 test(
-  "windows onto one file, whole files and other names of it are one memory",
+  "windows of a file, whole files and hard links to it share one memory",
   (path, file) => {
     const link = `${path}-link`;
     Deno.linkSync(path, link);
@@ -283,7 +286,7 @@ test(
 );
 
 test(
-  "a file that was removed, or replaced, stays as it was to those who have it open",
+  "a file that was removed or replaced stays unchanged for those who have it open",
   (path, file) => {
     using reader = openSync(path);
     Deno.writeTextFileSync(`${path}-new`, "new");
@@ -294,9 +297,5 @@ test(
     reader.refresh();
     assertEquals(reader.size, file.size);
   },
-  { reason: isWindows && "Windows replaces no file that is open" },
+  { reason: NO_REPLACING },
 );
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -1,6 +1,6 @@
 /**
- * Regular files that a system does not map, or not always: of /proc, /sys and cgroups, and files that may
- * only be appended to, are sealed, or under a lease. Only calls that need an address throw.
+ * Regular files that a system does not always map: of /proc, /sys and cgroups, and files that are
+ * append-only, sealed, or under a lease. Only calls that need an address throw.
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -11,13 +11,20 @@ import {
   openSync,
   SystemError,
 } from "@mmapfile/mmapfile";
-import { isCopy } from "./backend.ts";
+import { isCopy } from "./tested_module.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import { isEmulated, type Reason, unless } from "./reason.ts";
-import { decode, encode, TempDir } from "./temp.ts";
+import {
+  isEmulated,
+  NO_CHATTR,
+  notInstalled,
+  ONLY_LINUX,
+  type Reason,
+  unless,
+} from "./skip.ts";
+import { decode, encode } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
-const NOT_LINUX: Reason = Deno.build.os !== "linux" && "of Linux alone";
-const NO_MAPPING: Reason = isCopy && "a copy needs no mapping";
+const NO_MAPPING: Reason = isCopy && "the fallback does not map files";
 
 /** After how many calls the file is mapped, if it can be. */
 const SWITCHES = [0, 1, Infinity];
@@ -41,7 +48,7 @@ function readAll(file: Deno.FsFile, length: number): string {
   return text;
 }
 
-/** Files whose size says 0 or 4096, whatever there is to read. */
+/** Files whose size is 0 or 4096, independent of their contents. */
 const NO_SIZE = [
   "/proc/version",
   "/proc/self/comm",
@@ -55,7 +62,7 @@ const NO_SIZE = [
 for (const path of NO_SIZE) {
   Deno.test({
     ...unless(
-      NOT_LINUX || !isThere(path) && "there is none",
+      ONLY_LINUX || !isThere(path) && `${path} does not exist`,
       `MmapFile reads ${path} as Deno.FsFile does`,
     ),
     fn: () => {
@@ -86,7 +93,7 @@ for (const path of NO_SIZE) {
 }
 
 Deno.test({
-  ...unless(NOT_LINUX, "MmapFile writes to /proc as Deno.FsFile does"),
+  ...unless(ONLY_LINUX, "MmapFile writes to /proc as Deno.FsFile does"),
   fn: () => {
     const path = "/proc/self/comm";
     const before = Deno.readTextFileSync(path);
@@ -114,8 +121,8 @@ Deno.test({
 
 Deno.test({
   ...unless(
-    NOT_LINUX || NO_MAPPING,
-    "calls that need an address say why there is none",
+    ONLY_LINUX || NO_MAPPING,
+    "calls that need an address report why there is none",
   ),
   fn: () => {
     using file = openSync("/sys/devices/system/cpu/online");
@@ -131,7 +138,7 @@ Deno.test({
   },
 });
 
-/** A process in Python, which can do to files what Deno cannot. */
+/** A Python process, which can do to files what Deno cannot. */
 class Python implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #output: ReadableStreamDefaultReader<string>;
@@ -156,7 +163,7 @@ class Python implements AsyncDisposable {
     }
     const [line, ...rest] = this.#text.split("\n");
     this.#text = rest.join("\n");
-    return line;
+    return line!;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -166,8 +173,9 @@ class Python implements AsyncDisposable {
   }
 }
 
-const NO_PYTHON: Reason = NOT_LINUX || isEmulated && "python3 is not" ||
-  !runs("python3", "--version") && "there is no python3";
+const NO_PYTHON: Reason = ONLY_LINUX ||
+  isEmulated && "python3 would not run under QEMU" ||
+  !runs("python3", "--version") && notInstalled("python3");
 
 function runs(command: string, ...args: string[]): boolean {
   try {
@@ -190,7 +198,7 @@ sys.stdin.read()
 Deno.test({
   ...unless(
     NO_PYTHON || NO_MAPPING,
-    "a file in memory that is sealed against writes is read, and says so when it is mapped to write",
+    "a memfd that is sealed against writes is read, and mapping it to write throws",
   ),
   fn: async () => {
     await using python = new Python(SEALED);
@@ -231,7 +239,7 @@ sys.stdin.read()
 `;
 
 Deno.test({
-  ...unless(NO_PYTHON, "open() waits until a lease on the file is given up"),
+  ...unless(NO_PYTHON, "open() waits until a lease on the file is released"),
   fn: async () => {
     for (const options of [READ, { read: true, write: true }]) {
       for (const opened of [openSync, open]) {
@@ -247,21 +255,20 @@ Deno.test({
   },
 });
 
-/** Why there is no file that may only be appended to. */
+/** Why an append-only file cannot be created. */
 function noAppendOnly(): Reason {
-  if (NOT_LINUX) return NOT_LINUX;
+  if (ONLY_LINUX) return ONLY_LINUX;
   using dir = new TempDir();
   const path = dir.file();
   const isSet = runs("chattr", "+a", path);
   if (isSet) runs("chattr", "-a", path);
-  return !isSet &&
-    "chattr +a takes root's rights, and a filesystem that knows it";
+  return !isSet && NO_CHATTR;
 }
 
 Deno.test({
   ...unless(
     noAppendOnly(),
-    "a file that may only be appended to is appended to, and read",
+    "an append-only file is appended to, and read",
   ),
   fn: async () => {
     using dir = new TempDir();

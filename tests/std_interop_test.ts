@@ -1,6 +1,6 @@
 /**
  * Files in the hands of the real `@std/io` and `@std/streams`. Skipped where their registry is out of
- * reach: what stands in for them offline has their types and does nothing.
+ * reach: the stubs that replace them have their types and do nothing.
  */
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
@@ -14,19 +14,15 @@ import {
 import type * as ours from "@mmapfile/mmapfile";
 import * as io from "@std/io";
 import * as streams from "@std/streams";
-import { type Reason, unless } from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  encode,
-  equal,
-  pattern,
-  TempDir,
-} from "./temp.ts";
+import { type Reason, unless } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const MIB = 1 << 20;
 
 const NO_STD: Reason = Deno.env.get("MMAPFILE_OFFLINE") === "1" &&
-  "the registry of @std is out of reach";
+  "the JSR registry cannot be reached";
 
 function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
   Deno.test({
@@ -41,7 +37,7 @@ function test(name: string, fn: (dir: TempDir) => Promise<void>): void {
 /** Fails to compile unless each type is assignable to the other. */
 function same<A extends B, B extends C, C = A>(): void {}
 
-test("an MmapFile is all that the interfaces of @std/io ask for", async (dir) => {
+test("an MmapFile implements the interfaces of @std/io", async (dir) => {
   // For the compiler: each line fails to compile if something is missing.
   const file: MmapFile = await open(dir.file("x"));
   file satisfies io.Reader;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   assert,
   assertEquals,
@@ -20,19 +21,13 @@ import {
   type ToWritableStreamOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, mayBeCut, NOT_TRANSFERABLE } from "./backend.ts";
-import { notInDeno28, type Reason } from "./reason.ts";
+import { isCopy, isTruncatable, NOT_TRANSFERABLE } from "./tested_module.ts";
+import { notInDeno28, type Reason } from "./skip.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+import { decode, encode, equal, pattern } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const { Start, Current } = Deno.SeekMode;
 const KIB = 1 << 10;
@@ -40,7 +35,7 @@ const MIB = 1 << 20;
 const CHUNK = 256 * KIB;
 const CLOSED = "The stream's underlying resource was closed or consumed";
 
-/** The stream that is read, in all its forms, of a file whose cursor stands at its start. All but the last close it. */
+/** The readable streams of a file whose cursor is at its start. All but the last close it. */
 const READABLES: [
   string,
   (file: MmapFile, options?: ToReadableStreamOptions) => ReadableStream<
@@ -58,7 +53,7 @@ const READABLES: [
   ],
 ];
 
-/** A test of every stream that reads. "{stream}" in the name becomes "MmapFile.readable". */
+/** A test of every readable stream. "{stream}" in the name becomes "MmapFile.readable". */
 function testReadables(
   name: string,
   fn: (dir: TempDir, streamOf: (typeof READABLES)[number][1]) => Promise<void>,
@@ -71,7 +66,7 @@ function testReadables(
 async function drain(
   stream: ReadableStream<Uint8Array>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // A copy of each chunk, since the views of a file that is closed at the end are empty then.
+  // A copy of each chunk, since the views of a file become empty when it is closed.
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   for await (const chunk of stream) chunks.push(chunk.slice());
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
@@ -81,7 +76,7 @@ function cursorOf(file: MmapFile | Deno.FsFile): number {
   return file.seekSync(0, Current);
 }
 
-/** Both kinds of file, so that ours is seen to do what Deno's does. */
+/** Both kinds of file, to compare MmapFile with Deno.FsFile. */
 const OPENERS: [
   string,
   (path: string, options?: Deno.OpenOptions) => MmapFile | Deno.FsFile,
@@ -109,7 +104,8 @@ testBoth(
     const { value } = await reader.read();
     assertEquals(value, pattern(1000).subarray(10));
     assertEquals(cursorOf(file), 1000);
-    assertEquals(await reader.read(), { value: undefined, done: true });
+    const end = await reader.read();
+    assertEquals<unknown>(end, { value: undefined, done: true });
     assertThrows(() => cursorOf(file), Deno.errors.BadResource);
     await assertNothingIsOpen(dir);
   },
@@ -128,15 +124,15 @@ testBoth(
 testBoth("{file}.readable reads nothing ahead of demand", async (dir, open) => {
   using file = open(dir.file(8 * MIB));
   const reader = file.readable.getReader();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await sleep(5);
   assertEquals(cursorOf(file), 0);
   const { value } = await reader.read();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await sleep(5);
   assertEquals(cursorOf(file), value!.length);
 });
 
 testBoth(
-  "{file}.readable gives chunks in buffers of their own, which can be transferred",
+  "{file}.readable yields chunks in separate buffers, which can be transferred",
   async (dir, open) => {
     const file = open(dir.file(3 * MIB));
     const parts: ArrayBuffer[] = [];
@@ -193,7 +189,7 @@ testBoth(
 );
 
 testBoth(
-  "{file}.readable fills a BYOB view of megabytes, and gives it back empty at the end",
+  "{file}.readable fills a BYOB view of megabytes, and returns it empty at the end",
   async (dir, open) => {
     const file = open(dir.file(3 * MIB));
     const reader = file.readable.getReader({ mode: "byob" });
@@ -207,7 +203,7 @@ testBoth(
 );
 
 testBoth(
-  "{file}.readable honours the least that a BYOB reader wants",
+  "{file}.readable honors the minimum of a BYOB reader",
   async (dir, open) => {
     using file = open(dir.file(100 * KIB));
     const reader = file.readable.getReader({ mode: "byob" });
@@ -234,7 +230,7 @@ testBoth(
 );
 
 testBoth(
-  "{file}.readable closes the file when it is cancelled",
+  "{file}.readable closes the file when it is canceled",
   async (dir, open) => {
     const file = open(dir.file("hello"));
     await file.readable.cancel("enough");
@@ -256,7 +252,7 @@ testBoth(
 );
 
 testBoth(
-  "{file}.readable of a file that was closed says so, and can be cancelled",
+  "{file}.readable of a file that was closed says so, and can be canceled",
   async (dir, open) => {
     const file = open(dir.file("hello"));
     const { readable } = file;
@@ -297,7 +293,7 @@ testBoth(
   },
 );
 
-test("MmapFile.readable reads what was written to a growing file meanwhile", async (dir) => {
+test("MmapFile.readable reads what is written to a growing file during the read", async (dir) => {
   const file = openSync(dir.file("one "), {
     read: true,
     write: true,
@@ -330,9 +326,9 @@ test("the readable of a closed file names the file", async (dir) => {
   assertStringIncludes(refused.message, "other.txt");
 });
 
-// --- all that reads
+// --- all readable streams
 
-testReadables("{stream} gives the whole file", async (dir, streamOf) => {
+testReadables("{stream} yields the whole file", async (dir, streamOf) => {
   for (const size of [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * MIB + 7]) {
     const file = openSync(dir.file(size));
     assert(equal(await drain(streamOf(file)), pattern(size)));
@@ -342,7 +338,7 @@ testReadables("{stream} gives the whole file", async (dir, streamOf) => {
 });
 
 testReadables(
-  "{stream} gives chunks of 256 KiB by default",
+  "{stream} yields chunks of 256 KiB by default",
   async (dir, streamOf) => {
     using file = openSync(dir.file(CHUNK * 2 + 5));
     const sizes: number[] = [];
@@ -371,7 +367,7 @@ testReadables(
 );
 
 testReadables(
-  "{stream} fails with TruncatedError when someone else cuts the file, and readable ends as that of Deno.FsFile",
+  "{stream} fails with TruncatedError when another process truncates the file, and readable ends as that of Deno.FsFile",
   async (dir, streamOf) => {
     const path = dir.file(CHUNK * 8);
     for (const end of [10, CHUNK * 2 + 5]) {
@@ -388,12 +384,12 @@ testReadables(
           for (;;) {
             const { value, done } = await reader.read();
             if (done) return length;
-            // Views fault when they are looked at; copies have been.
+            // Views fault when they are read; copies have been read.
             value.indexOf(0);
             length += value.length;
           }
         };
-        if (streamOf === READABLES[0][1]) {
+        if (streamOf === READABLES[0]![1]) {
           assertEquals(await rest(), Math.max(0, end - CHUNK));
           assertEquals(file.closed, true);
         } else await assertRejects(rest, TruncatedError);
@@ -410,7 +406,7 @@ testReadables("{stream} lets timers run", async (dir, streamOf) => {
   let total = 0;
   for await (const chunk of streamOf(file, { chunkSize: 64 * KIB })) {
     total += chunk.length;
-    // The consumer's own work, so that views are not over at once.
+    // Work of the consumer, so that a stream of views does not end at once.
     if (chunk.at(-1) !== 0) throw new Error("not zero");
   }
   clearInterval(timer);
@@ -419,7 +415,7 @@ testReadables("{stream} lets timers run", async (dir, streamOf) => {
 });
 
 testReadables(
-  "{stream} can be piped through what the platform has",
+  "{stream} can be piped through the platform's transforms",
   async (dir, streamOf) => {
     const text = "ünïcödé €😀\n".repeat(50_000);
     const path = dir.file(text);
@@ -461,7 +457,7 @@ test("toReadableStream() leaves the cursor alone and the file open", async (dir)
   assertEquals(file.closed, false);
 });
 
-test("toReadableStream() gives any range, in chunks of any size", async (dir) => {
+test("toReadableStream() yields any range, in chunks of any size", async (dir) => {
   using file = openSync(dir.file(100));
   const whole = pattern(100);
   for (const zeroCopy of [false, true]) {
@@ -477,13 +473,16 @@ test("toReadableStream() gives any range, in chunks of any size", async (dir) =>
       ]
     ) {
       const chunks = await Array.fromAsync(
-        toReadableStream(file, { offset, length, chunkSize, zeroCopy }),
+        toReadableStream(
+          file,
+          { offset, length, chunkSize, zeroCopy } as ToReadableStreamOptions,
+        ),
       );
-      assertEquals(chunks.length, Math.ceil(length / chunkSize));
-      assert(chunks.every((chunk) => chunk.length <= chunkSize));
+      assertEquals(chunks.length, Math.ceil(length! / chunkSize!));
+      assert(chunks.every((chunk) => chunk.length <= chunkSize!));
       assertEquals(
         chunks.flatMap((chunk) => [...chunk]),
-        [...whole.subarray(offset, offset + length)],
+        [...whole.subarray(offset, offset! + length!)],
       );
     }
     const rest = toReadableStream(file, { offset: 90, zeroCopy });
@@ -491,7 +490,7 @@ test("toReadableStream() gives any range, in chunks of any size", async (dir) =>
   }
 });
 
-test("toReadableStream() gives the range of a window", async (dir) => {
+test("toReadableStream() yields the range of a window", async (dir) => {
   using file = openSync(dir.file(10_000), { offset: 5001, length: 1000 });
   for (const zeroCopy of [false, true]) {
     const stream = toReadableStream(file, { offset: 9, length: 500, zeroCopy });
@@ -499,7 +498,7 @@ test("toReadableStream() gives the range of a window", async (dir) => {
   }
 });
 
-test("toReadableStream() refuses what is no range of the file", (dir) => {
+test("toReadableStream() refuses invalid ranges", (dir) => {
   using file = openSync(dir.file(100));
   for (
     const options of [
@@ -548,9 +547,9 @@ test("several streams read one file at a time", async (dir) => {
       chunkSize: 1000 * (i + 1),
       zeroCopy: i % 2 === 0,
     }));
-  const cancelled = toReadableStream(file);
+  const canceled = toReadableStream(file);
   const all = Promise.all(streams.map(drain));
-  await cancelled.cancel();
+  await canceled.cancel();
   for (const [i, bytes] of (await all).entries()) {
     assert(equal(bytes, pattern(3 * MIB).subarray(i * 1000)));
   }
@@ -568,7 +567,7 @@ test("toReadableStream() fills BYOB views, and not past its range", async (dir) 
   assertEquals((await reader.read(new Uint8Array(30))).done, true);
 });
 
-test("toReadableStream() fails when its range is cut away by the file's own truncate()", async (dir) => {
+test("toReadableStream() fails when the file's own truncate() removes its range", async (dir) => {
   for (const zeroCopy of [false, true]) {
     using file = openSync(dir.file(100), { read: true, write: true });
     const reader = toReadableStream(file, { chunkSize: 10, zeroCopy })
@@ -599,9 +598,9 @@ test("toReadableStream() with autoClose closes the file at the end, on cancel an
   await drain(toReadableStream(drained, options));
   assertEquals(drained.closed, true);
 
-  const cancelled = openSync(dir.file(100));
-  await toReadableStream(cancelled, options).cancel();
-  assertEquals(cancelled.closed, true);
+  const canceled = openSync(dir.file(100));
+  await toReadableStream(canceled, options).cancel();
+  assertEquals(canceled.closed, true);
 
   const failed = openSync(dir.file(100), { read: true, write: true });
   const reader = toReadableStream(failed, options).getReader();
@@ -611,7 +610,7 @@ test("toReadableStream() with autoClose closes the file at the end, on cancel an
   await assertNothingIsOpen(dir);
 });
 
-test("toReadableStream() refuses to close a file whose views it gives out", (dir) => {
+test("toReadableStream() refuses to close a file whose views it hands out", (dir) => {
   using file = openSync(dir.file(100));
   assertThrows(
     () => toReadableStream(file, { autoClose: true, zeroCopy: true }),
@@ -640,12 +639,12 @@ test("toReadableStream() takes a chunk of many megabytes", async (dir) => {
     toReadableStream(file, { chunkSize: 16 * MIB }),
   );
   assertEquals(chunks.map((chunk) => chunk.length), [16 * MIB, 4 * MIB]);
-  assert(equal(chunks[0], pattern(20 * MIB).subarray(0, 16 * MIB)));
+  assert(equal(chunks[0]!, pattern(20 * MIB).subarray(0, 16 * MIB)));
 });
 
 // --- zero copy
 
-test("a zeroCopy stream gives the file's own memory, and nothing ahead of demand", async (dir) => {
+test("a zeroCopy stream yields the file's own memory, and nothing ahead of demand", async (dir) => {
   using file = createSync(dir.join("new"), 1000);
   const reader = toReadableStream(file, { chunkSize: 500, zeroCopy: true })
     .getReader();
@@ -657,14 +656,14 @@ test("a zeroCopy stream gives the file's own memory, and nothing ahead of demand
   assertEquals(decode((await reader.read()).value!.subarray(0, 5)), "later");
 });
 
-test("a zeroCopy stream refuses BYOB readers, which would take the memory away", (dir) => {
+test("a zeroCopy stream refuses BYOB readers, which would detach the memory", (dir) => {
   using file = openSync(dir.file("x"));
   const stream = toReadableStream(file, { zeroCopy: true });
   assertThrows(() => stream.getReader({ mode: "byob" }), TypeError);
   return Promise.resolve();
 });
 
-test("the memory is whole after any use of zeroCopy streams", async (dir) => {
+test("the memory is intact after any use of zeroCopy streams", async (dir) => {
   const size = 2 * MIB;
   using file = openSync(dir.file(size));
   const view = file.bytes();
@@ -698,7 +697,7 @@ test("the memory is whole after any use of zeroCopy streams", async (dir) => {
   assertEquals(Deno.statSync(dir.join("output")).size, size);
 });
 
-test("streams posted to a worker arrive, and leave the memory whole", async (dir) => {
+test("streams posted to a worker arrive, and leave the memory intact", async (dir) => {
   const size = 300_000;
   using file = openSync(dir.file(size));
   const code = `onmessage = async ({ data }) => {
@@ -728,7 +727,7 @@ test("streams posted to a worker arrive, and leave the memory whole", async (dir
 });
 
 test(
-  "a consumer that transfers a zeroCopy chunk takes the memory, and refresh() maps it again",
+  "a consumer that transfers a zeroCopy chunk detaches the memory, and refresh() maps it again",
   async (dir) => {
     dir.leavesMapped = true;
     for (const grow of [true, false]) {
@@ -813,7 +812,7 @@ testBoth(
   },
 );
 
-test("MmapFile.writable fails over the end of a file of fixed size, and closes it", async (dir) => {
+test("MmapFile.writable fails past the end of a file of fixed size, and closes it", async (dir) => {
   const path = dir.file("01234");
   const file = openSync(path, { write: true, grow: false });
   const writer = file.writable.getWriter();
@@ -875,7 +874,7 @@ test("several streams write to one file at a time", async (dir) => {
   assert(equal(file.bytes(), content));
 });
 
-test("toWritableStream() says how much it wrote in all when the file has no more room", async (dir) => {
+test("toWritableStream() reports how much it wrote in total when the file is full", async (dir) => {
   using file = createSync(dir.join("new"), 10);
   const writer = toWritableStream(file, { offset: 2 }).getWriter();
   await writer.write(encode("abcdef"));
@@ -888,7 +887,7 @@ test("toWritableStream() says how much it wrote in all when the file has no more
   assertEquals(file.closed, false);
 });
 
-test("toWritableStream() refuses a file that cannot be written, and what is no position", (dir) => {
+test("toWritableStream() refuses a file that cannot be written, and invalid positions", (dir) => {
   using readOnly = openSync(dir.file("x"));
   assertThrows(() => toWritableStream(readOnly), ReadOnlyError);
   const closed = openSync(dir.file("x", "closed"), { write: true });
@@ -901,7 +900,7 @@ test("toWritableStream() refuses a file that cannot be written, and what is no p
   return Promise.resolve();
 });
 
-test("toWritableStream() with autoClose closes the file in the end, however it ends", async (dir) => {
+test("toWritableStream() with autoClose closes the file at its end, on close, abort and error", async (dir) => {
   const options: ToWritableStreamOptions = { autoClose: true };
   const open = () => openSync(dir.file("0123"), { write: true, grow: false });
   const closed = open();
@@ -932,7 +931,7 @@ test("toWritableStream() fails when the file is closed", async (dir) => {
   );
 });
 
-test("one file is copied to another by streams alone", async (dir) => {
+test("one file is copied to another by streams only", async (dir) => {
   using source = openSync(dir.file(5 * MIB + 3));
   for (const zeroCopy of [false, true]) {
     using target = createSync(dir.join(`copy-${zeroCopy}`), source.size);
@@ -942,11 +941,11 @@ test("one file is copied to another by streams alone", async (dir) => {
   }
 });
 
-test("an error that a close would bring does not hide the error of the stream", async (dir) => {
+test("an error of close() does not hide the error of the stream", async (dir) => {
   const path = dir.file(CHUNK * 4);
   const file = openSync(path, { read: true, write: true, grow: false });
   const writer = file.writable.getWriter();
-  if (mayBeCut) Deno.truncateSync(path, 0);
+  if (isTruncatable) Deno.truncateSync(path, 0);
   const outcome = await outcomeOf(() => writer.write(pattern(CHUNK * 5)));
   assert("error" in outcome);
   assertNotEquals(outcome.error instanceof ClosedError, true);

@@ -1,4 +1,4 @@
-/** text(), copy() and textLines() give what decoding and splitting a copy of the whole file gives. */
+/** text(), copy() and textLines() return what decoding and splitting a copy of the whole file returns. */
 
 import {
   assert,
@@ -12,6 +12,7 @@ import { createInterface } from "node:readline";
 import { createReadStream } from "node:fs";
 import fc from "fast-check";
 import {
+  type BlobOptions,
   ClosedError,
   type MmapFile,
   open,
@@ -20,24 +21,23 @@ import {
   type TextLinesOptions,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { isCopy, NO_ADDRESSES, NOT_CUT } from "./backend.ts";
-import { isWindows } from "./reason.ts";
 import {
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+  FALLBACK_KEEPS,
+  isCopy,
+  NO_ADDRESSES,
+  NOT_TRUNCATABLE,
+} from "./tested_module.ts";
+import { isWindows } from "./skip.ts";
+import { encode, equal, pattern } from "./bytes.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
-const KEEPS = "a copy in memory keeps what the file had";
 const PAGE = 4 << 10;
-/** The sizes at which something changes: a page, and the pieces that lines and long texts are read in. */
+/** The sizes at which the code takes another path: a page, and the pieces in which texts are read. */
 const PIECES = [PAGE, 16 << 10, 64 << 10, 256 << 10];
 const SIZES = [0, 1, ...PIECES.flatMap((size) => [size - 1, size, size + 1])];
 
-/** Parts of texts: what may lie across the end of a piece, valid and invalid. */
+/** Parts of texts, valid and invalid, that may lie across the end of a piece. */
 const PARTS: readonly (string | number[])[] = [
   ...["a", "\n", "\r\n", "\r", "\r\r\n", "é", "€", "𝄞", "\uFEFF", "\0"],
   ...[[0x80], [0xc3], [0xe2, 0x82], [0xf0, 0x9d, 0x84], [0xff], [0xc0, 0x80]],
@@ -86,10 +86,10 @@ function rangeOf(size: number, one: number, other: number): [number, number] {
   const [from, to] = [one % (size + 1), other % (size + 1)].sort((a, b) =>
     a - b
   );
-  return [from, to - from];
+  return [from!, to! - from!];
 }
 
-/** The lines of some bytes by the ordinary way: decode all, and split. */
+/** The lines of some bytes, by decoding and splitting all of them. */
 function linesOf(bytes: Uint8Array, options: TextLinesOptions): string[] {
   const lines = new TextDecoder().decode(bytes).split(/\r?\n/);
   const rest = lines.pop()!;
@@ -108,7 +108,7 @@ function withFile<T>(
 
 // --- text and copy
 
-test("text() and copy() of any range are what a copy of the file has there", (dir) => {
+test("text() and copy() of any range are those of a copy of the file", (dir) => {
   fc.assert(
     fc.property(contents, fc.nat(), fc.nat(), (bytes, one, other) => {
       withFile(dir, bytes, (file) => {
@@ -130,7 +130,7 @@ test("text() and copy() of any range are what a copy of the file has there", (di
   );
 });
 
-test("text() and copy() take files of all sizes, and stop where a piece does", (dir) => {
+test("text() and copy() work for files of all sizes, also at the bounds of pieces", (dir) => {
   for (const size of SIZES) {
     const bytes = pattern(size);
     withFile(dir, bytes, (file) => {
@@ -152,14 +152,14 @@ test("text() keeps a byte order mark that does not come first", (dir) => {
   }
 });
 
-test("text() of one range is not changed by that of the next", (dir) => {
+test("text() of one range is not changed by a later call", (dir) => {
   withFile(dir, encode("onetwo"), (file) => {
     const [one, two] = [file.text(0, 3), file.text(3, 3)];
     assertEquals([one, two], ["one", "two"]);
   });
 });
 
-test("copy() is the caller's own", (dir) => {
+test("copy() returns memory that only the caller uses", (dir) => {
   using file = openSync(dir.file("as it is"), { write: true, read: true });
   const copy = file.copy();
   assertEquals([copy.byteOffset, copy.buffer.byteLength], [0, 8]);
@@ -177,8 +177,15 @@ const METHODS: [
 ][] = [
   ["text()", (file, offset, length) => file.text(offset, length)],
   ["copy()", (file, offset, length) => file.copy(offset, length)],
-  ["textLines()", (file, offset, length) => file.textLines({ offset, length })],
-  ["blob()", (file, offset, length) => file.blob({ offset, length })],
+  [
+    "textLines()",
+    (file, offset, length) =>
+      file.textLines({ offset, length } as TextLinesOptions),
+  ],
+  [
+    "blob()",
+    (file, offset, length) => file.blob({ offset, length } as BlobOptions),
+  ],
 ];
 
 for (const [name, call] of METHODS) {
@@ -229,9 +236,9 @@ test("text() and copy() of a truncated file throw until refresh()", (dir) => {
   }
   file.refresh();
   assert(equal(file.copy(), pattern(5)));
-}, NOT_CUT);
+}, NOT_TRUNCATABLE);
 
-/** What reads a range, to the end of it. */
+/** Methods that read a range. */
 const READERS: [string, (file: MmapFile, length: number) => unknown][] = [
   ["text()", (file, length) => file.text(0, length)],
   ["copy()", (file, length) => file.copy(0, length)],
@@ -252,7 +259,7 @@ for (const [name, read] of READERS) {
       for (const end of ends) {
         for (const length of [150, 600, PAGE, 2 * PAGE + 6, 3 * PAGE]) {
           const path = dir.file("a".repeat(3 * PAGE));
-          // The memory is there before the file is truncated.
+          // The file is mapped before it is truncated.
           using file = openSync(path);
           file.bytes();
           Deno.truncateSync(path, end);
@@ -268,11 +275,11 @@ for (const [name, read] of READERS) {
         }
       }
     },
-    isCopy ? KEEPS : NOT_CUT,
+    FALLBACK_KEEPS || NOT_TRUNCATABLE,
   );
 }
 
-test("text() and copy() see what others write, and a window's own bytes", (dir) => {
+test("text() and copy() see what other processes write, and the bytes of a window", (dir) => {
   const path = dir.file("header, body");
   using part = openSync(path, { offset: 8 });
   assertEquals(part.text(), "body");
@@ -296,7 +303,7 @@ test("text(), copy() and textLines() reach past 4 GiB", (dir) => {
   assertEquals([...file.textLines({ offset })], ["last line", "end"]);
   const backwards = Iterator.from(file.textLines({ reverse: true }));
   assertEquals([...backwards.take(2)], ["end", "last line"]);
-  // Longer than a string can be, whatever the bytes are.
+  // Longer than a string can be, for any bytes.
   assertThrows(() => file.text(), RangeError, "longer than a string can be");
 }, isCopy && NO_ADDRESSES);
 
@@ -314,7 +321,7 @@ test(
 
 // --- textLines
 
-test("textLines() gives the lines of the decoded text, in both directions", async (dir) => {
+test("textLines() yields the lines of the decoded text, in both directions", async (dir) => {
   await fc.assert(
     fc.asyncProperty(
       contents,
@@ -329,7 +336,7 @@ test("textLines() gives the lines of the decoded text, in both directions", asyn
         const lines = file.textLines({ ...options, offset, length });
         const expected = linesOf(part, options);
         assertEquals([...lines], expected);
-        // Once more, and the other way to iterate.
+        // Again, iterated the other way.
         assertEquals(await Array.fromAsync(lines), expected);
       },
     ),
@@ -337,7 +344,7 @@ test("textLines() gives the lines of the decoded text, in both directions", asyn
   );
 });
 
-test("textLines() gives what node:readline gives", async (dir) => {
+test("textLines() yields what node:readline yields", async (dir) => {
   const path = dir.file("one\r\n\ntwo €\n" + "long".repeat(PAGE) + "\nlast");
   using file = openSync(path);
   const input = createReadStream(path);
@@ -377,7 +384,7 @@ test("textLines() follows a file that grows, without the line that is being writ
   assertEquals(seen, ["one", "two", "three", "four"]);
 });
 
-test("textLines() is read as it is asked for, and ends with the file that it was called on", (dir) => {
+test("textLines() reads on demand, and ends at the size that the file had when it was called", (dir) => {
   const path = dir.file("line\n".repeat(PAGE));
   const file = openSync(path);
   const lines = file.textLines()[Symbol.iterator]();
@@ -403,9 +410,9 @@ test("textLines() of a truncated file throws", async (dir) => {
       while (!(await iterator.next()).done);
     }, TruncatedError);
   }
-}, NOT_CUT);
+}, NOT_TRUNCATABLE);
 
-test("textLines() that the file's own truncate() overtakes throws", (dir) => {
+test("textLines() throws when the file's own truncate() removes the rest", (dir) => {
   using file = openSync(dir.file("line\n".repeat(PAGE)), {
     read: true,
     write: true,
@@ -437,7 +444,7 @@ test("textLines() lets timers run, asynchronously, and keeps the order of calls 
 });
 
 test("textLines() reads as little as it can from either end", async (dir) => {
-  // Behind the first and the last lines nothing may be touched: it is not there.
+  // Nothing between the first and the last lines may be read: the pages are missing.
   const path = dir.file("first\n" + "x\n".repeat(1 << 20) + "last\n");
   using file = await open(path);
   const read: number[] = [];
@@ -454,7 +461,7 @@ test("textLines() reads as little as it can from either end", async (dir) => {
 });
 
 test(
-  "text() and textLines() survive writes of others meanwhile",
+  "writes of another worker during text() and textLines() do not crash",
   async (dir) => {
     const path = dir.file(1 << 20);
     using file = openSync(path);
@@ -481,5 +488,5 @@ test(
     }
     writer.terminate();
   },
-  isWindows && "the worker's file would be in the way of its directory",
+  isWindows && "Windows cannot remove the directory of the worker's open file",
 );

@@ -1,19 +1,15 @@
-/** Deno's pool has 32 threads for all that a program does: this library holds half of them at most. */
+/** Deno's pool has 32 threads for the whole program: this library uses at most half of them. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { inThread, MAX_THREADS } from "../src/threads.ts";
-import { isCopy } from "./backend.ts";
-import { deno } from "./child.ts";
-import { NO_LISTING } from "./reason.ts";
-import { testInDir as test } from "./temp.ts";
+import { isCopy } from "./tested_module.ts";
+import { deno } from "./run_deno.ts";
+import { NO_LISTING } from "./skip.ts";
+import { testInDir as test } from "./temp_dir.ts";
 
-/** Lets everything that is ready run. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-Deno.test("as many calls as there are threads are made at once, the others one after another in their order", async () => {
+Deno.test("as many calls as there are threads run at once, the others one after another in order", async () => {
   const calls: PromiseWithResolvers<number>[] = [];
   const results = Array.from(
     { length: 3 * MAX_THREADS },
@@ -27,13 +23,13 @@ Deno.test("as many calls as there are threads are made at once, the others one a
   for (let done = 0; done < results.length; done++) {
     const begun = Math.min(done + MAX_THREADS, results.length);
     assertEquals(calls.length, begun);
-    calls[done].resolve(done);
+    calls[done]!.resolve(done);
     assertEquals(await results[done], done);
-    await turn();
+    await sleep(0);
   }
 });
 
-Deno.test("a call that fails hands its thread on", async () => {
+Deno.test("a call that fails passes its thread on", async () => {
   for (let k = 0; k < 3 * MAX_THREADS; k++) {
     await assertRejects(() => inThread(() => Promise.reject(new Error("so"))));
     const thrown = () => {
@@ -47,15 +43,15 @@ Deno.test("a call that fails hands its thread on", async () => {
 const CHILD = fromFileUrl(new URL("./children/threads.ts", import.meta.url));
 
 test(
-  "200 large reads, writes, syncs, flushes and prefetches at once hold fewer threads than 40 of Deno.FsFile's syncs",
+  "200 large reads, writes, syncs, flushes and prefetches at once use fewer threads than 40 calls of Deno.FsFile's sync()",
   async (dir) => {
     const args = ["run", "-A", "--no-check", "--no-config", "--no-lock"];
     const { code, stdout, stderr } = await deno([...args, CHILD, dir.path]);
     assertEquals(stderr, "");
     assertEquals(code, 0);
     const { ours, denos } = JSON.parse(stdout);
-    // The pool starts a thread where none is idle at the moment: now and then a few more than are held.
+    // The pool starts a thread if none is idle: sometimes a few more than are used.
     assert(ours < denos, `${ours} threads, and ${denos}`);
   },
-  NO_LISTING || isCopy && "memory is copied in no thread",
+  NO_LISTING || isCopy && "the fallback does not copy memory in threads",
 );

@@ -17,26 +17,19 @@ import {
   toReadableStream,
   TruncatedError,
 } from "@mmapfile/mmapfile";
-import { MAY_LOSE, NOT_TRANSFERABLE } from "./backend.ts";
-import { commandOf } from "./child.ts";
-import type { Reason } from "./reason.ts";
-import {
-  assertNothingIsOpen,
-  decode,
-  encode,
-  equal,
-  outcomeOf,
-  pattern,
-  patternAt,
-  type TempDir,
-  testInDir as test,
-} from "./temp.ts";
+import { MAY_LOSE, NOT_TRANSFERABLE } from "./tested_module.ts";
+import { commandOf } from "./run_deno.ts";
+import type { Reason } from "./skip.ts";
+import { decode, encode, equal, pattern, patternAt } from "./bytes.ts";
+import { assertNothingIsOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir as test } from "./temp_dir.ts";
 
 const { Start, Current } = Deno.SeekMode;
 const KIB = 1 << 10;
 const MIB = 1 << 20;
 
-/** What can be given to both `readFrom` and `readFromSync`. */
+/** What both `readFrom` and `readFromSync` accept. */
 interface BothReader {
   read(p: Uint8Array): Promise<number | null>;
   readSync(p: Uint8Array): number | null;
@@ -84,7 +77,7 @@ function testBoth(
   }
 }
 
-/** A reader that gives what each call is to give: so many bytes of a pattern, an error or the end. */
+/** A reader with a result for each call: a number of bytes of the pattern, an error, or the end. */
 function reader(...steps: (number | Error)[]): BothReader & { given: number } {
   const self = {
     given: 0,
@@ -93,7 +86,7 @@ function reader(...steps: (number | Error)[]): BothReader & { given: number } {
       if (step === undefined) return null;
       if (step instanceof Error) throw step;
       for (let i = 0; i < step; i++) p[i] = patternAt(self.given + i);
-      // A reader may use all of what it is given as scratch space.
+      // A reader may use the whole array as scratch space.
       p.fill(0xee, step);
       self.given += step;
       return step;
@@ -104,7 +97,7 @@ function reader(...steps: (number | Error)[]): BothReader & { given: number } {
   return self;
 }
 
-/** A writer that takes so many bytes in each call, then all of them, and notes what it was given. */
+/** A writer that takes a number of bytes in each call, then all of them, and records them. */
 function writer(...steps: (number | Error)[]) {
   const self = {
     calls: [] as Uint8Array[],
@@ -133,7 +126,7 @@ function contentsOf(file: MmapFile): string {
 // --- readFrom
 
 testBoth(
-  "{readFrom} writes at the cursor what a reader gives, and moves it",
+  "{readFrom} writes at the cursor what a reader returns, and moves it",
   async (dir, call) => {
     using file = createSync(dir.join("new"), 100);
     file.seekSync(10, Start);
@@ -142,13 +135,13 @@ testBoth(
     assertEquals(cursorOf(file), 23);
     assertEquals(file.bytes(10, 13), pattern(13));
     assertEquals(file.bytes(0, 10), new Uint8Array(10));
-    // A reader's scratch space is none of the file's business.
+    // A reader's scratch space must not reach the file.
     assertEquals(file.bytes(23), new Uint8Array(77));
   },
 );
 
 testBoth(
-  "{readFrom} gives 0 for a source that has nothing",
+  "{readFrom} returns 0 for an empty source",
   async (dir, call) => {
     using file = createSync(dir.join("new"), 10);
     assertEquals(await call.readFrom(file, reader()), 0);
@@ -159,7 +152,7 @@ testBoth(
 );
 
 testBoth(
-  "{readFrom} writes what fits, and says how much of it in all",
+  "{readFrom} writes what fits, and reports how much in total",
   async (dir, call) => {
     using file = createSync(dir.join("new"), 30);
     file.seekSync(10, Start);
@@ -174,7 +167,7 @@ testBoth(
 );
 
 testBoth(
-  "{readFrom} is content with a source that fills the file to its end",
+  "{readFrom} accepts a source that fills the file to its end",
   async (dir, call) => {
     using file = createSync(dir.join("new"), 16);
     assertEquals(await call.readFrom(file, reader(8, 8)), 16);
@@ -182,7 +175,7 @@ testBoth(
 );
 
 testBoth(
-  "{readFrom} passes the source's own error on, and the cursor tells how far it came",
+  "{readFrom} passes the source's own error on, and the cursor shows how much was written",
   async (dir, call) => {
     using file = createSync(dir.join("new"), 100);
     const broken = new Error("broken pipe");
@@ -197,7 +190,7 @@ testBoth(
 );
 
 testBoth(
-  "{readFrom} waits for a reader that gives 0 bytes now and then, but not for ever",
+  "{readFrom} waits for a reader that sometimes returns 0 bytes, but not forever",
   async (dir, call) => {
     using file = createSync(dir.join("new"), 100);
     assertEquals(await call.readFrom(file, reader(0, 3, 0, 0, 4)), 7);
@@ -267,7 +260,7 @@ testBoth(
 );
 
 testBoth(
-  "{readFrom} leaves another MmapFile's cursor behind what did fit",
+  "{readFrom} leaves another MmapFile's cursor after the bytes that fitted",
   async (dir, call) => {
     using source = openSync(dir.file("0123456789"));
     source.seekSync(2, Start);
@@ -290,7 +283,7 @@ testBoth("{readFrom} appends a file to itself", async (dir, call) => {
 });
 
 testBoth(
-  "{readFrom} says that its source is not open for reading",
+  "{readFrom} reports that its source is not open for reading",
   async (dir, call) => {
     using source = openSync(dir.file("x"), { write: true });
     using file = createSync(dir.join("new"), 5);
@@ -303,7 +296,7 @@ testBoth(
 );
 
 testBoth(
-  "{readFrom} says that a source was cut by someone else",
+  "{readFrom} reports that another process truncated the source",
   async (dir, call) => {
     const path = dir.file(64 * KIB);
     using source = openSync(path);
@@ -355,13 +348,13 @@ test("MmapFile.readFrom() and writeTo() take a child process's stdout and stdin"
   assert((await child.status).success);
 });
 
-test("MmapFile.readFrom() cancels a stream that it has no room for", async (dir) => {
+test("MmapFile.readFrom() cancels a stream that does not fit", async (dir) => {
   using file = createSync(dir.join("new"), 10);
   let reason: unknown;
   const stream = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(pattern(4)),
     cancel: (given) => {
-      reason = given ?? "cancelled";
+      reason = given ?? "canceled";
     },
   });
   const error = await assertRejects(
@@ -387,7 +380,7 @@ test("MmapFile.readFrom() passes the error of a stream on", async (dir) => {
   assertEquals(await outcomeOf(() => file.readFrom(stream)), { error: broken });
 });
 
-test("MmapFile.readFrom() doubles a file out of views of itself", async (dir) => {
+test("MmapFile.readFrom() doubles a file from views of itself", async (dir) => {
   using file = openSync(dir.file(700_000), { read: true, append: true });
   assertEquals(
     await file.readFrom(toReadableStream(file, { zeroCopy: true })),
@@ -397,7 +390,7 @@ test("MmapFile.readFrom() doubles a file out of views of itself", async (dir) =>
   assert(equal(file.bytes(700_000), pattern(700_000)));
 });
 
-test("MmapFile.readFrom() leaves the event loop its turns", async (dir) => {
+test("MmapFile.readFrom() lets the event loop run", async (dir) => {
   using source = openSync(dir.sparseFile(200 * MIB));
   using file = openSync(dir.join("new"), {
     write: true,
@@ -415,21 +408,21 @@ test("MmapFile.readFrom() leaves the event loop its turns", async (dir) => {
 // --- writeTo
 
 testBoth(
-  "{writeTo} gives the whole file in one call, with no copy, and leaves the cursor",
+  "{writeTo} passes the whole file in one call, without a copy, and leaves the cursor",
   async (dir, call) => {
     using file = openSync(dir.file(1000));
     file.seekSync(5, Start);
     const target = writer();
     assertEquals(await call.writeTo(file, target), 1000);
     assertEquals(target.calls.length, 1);
-    assertStrictEquals(target.calls[0].buffer, file.bytes().buffer);
+    assertStrictEquals(target.calls[0]!.buffer, file.bytes().buffer);
     assertEquals(target.taken, [...pattern(1000)]);
     assertEquals(cursorOf(file), 5);
   },
 );
 
 testBoth(
-  "{writeTo} gives again what a writer did not take",
+  "{writeTo} passes again what a writer did not take",
   async (dir, call) => {
     using file = openSync(dir.file(100));
     const target = writer(1, 50, 48);
@@ -440,7 +433,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeTo} gives up on a writer that takes nothing, or more than there is",
+  "{writeTo} throws for a writer that takes nothing, or more than there is",
   async (dir, call) => {
     using file = openSync(dir.file(100));
     for (const step of [0, -1, NaN, 101]) {
@@ -452,15 +445,18 @@ testBoth(
   },
 );
 
-testBoth("{writeTo} gives an empty file to nobody", async (dir, call) => {
-  using file = openSync(dir.file(""));
-  const target = writer();
-  assertEquals(await call.writeTo(file, target), 0);
-  assertEquals(target.calls, []);
-});
+testBoth(
+  "{writeTo} does not call a writer for an empty file",
+  async (dir, call) => {
+    using file = openSync(dir.file(""));
+    const target = writer();
+    assertEquals(await call.writeTo(file, target), 0);
+    assertEquals(target.calls, []);
+  },
+);
 
 testBoth(
-  "{writeTo} passes the writer's own error on as it is",
+  "{writeTo} passes the writer's own error on unchanged",
   async (dir, call) => {
     using file = openSync(dir.file(100));
     const broken = new Error("broken pipe");
@@ -496,7 +492,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeTo} writes a file behind itself, and over itself",
+  "{writeTo} writes a file after its own end, and over itself",
   async (dir, call) => {
     const content = pattern(20 * MIB);
     using file = openSync(dir.file(content), {
@@ -513,7 +509,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeTo} says that the file is closed or not open for reading",
+  "{writeTo} reports that the file is closed or not open for reading",
   async (dir, call) => {
     using file = openSync(dir.file("x"), { write: true });
     await assertRejects(
@@ -528,7 +524,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeTo} says that the file was cut, whatever the writer says of it",
+  "{writeTo} reports that the file was truncated, whatever the writer throws",
   async (dir, call) => {
     const path = dir.file(MIB);
     using file = openSync(path);
@@ -538,7 +534,7 @@ testBoth(
       create: true,
     });
     Deno.truncateSync(path, 8 * KIB);
-    // The kernel takes what is there, then says EFAULT.
+    // The kernel takes the existing pages, then returns EFAULT.
     const error = await assertRejects(
       () => call.writeTo(file, target),
       TruncatedError,
@@ -548,12 +544,12 @@ testBoth(
 );
 
 testBoth(
-  "{writeTo} says that the file was cut while the writer looked at it",
+  "{writeTo} reports that the file was truncated while the writer read it",
   async (dir, call) => {
     const path = dir.file(MIB);
     using file = openSync(path);
     if (!file.guarded) return;
-    const cut = (p: Uint8Array) => {
+    const truncating = (p: Uint8Array) => {
       Deno.truncateSync(path, 10);
       p.lastIndexOf(1);
       return p.length;
@@ -561,8 +557,8 @@ testBoth(
     await assertRejects(
       () =>
         call.writeTo(file, {
-          writeSync: cut,
-          write: (p) => Promise.resolve(cut(p)),
+          writeSync: truncating,
+          write: (p) => Promise.resolve(truncating(p)),
         }),
       TruncatedError,
     );
@@ -570,7 +566,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeTo} says that the file was closed meanwhile",
+  "{writeTo} reports that the file was closed during the call",
   async (dir, call) => {
     const file = openSync(dir.file(100));
     const close = () => {
@@ -589,7 +585,7 @@ testBoth(
   },
 );
 
-test("MmapFile.writeTo() gives a stream copies, and leaves it open and unlocked", async (dir) => {
+test("MmapFile.writeTo() passes copies to a stream, and leaves it open and unlocked", async (dir) => {
   using file = openSync(dir.file(600 * KIB));
   const chunks: Uint8Array[] = [];
   const stream = new WritableStream<Uint8Array>({
@@ -625,7 +621,7 @@ test("MmapFile.writeTo() passes a stream's error on, unlocks it and does not abo
   await assertRejects(() => file.writeTo(locked), TypeError);
 });
 
-test("MmapFile.writeTo() does not give a stream the zeros of a file that was cut", async (dir) => {
+test("MmapFile.writeTo() does not pass the zeros of a truncated file to a stream", async (dir) => {
   const path = dir.file(MIB);
   using file = openSync(path);
   if (!file.guarded) return;
@@ -692,7 +688,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeString} splits no character at the end, and says what did fit",
+  "{writeString} does not split a character at the end, and reports what fitted",
   async (dir, call) => {
     for (
       const [text, room, fits] of [
@@ -751,7 +747,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeString} writes over after the file's own truncate()",
+  "{writeString} overwrites after the file's own truncate()",
   async (dir, call) => {
     using file = openSync(dir.file("ab"), { read: true, write: true });
     file.truncateSync(5000);
@@ -762,7 +758,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeString} refuses files that cannot be written, and what is no string",
+  "{writeString} refuses files that cannot be written, and arguments that are not strings",
   async (dir, call) => {
     using readOnly = openSync(dir.file("x"));
     await assertRejects(() => call.writeString(readOnly, ""), ReadOnlyError);
@@ -782,7 +778,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeString} says that a file of fixed size was cut by someone else, and extends one that grows as Deno.FsFile does",
+  "{writeString} reports that another process truncated a file of fixed size, and extends a growing one as Deno.FsFile does",
   async (dir, call) => {
     const path = dir.file(64 * KIB);
     for (const text of ["short", "long ".repeat(100)]) {
@@ -817,7 +813,7 @@ testBoth(
 );
 
 testBoth(
-  "{writeString} says that the memory was detached",
+  "{writeString} reports that the memory was detached",
   async (dir, call) => {
     dir.leavesMapped = true;
     for (const text of ["short", "long ".repeat(100)]) {
@@ -870,7 +866,7 @@ testBoth(
   },
 );
 
-test("MmapFile.writeString() writes long strings in pieces, with no character split between them", async (dir) => {
+test("MmapFile.writeString() writes long strings in pieces, without splitting a character", async (dir) => {
   const text = ("a" + "😀€é".repeat(1000)).repeat(1000);
   const { length } = encode(text);
   using file = createSync(dir.join("new"), length + 3);
@@ -897,11 +893,11 @@ test("MmapFile.writeString() waits for the large write before it", async (dir) =
   assertEquals(decode(file.bytes(20 * MIB)), "end");
 });
 
-test("a writer's view of the file is empty after a close", async (dir) => {
+test("a writer's view of the file is empty after close()", async (dir) => {
   const file = openSync(dir.file(100));
   const target = writer();
   await file.writeTo(target);
   file.close();
-  assertEquals(target.calls[0].length, 0);
+  assertEquals(target.calls[0]!.length, 0);
   assertThrows(() => file.writeToSync(target), ClosedError);
 });

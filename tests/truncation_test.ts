@@ -1,21 +1,34 @@
-/** A file that someone else truncates does what Deno.FsFile does or throws, and does not kill the process. */
+/**
+ * Files that another process truncates, and sparse files on a full disk: calls do what Deno.FsFile does
+ * or throw, and the process lives.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { deno } from "./child.ts";
-import type { Findings, FoundOfOurs } from "./children/truncation.ts";
-import { NO_GUARD, ONE_IN, unless } from "./reason.ts";
-import { TempDir } from "./temp.ts";
+import { openSync } from "@mmapfile/mmapfile";
+import { encode } from "./bytes.ts";
+import type {
+  Findings,
+  FoundOfOurs,
+} from "./children/truncated_before_call.ts";
+import { NOT_TRUNCATABLE } from "./tested_module.ts";
+import { deno } from "./run_deno.ts";
+import {
+  isEmulated,
+  NO_GUARD,
+  ONE_IN,
+  type Reason,
+  unless,
+  unlessSampled,
+} from "./skip.ts";
+import { noDiskOf, SmallDisk } from "./small_disk.ts";
+import { TempDir, testInDir } from "./temp_dir.ts";
 
-const CHILD = fromFileUrl(new URL("children/truncation.ts", import.meta.url));
+// --- Truncated before a call
 
-const CUTS = {
-  "nothing": 0,
-  "the middle of a page": 5000,
-  "the middle of the file": 1 << 20,
-};
+const LENGTHS = [0, 5000, 1 << 20];
 
-/** What Deno.FsFile does too, and finds the end where it is now. */
+/** What Deno.FsFile does too, at the current end. */
 const NOTICED = [
   "readSync",
   "readAtSync",
@@ -31,10 +44,10 @@ const NOTICED = [
   "loop",
 ];
 
-/** As these, of files that grow: the end of others is where it was. */
+/** As these, for files that grow: other files keep their end. */
 const NOTICED_IF_GROWING = ["seekSync", "growBySmall", "growByLarge"];
 
-/** What Deno.FsFile does too, without a look at the end. */
+/** What Deno.FsFile does too, independent of the end. */
 const UNNOTICED = ["syncSync", "sync", "syncData", "truncateSync"];
 
 /** What Deno.FsFile does too, and a file of fixed size refuses. */
@@ -47,7 +60,7 @@ const WRITES = [
   "writeString",
 ];
 
-/** What only memory has. */
+/** What only an MmapFile does. */
 const OF_MEMORY = [
   "bytesLoop",
   "lines",
@@ -71,9 +84,9 @@ const LIKE_DENOS = [
 ];
 const REFUSED_IF_FIXED = [...WRITES, "growBySmall", "growByLarge"];
 
-const ONE_CUT = "emulated, each is tried with one of the cuts";
+const ONE_LENGTH = "one length for each case is tried under QEMU";
 
-for (const [nr, [where, length]] of Object.entries(CUTS).entries()) {
+for (const [nr, length] of LENGTHS.entries()) {
   const all = [...LIKE_DENOS, ...OF_MEMORY];
   const names = all.filter((_, k) => ONE_IN === 1 || k % 3 === nr);
   let findings: Map<string, Findings> | undefined;
@@ -84,8 +97,8 @@ for (const [nr, [where, length]] of Object.entries(CUTS).entries()) {
       : "does what Deno.FsFile does, and bytes() throws TruncatedError";
     Deno.test({
       ...unless(
-        NO_GUARD || !names.includes(name) && ONE_CUT,
-        `${name} of a file cut to ${where} ${does} until refresh()`,
+        NO_GUARD || !names.includes(name) && ONE_LENGTH,
+        `${name} of a file truncated to ${length} bytes ${does} until refresh()`,
       ),
       fn: async () => {
         findings ??= await findingsOf(names, length);
@@ -95,7 +108,7 @@ for (const [nr, [where, length]] of Object.entries(CUTS).entries()) {
           const what = Deno.inspect({ grow, usesMemory, found, denos });
           if (isOfMemory || !grow && REFUSED_IF_FIXED.includes(name)) {
             assertEquals(found.came, "TruncatedError", what);
-            // Nothing has made the file longer again.
+            // Nothing has extended the file again.
             assertEquals(found.size, length, what);
             assert(found.truncated, what);
           } else if (grow || name !== "seekSync") {
@@ -109,12 +122,12 @@ for (const [nr, [where, length]] of Object.entries(CUTS).entries()) {
   }
 }
 
-/** What a child finds of all these cases, by their names. */
+/** The findings of a child process on all these cases, by name. */
 async function findingsOf(
   names: string[],
   length: number,
 ): Promise<Map<string, Findings>> {
-  const { code, stdout, stderr } = await run(names.join(), length, "on");
+  const { code, stdout, stderr } = await runBefore(names.join(), length, "on");
   assertEquals(code, 0, stdout.slice(-1000) + stderr);
   const found: Findings[] = stdout.trim().split("\n").map((line) =>
     JSON.parse(line)
@@ -123,7 +136,7 @@ async function findingsOf(
   return new Map(found.map((each) => [each.name, each]));
 }
 
-/** Memory is refused, again and again, once the truncation is noticed; until `refresh`. */
+/** Checks that bytes() throws repeatedly once the truncation is noticed, until refresh(). */
 function assertFollows(
   name: string,
   grow: boolean,
@@ -147,18 +160,217 @@ for (const name of ["readSync", "bytesLoop", "indexOf", "fill"]) {
   Deno.test({
     ...unless(
       NO_GUARD,
-      `${name} of a file cut to nothing ends a process without a guard`,
+      `${name} of a file truncated to 0 bytes kills the process without a guard`,
     ),
     fn: async () => {
-      const { signal, code } = await run(name, 0, "off");
+      const { signal, code } = await runBefore(name, 0, "off");
       assert(signal === "SIGBUS" || code === 135, `${signal} ${code}`);
     },
   });
 }
 
-/** A child that dies of it cannot tidy up after itself. */
-async function run(names: string, length: number, guard: "on" | "off") {
+/** Removes the directory here, since the child may be killed. */
+async function runBefore(names: string, length: number, guard: "on" | "off") {
   using directory = new TempDir();
   const args = [names, `${length}`, guard, directory.join("data")];
-  return await deno(["run", "-A", "--no-check", CHILD, ...args]);
+  return await deno([
+    "run",
+    "-A",
+    "--no-check",
+    child("truncated_before_call"),
+    ...args,
+  ]);
+}
+
+// --- Truncated during a call
+
+/**
+ * Accesses that a process repeats while another one truncates the file. They do what Deno.FsFile does, or
+ * throw TruncatedError if they need memory or the size is fixed. Without writes past the end and first large
+ * ones: a truncation between the check of the size and the write goes unnoticed, as documented.
+ */
+const ACCESSES = {
+  readSync: "readSync()",
+  readAt: "readAt()",
+  read: "read()",
+  bytes: "a loop over bytes()",
+  lines: "lines()",
+  chunks: "chunks()",
+  indexOf: "indexOf()",
+  lastIndexOf: "lastIndexOf()",
+  includes: "includes()",
+  decode: "TextDecoder.decode() of bytes()",
+  digest: "crypto.subtle.digest() of bytes()",
+  readable: "readable",
+  readableBYOB: "readable with a BYOB reader",
+  toReadableStream: "toReadableStream()",
+  toReadableStreamBYOB: "toReadableStream() with a BYOB reader",
+  zeroCopy: "toReadableStream() with zeroCopy",
+  writeSync1KB: "writeSync() of 1 KB",
+  writeSync1MB: "writeSync() of 1 MB",
+  writeAtSync: "writeAtSync()",
+  write: "write() of 4 MB",
+  writeString: "writeStringSync()",
+  writeLongString: "writeString() of 4 MB",
+  toWritableStream: "toWritableStream()",
+  writeTo: "writeTo() a Deno.FsFile",
+  writeToSync: "writeToSync() a Deno.FsFile",
+  readFromSync: "readFromSync()",
+  fill: "fill() of bytes()",
+  statSync: "statSync()",
+  flush: "flush()",
+};
+
+for (const [k, [name, what]] of Object.entries(ACCESSES).entries()) {
+  test(
+    `${what} does not crash when another process truncates the file during it`,
+    async (directory) => {
+      assertEquals(await linesOf("truncated_during_call", directory, name), [
+        "caught truncations to 0 bytes",
+        "caught truncations to the middle of a page",
+        "caught truncations to the middle of the file",
+      ]);
+    },
+    unlessSampled(k),
+  );
+}
+
+test("a file that is truncated does not affect other open files", async (directory) => {
+  const lines = await linesOf("truncated_during_call", directory, "otherFiles");
+  assertEquals(lines, []);
+});
+
+// --- Truncated and extended repeatedly
+
+const isLong = Deno.env.get("MMAPFILE_LONG") === "1";
+/** A worker takes many seconds to start under QEMU. */
+const SECONDS = isEmulated ? "30" : isLong ? "10" : "3";
+
+for (
+  const [name, what] of [
+    ["alternating", "four workers"],
+    ["terminating", "workers that are started and terminated repeatedly"],
+  ]
+) {
+  test(
+    `${what} do not crash while the file is truncated and extended repeatedly`,
+    async (directory) => {
+      const script = "truncated_under_workers";
+      const [line] = await linesOf(script, directory, name!, SECONDS);
+      const numbers = line!.match(/\d+/g)!.map(Number);
+      assertEquals(numbers.length, 4, line);
+      assert(numbers.every((number) => number > 0), line);
+      console.log(line);
+    },
+  );
+}
+
+// --- Logs, which logrotate's copytruncate truncates while they are written
+
+/** What a program does between two lines. */
+const BETWEEN: Record<string, (file: Deno.FsFile) => unknown> = {
+  nothing: () => {},
+  syncSync: (file) => file.syncSync(),
+  statSync: (file) => file.statSync().size,
+  lock: (file) => (file.lockSync(true), file.unlockSync()),
+  seekSync: (file) => file.seekSync(0, Deno.SeekMode.End),
+  readSync: (file) => file.readSync(new Uint8Array(3)),
+};
+
+const OPTIONS = { read: true, append: true };
+
+/** Writes lines, truncates the file to `size` bytes before some, and returns every result. */
+function writeLog(
+  file: Deno.FsFile,
+  path: string,
+  between: (file: Deno.FsFile) => unknown,
+  size: number,
+): unknown[] {
+  const seen: unknown[] = [];
+  for (let line = 0; line < 30; line++) {
+    if (line % 7 === 5) Deno.truncateSync(path, size);
+    seen.push(file.writeSync(encode(`line ${line}\n`)), between(file));
+  }
+  file.close();
+  return [...seen, Deno.readTextFileSync(path)];
+}
+
+for (const [name, between] of Object.entries(BETWEEN)) {
+  for (const size of [0, 10]) {
+    testInDir(
+      `a log that is truncated to ${size} bytes continues as that of Deno.FsFile, with ${name} between lines`,
+      (dir) => {
+        const [path, other] = [dir.file("", "ours"), dir.file("", "theirs")];
+        assertEquals(
+          writeLog(openSync(path, OPTIONS), path, between, size),
+          writeLog(Deno.openSync(other, OPTIONS), other, between, size),
+        );
+      },
+      NOT_TRUNCATABLE,
+    );
+  }
+}
+
+// --- A full disk, where a page fault raises SIGBUS too
+
+const FEW_BYTES = 6 << 20;
+
+Deno.test({
+  ...unless(
+    NO_GUARD || noDiskOf(FEW_BYTES),
+    "a sparse file on a full disk throws, does not affect other files, and is usable with free space",
+  ),
+  async fn() {
+    using disk = new SmallDisk(FEW_BYTES);
+    const lines = await linesOf("full_disk", disk);
+    assertEquals(lines, [
+      // A view alone cannot know the reason.
+      "bytes TruncatedError",
+      "view TruncatedError",
+      "writeSync SystemError ENOSPC",
+      "writeSyncLarge SystemError ENOSPC",
+      "writeAtSync SystemError ENOSPC",
+      "write SystemError ENOSPC",
+      "writeString SystemError ENOSPC",
+      "stream SystemError ENOSPC",
+      "close SystemError EIO",
+      "grow SystemError ENOSPC",
+    ]);
+  },
+});
+
+/** A test of a script in `children/`, with a directory for it. */
+function test(
+  name: string,
+  fn: (directory: TempDir) => Promise<void>,
+  reason: Reason = false,
+): void {
+  Deno.test({
+    ...unless(NO_GUARD || reason, name),
+    async fn() {
+      using directory = new TempDir();
+      await fn(directory);
+    },
+  });
+}
+
+/** Runs a script of `children/`, which must succeed, and returns the lines that it printed before "done". */
+async function linesOf(
+  script: string,
+  directory: { join(): string },
+  ...args: string[]
+): Promise<string[]> {
+  const flags = ["--no-check", "--no-config", "--v8-flags=--expose-gc"];
+  const { code, stdout, stderr } = await deno([
+    ...["run", "-A", ...flags, child(script)],
+    ...[directory.join(), ...args],
+  ]);
+  assertEquals(code, 0, stdout + stderr);
+  const lines = stdout.trimEnd().split("\n");
+  assertEquals(lines.pop(), "done", stderr);
+  return lines;
+}
+
+function child(script: string): string {
+  return fromFileUrl(new URL(`children/${script}.ts`, import.meta.url));
 }

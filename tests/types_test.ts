@@ -1,6 +1,6 @@
 /**
- * Files used as programs use them, with not one cast: what is tested is that this compiles, and then
- * that it does what it says.
+ * Files used as programs use them, without a cast: the test is that this compiles, and then
+ * that it works.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -16,12 +16,13 @@ import {
   toWritableStream,
   type TypedArrayConstructor,
 } from "../mod.ts";
-import { decode, encode, testInDir } from "./temp.ts";
+import { decode, encode } from "./bytes.ts";
+import { testInDir } from "./temp_dir.ts";
 
-testInDir("an MmapFile is taken where a Deno.FsFile is", async (dir) => {
+testInDir("an MmapFile is accepted where a Deno.FsFile is", async (dir) => {
   async function firstLine(file: Deno.FsFile): Promise<string> {
     const text = await new Response(file.readable).text();
-    return text.split("\n")[0];
+    return text.split("\n")[0]!;
   }
   const files: Deno.FsFile[] = [];
   files.push(await open(dir.file("one\ntwo\n")));
@@ -52,7 +53,7 @@ testInDir("using and await using close a file", async (dir) => {
   assert(files.every(({ closed }) => closed));
 });
 
-testInDir("view() gives each array its own type", (dir) => {
+testInDir("view() returns each array with its type", (dir) => {
   using file = createSync(dir.join("numbers"), 64);
   const u8: Uint8Array<ArrayBuffer> = file.view(Uint8Array);
   const clamped: Uint8ClampedArray<ArrayBuffer> = file.view(Uint8ClampedArray);
@@ -72,9 +73,9 @@ testInDir("view() gives each array its own type", (dir) => {
   assertEquals(data.byteLength, 9);
   u64[0] = 1n;
   assertEquals(Atomics.add(i32, 0, 2), 0);
-  data.setFloat32(0, f32[0]);
+  data.setFloat32(0, f32[0]!);
 
-  // A type that is chosen as the program runs.
+  // A type that is chosen at run time.
   const types: TypedArrayConstructor<Int8Array | Uint8Array>[] = [
     Int8Array,
     Uint8Array,
@@ -84,7 +85,7 @@ testInDir("view() gives each array its own type", (dir) => {
   assertEquals(firsts, [-1, 255]);
 });
 
-testInDir("views go wherever bytes are taken", async (dir) => {
+testInDir("views are accepted wherever bytes are", async (dir) => {
   using file = openSync(dir.file("hello, world"));
   const bytes = file.bytes(0, 5);
   assertEquals(await new Response(bytes).text(), "hello");
@@ -127,7 +128,7 @@ testInDir("streams are piped to and from files", async (dir) => {
   assertEquals(await target.readFrom(chunks), packed.size);
 });
 
-testInDir("readers and writers of all kinds are taken", async (dir) => {
+testInDir("readers and writers of all kinds are accepted", async (dir) => {
   // The interfaces of @std/io, as a library would ask for them.
   const read = (reader: io.Reader & io.Closer) =>
     reader.read(new Uint8Array(5));
@@ -141,7 +142,7 @@ testInDir("readers and writers of all kinds are taken", async (dir) => {
   assertEquals(seek(file), 0);
   assertEquals(await write(file) + writeSync(file), 6);
 
-  // And what they hand over, to a file.
+  // And from them to a file.
   let left = 2;
   const pings: io.Reader = {
     read: (p) => Promise.resolve(left-- > 0 ? encodeInto("ping", p) : null),

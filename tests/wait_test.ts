@@ -4,6 +4,7 @@
  * MMAPFILE_WAIT_ROUNDS sets how often processes and workers wait for each other: 400 times by default.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   ClosedError,
@@ -12,26 +13,23 @@ import {
   open,
   openSync,
   TruncatedError,
+  type WaitOptions,
 } from "@mmapfile/mmapfile";
 import fc from "fast-check";
-import { mayBeCut, NOT_CUT } from "./backend.ts";
-import { commandOf, deno } from "./child.ts";
+import { isTruncatable, NOT_TRUNCATABLE } from "./tested_module.ts";
+import { commandOf, deno } from "./run_deno.ts";
 import { STRIDE } from "./children/wait.ts";
-import { isEmulated, NO_LISTING, ONE_IN, type Reason } from "./reason.ts";
+import { isEmulated, NO_LISTING, ONE_IN, type Reason } from "./skip.ts";
 import { processesOf, type Run, workersOf } from "./run_task.ts";
-import {
-  assertNothingIsOpen,
-  heldOpen,
-  outcomeOf,
-  type TempDir,
-  testInDir,
-} from "./temp.ts";
+import { assertNothingIsOpen, heldOpen } from "./open_handles.ts";
+import { outcomeOf } from "./outcome.ts";
+import { type TempDir, testInDir } from "./temp_dir.ts";
 
 const ROUNDS = Number(Deno.env.get("MMAPFILE_WAIT_ROUNDS") ?? 400 / ONE_IN);
 const SCRIPT = new URL("./children/wait.ts", import.meta.url);
 const WRITE = { read: true, write: true };
 const NO_FUTEX: Reason = (Deno.build.os !== "linux" || isEmulated) &&
-  "another program's futex is tried on Linux";
+  "the test calls futex(2) of Linux natively";
 
 /** A file of zeros, and its words. */
 function words(dir: TempDir, size = 4096): [MmapFile, Int32Array] {
@@ -39,23 +37,19 @@ function words(dir: TempDir, size = 4096): [MmapFile, Int32Array] {
   return [file, file.view(Int32Array)];
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, ms));
-}
+// --- Results of a wait
 
-// --- What a wait comes to
-
-testInDir("wait() is over at once where the word is another", async (dir) => {
+testInDir("wait() ends at once if the word has another value", async (dir) => {
   const [file, view] = words(dir);
   using _ = file;
   view[1] = -5;
   assertEquals(await file.wait(4, 0), "not-equal");
   assertEquals(await file.wait(4, 5, { timeout: 0 }), "not-equal");
-  // As Atomics.waitAsync takes numbers.
+  // Numbers are converted as by Atomics.waitAsync.
   assertEquals(await file.wait(4, 2 ** 32 - 5, { timeout: 0 }), "timed-out");
 });
 
-testInDir("wait() comes to what Atomics.waitAsync() does", async (dir) => {
+testInDir("wait() returns what Atomics.waitAsync() returns", async (dir) => {
   const [file, view] = words(dir);
   using _ = file;
   const shared = new Int32Array(new SharedArrayBuffer(8));
@@ -65,7 +59,7 @@ testInDir("wait() comes to what Atomics.waitAsync() does", async (dir) => {
     for (const expected of [0, 1, -1, 0.5, 2 ** 32, 2 ** 31, NaN]) {
       for (const stored of [0, -1]) {
         view[1] = shared[1] = stored;
-        const ours = file.wait(4, expected, { timeout });
+        const ours = file.wait(4, expected, { timeout } as WaitOptions);
         const { value } = Atomics.waitAsync(shared, 1, expected, timeout);
         Atomics.notify(shared, 1);
         file.notify(4);
@@ -90,7 +84,7 @@ testInDir("wait() ends at its timeout, and not before", async (dir) => {
 });
 
 testInDir(
-  "notify() wakes all waits on the word, whatever their window, and no others",
+  "notify() wakes all waits on the word, in any window, and no others",
   async (dir) => {
     const [file] = words(dir, 65_536);
     using _ = file;
@@ -122,7 +116,7 @@ testInDir("wait() sees a change without a notify", async (dir) => {
 });
 
 testInDir(
-  "wait() takes a word that is aligned and in the file",
+  "wait() accepts a word that is aligned and in the file",
   async (dir) => {
     const [file] = words(dir, 103);
     using _ = file;
@@ -154,14 +148,14 @@ testInDir(
   },
 );
 
-testInDir("a copy in memory has nothing to wait for", async (dir) => {
+testInDir("wait() of the fallback throws", async (dir) => {
   const path = dir.file(8);
   using file = openSync(path, { ...WRITE, backend: "fallback" });
   await assertRejects(() => file.wait(0, 0), Deno.errors.NotSupported);
   assertThrows(() => file.notify(0), Deno.errors.NotSupported);
 });
 
-testInDir("an aborted signal rejects its wait alone", async (dir) => {
+testInDir("an aborted signal rejects only its wait", async (dir) => {
   const [file] = words(dir);
   using _ = file;
   const controller = new AbortController();
@@ -183,7 +177,7 @@ testInDir("an aborted signal rejects its wait alone", async (dir) => {
 });
 
 testInDir(
-  "close() rejects the waits of its file alone, and leaves nothing",
+  "close() rejects only the waits of its file, and leaks nothing",
   async (dir) => {
     const [file] = words(dir, 65_536);
     using other = openSync(file.name);
@@ -205,7 +199,7 @@ testInDir(
 );
 
 testInDir(
-  "truncate() rejects the waits below which the file ends, and no others",
+  "truncate() rejects the waits on words past the new end, and no others",
   async (dir) => {
     using file = await open(dir.file(new Uint8Array(8192)), {
       ...WRITE,
@@ -219,7 +213,7 @@ testInDir(
         assert(/byte (96|4096) is past its end/.test(message), message);
       }),
     );
-    // What comes back is another word.
+    // A word that is added again is another word.
     file.truncateSync(8192);
     file.notify(96);
     file.notify(0);
@@ -228,7 +222,7 @@ testInDir(
 );
 
 testInDir(
-  "truncation by others rejects the waits below which the file ends",
+  "truncation by another process rejects the waits on words past the new end",
   async (dir) => {
     const [file] = words(dir, 8192);
     const waits = [0, 96, 4096].map((offset) => file.wait(offset, 0));
@@ -244,10 +238,10 @@ testInDir(
     file.close();
     assertEquals(Deno.statSync(file.name).size, 98);
   },
-  NOT_CUT,
+  NOT_TRUNCATABLE,
 );
 
-testInDir("growth and refresh() leave waits as they are", async (dir) => {
+testInDir("growth and refresh() do not change waits", async (dir) => {
   using file = openSync(dir.file(new Uint8Array(64)), { ...WRITE, grow: true });
   const wait = file.wait(0, 0);
   const inTime = Promise.race([wait, sleep(20)]);
@@ -260,7 +254,7 @@ testInDir("growth and refresh() leave waits as they are", async (dir) => {
   assertEquals(await wait, "ok");
 });
 
-testInDir("waits that are over at once let timers run", async (dir) => {
+testInDir("waits that end at once let timers run", async (dir) => {
   const [file] = words(dir);
   using _ = file;
   let isOver = false;
@@ -275,13 +269,13 @@ const inWorker = workersOf(SCRIPT);
 
 /** Every other one in a worker. */
 const inEither: Run = (task, path, ...args) =>
-  (args[0] % 2 === 0 ? inProcess : inWorker)(task, path, ...args);
+  (args[0]! % 2 === 0 ? inProcess : inWorker)(task, path, ...args);
 
 function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }
 
-/** How many do what more than two do. */
+/** How many processes or workers take part where it is more than two. */
 const MANY = Deno.env.has("MMAPFILE_WAIT_ROUNDS") ? 8 : 4;
 
 const HANDED: [all: number, kind: string, run: Run][] = [
@@ -291,7 +285,7 @@ const HANDED: [all: number, kind: string, run: Run][] = [
 ];
 
 for (const [all, kind, run] of HANDED) {
-  testInDir(`${all} ${kind} hand a turn around`, async (dir) => {
+  testInDir(`${all} ${kind} pass a turn around`, async (dir) => {
     const [file] = words(dir);
     using _ = file;
     const answers = await Promise.all(
@@ -315,7 +309,7 @@ testInDir(
 );
 
 testInDir(
-  `one sees the sum to which ${MANY} processes and workers add`,
+  `one sees the sum of the additions of ${MANY} processes and workers`,
   async (dir) => {
     const [file, view] = words(dir);
     using _ = file;
@@ -330,7 +324,7 @@ testInDir(
 );
 
 testInDir(
-  "waits of many words are for other processes as those of few",
+  "waits on many words work across processes as waits on few",
   async (dir) => {
     const many = 1000;
     const [file, view] = words(dir, many * STRIDE);
@@ -350,7 +344,7 @@ testInDir(
 );
 
 testInDir(
-  "processes that are killed as they wait or notify disturb no others",
+  "processes that are killed while they wait or notify do not disturb others",
   async (dir) => {
     const [file] = words(dir);
     using _ = file;
@@ -360,7 +354,7 @@ testInDir(
       while (!isOver) {
         const [command, args] = commandOf([
           ...["run", "-A", "--no-check", "--no-lock", "--no-config"],
-          // Each waits on a word by which others hand on their turns, and notifies one that is its own.
+          // Each waits on a word by which others pass their turns, and notifies its own word.
           ...[SCRIPT.href, "disturb", file.name, String(i), String(9 + i)],
         ]);
         const before = Atomics.load(
@@ -388,7 +382,7 @@ testInDir(
 
 // --- One thread, and the end of the process
 
-/** A process that runs a program of the library's; returns how it ended. */
+/** Runs a program that uses the library in a child process, and returns how it ended. */
 async function program(dir: TempDir, body: string) {
   const library = new URL("../mod.ts", import.meta.url).href;
   const path = dir.file(
@@ -404,14 +398,14 @@ async function program(dir: TempDir, body: string) {
 
 const ENDS: [name: string, body: string, code: number, stdout: string][] = [
   [
-    "waits that do not end do not keep a process",
+    "waits that do not end do not keep a process alive",
     `void file.wait(0, 0); void file.wait(4, 0, { timeout: 1e9 });
      console.log("end");`,
     0,
     "end",
   ],
   [
-    "waits of so many words that they are polled do not keep a process",
+    "waits on so many words that they are polled do not keep a process alive",
     `for (let i = 0; i < 200; i++) void file.wait(4 * i, 0);
      console.log("end");`,
     0,
@@ -430,13 +424,13 @@ const ENDS: [name: string, body: string, code: number, stdout: string][] = [
     "",
   ],
   [
-    "a top-level await keeps a process that waits",
+    "a top-level await keeps a process alive that waits",
     `console.log(await file.wait(0, 0, { timeout: 1500 }));`,
     0,
     "timed-out",
   ],
   [
-    "a top-level await keeps a process that polls",
+    "a top-level await keeps a process alive that polls",
     `for (let i = 1; i < 200; i++) void file.wait(4 * i, 0);
      console.log(await file.wait(0, 0, { timeout: 1500 }));
      file.close();`,
@@ -466,7 +460,7 @@ for (const [name, body, code, stdout] of ENDS) {
 }
 
 testInDir(
-  "10,000 waits hold one thread at most, and files are read, synced and locked beside them",
+  "10,000 waits use one thread at most, and files are read, synced and locked during them",
   async (dir) => {
     for (const stride of [0, 4]) {
       dir.file(new Uint8Array(40_000));
@@ -507,13 +501,13 @@ testInDir(
 );
 
 testInDir(
-  "workers that are terminated as they wait leave no mapping",
+  "workers that are terminated while they wait leave no mapping",
   async (dir) => {
     const [file] = words(dir);
     for (let round = 0; round < 5 / ONE_IN; round++) {
       const worker = new Worker(SCRIPT, { type: "module" });
       worker.postMessage(["leave", file.name, 8]);
-      // Another wait that is not over shows that theirs have begun.
+      // Another wait, which has not ended, shows that theirs have begun.
       await sleep(100);
       worker.terminate();
     }
@@ -526,7 +520,7 @@ testInDir(
   NO_LISTING,
 );
 
-/** The pages mapped for waits, which are read only; what else a terminated worker leaves is not theirs. */
+/** The pages mapped for waits, which are read-only; a terminated worker also leaves other mappings. */
 function heldOpenAsWaits(dir: TempDir): string[] {
   return heldOpen(dir).filter((line) => line.includes(" r--s "));
 }
@@ -534,7 +528,7 @@ function heldOpenAsWaits(dir: TempDir): string[] {
 // --- Other programs
 
 testInDir(
-  "wait() and notify() are those of a program that uses shared futexes",
+  "wait() and notify() work with a program that uses shared futexes",
   async (dir) => {
     const [file, view] = words(dir);
     using _ = file;
@@ -566,7 +560,7 @@ testInDir(
       await sleep(20);
       Atomics.store(view, 2, value);
       libc.symbols.syscall(futex, word, FUTEX_WAKE, 100n, 0n);
-      const late = new Promise((done) => setTimeout(done, 200));
+      const late = sleep(200);
       assertEquals(await Promise.race([wait, late]), "ok");
     }
     libc.close();
@@ -576,7 +570,7 @@ testInDir(
 
 // --- The model
 
-/** The words of the model, of a first and of a last page, and the two ways to them. */
+/** The words of the model, of the first and the last page, and two files to access them. */
 const OFFSETS = [0, 4, 8200];
 const SIZE = 8204;
 const WINDOW = 4;
@@ -621,7 +615,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom("refresh" as const, "pass" as const) }),
 );
 
-/** A wait, and what it may come to: several things after a change that may have been seen or not. */
+/** A wait, and its possible results: several after a change that it may have seen or not. */
 interface Modeled {
   readonly way: number;
   readonly word: number;
@@ -637,7 +631,7 @@ const RUNS = Number(
 );
 
 testInDir(
-  "any order of waits, stores, notifies, aborts, truncations and closes comes to what it should",
+  "any order of waits, stores, notifies, aborts, truncations and closes has the expected results",
   async (dir) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
@@ -666,28 +660,28 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
     all.filter((wait) =>
       wait.isPending && (word === undefined || wait.word === word)
     );
-  const has = (word: number) => OFFSETS[word] + 4 <= size;
+  const has = (word: number) => OFFSETS[word]! + 4 <= size;
 
   for (const step of steps) {
-    if ("way" in step && ways[step.way].closed) continue;
+    if ("way" in step && ways[step.way]!.closed) continue;
     if ("word" in step && !has(step.word)) continue;
     if (step.do === "wait") {
       const { way, word, expected, timeout } = step;
-      const offset = OFFSETS[word] - way * WINDOW;
+      const offset = OFFSETS[word]! - way * WINDOW;
       if (offset < 0) continue;
       const controller = new AbortController();
       const { signal } = controller;
       const outcome = outcomeOf(() =>
-        ways[way].wait(offset, expected, { timeout, signal })
+        ways[way]!.wait(offset, expected, { timeout, signal })
       ).then((outcome) =>
         "value" in outcome ? String(outcome.value) : outcome.error.name
       );
       const wait = { way, word, expected, controller, outcome };
       const modeled = { ...wait, may: new Set<string>(), isPending: true };
       all.push(modeled);
-      // A file whose truncation by another way it has found out refuses.
+      // A file that was found truncated refuses.
       if (way === 1 && size < SIZE) modeled.may.add("TruncatedError");
-      if (way === 1 && OFFSETS[word] + 4 > seen) ends(modeled, "RangeError");
+      if (way === 1 && OFFSETS[word]! + 4 > seen) ends(modeled, "RangeError");
       else if (content[word] !== expected) ends(modeled, "not-equal");
       else if (timeout === 0) ends(modeled, "timed-out");
       else if (timeout === 1) modeled.may.add("timed-out");
@@ -700,14 +694,14 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
       }
     } else if (step.do === "notify") {
       const { way, word } = step;
-      const offset = OFFSETS[word] - way * WINDOW;
+      const offset = OFFSETS[word]! - way * WINDOW;
       if (offset < 0) continue;
       try {
-        ways[way].notify(offset);
+        ways[way]!.notify(offset);
       } catch (error) {
         assert(
           way === 1 &&
-            (error instanceof TruncatedError || OFFSETS[word] + 4 > seen),
+            (error instanceof TruncatedError || OFFSETS[word]! + 4 > seen),
           String(error),
         );
         continue;
@@ -720,7 +714,7 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
       if (wait.isPending) ends(wait, "AbortError");
     } else if (step.do === "truncate") {
       // Windows does not truncate a file of which the window is mapped.
-      if (whole.closed || !mayBeCut) continue;
+      if (whole.closed || !isTruncatable) continue;
       whole.truncateSync(step.size);
       size = step.size;
       for (const wait of pending()) {
@@ -732,7 +726,7 @@ async function runModel(dir: TempDir, steps: Step[]): Promise<void> {
     } else if (step.do === "close") {
       const { way } = step;
       try {
-        ways[way].close();
+        ways[way]!.close();
       } catch (error) {
         assert(way === 1 && error instanceof TruncatedError, String(error));
       }

@@ -1,4 +1,4 @@
-/** What is so on Windows alone. */
+/** Behavior of Windows only. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { toFileUrl } from "@std/path";
@@ -25,9 +25,10 @@ import {
   type ViewFunctions,
   Views,
 } from "../src/windows/memory.ts";
-import { deno } from "./child.ts";
-import { isWine, ONLY_WINDOWS, unless } from "./reason.ts";
-import { decode, encode, equal, pattern, patternAt, TempDir } from "./temp.ts";
+import { deno } from "./run_deno.ts";
+import { isWine, ONLY_WINDOWS, unless } from "./skip.ts";
+import { decode, encode, equal, pattern, patternAt } from "./bytes.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const READ_WRITE: MmapOpenOptions = { read: true, write: true };
 const GRANULE = 65536;
@@ -41,7 +42,7 @@ function test(
   Deno.test({
     ...unless(reason, `Windows: ${name}`),
     fn: async () => {
-      // That it can be removed shows that nothing in it is open or mapped.
+      // Its removal shows that nothing in it is open or mapped.
       using dir = new TempDir();
       await fn(dir);
     },
@@ -54,7 +55,7 @@ test("errors have the names of winerror.h", () => {
   assertEquals(codeOf(99_999), "ERROR_99999");
 }, false);
 
-test("a mapped file is not cut, by others nor by its own other mapping, and the error says so", (dir) => {
+test("a mapped file cannot be truncated, by other processes or through another mapping, and the error says so", (dir) => {
   const path = dir.file("hello, world");
   using file = openSync(path, READ_WRITE);
   {
@@ -77,7 +78,7 @@ test("a mapped file is not cut, by others nor by its own other mapping, and the 
   assertEquals(decode(file.bytes()), "hello\0\0");
 });
 
-test("a file whose cut was seen at a moment when it was not mapped is found out", (dir) => {
+test("a truncation of a file while it is not mapped is detected", (dir) => {
   const path = dir.file("");
   using file = openSync(path, { ...READ_WRITE, grow: true });
   file.writeSync(encode("hello"));
@@ -142,7 +143,7 @@ test("a mapped file can be renamed by others, and removed", (dir) => {
   file.writeSync(encode("J"));
   file.syncSync();
   assertEquals(Deno.readTextFileSync(`${path}-renamed`), "Jello");
-  // Wine lets it go where Windows says no: nothing is asked of either but that the file goes on.
+  // Wine allows it where Windows refuses: on both the file must stay usable.
   try {
     Deno.removeSync(`${path}-renamed`);
   } catch (error) {
@@ -151,7 +152,7 @@ test("a mapped file can be renamed by others, and removed", (dir) => {
   assertEquals(decode(file.bytes()), "Jello");
 });
 
-test("a window is at its place, at any byte and beyond 4 GiB", (dir) => {
+test("a window is at its offset, at any byte and past 4 GiB", (dir) => {
   const path = dir.file(3 * GRANULE);
   for (const offset of [1, 4096, GRANULE - 1, GRANULE, GRANULE + 7]) {
     using file = openSync(path, { offset, length: 5 });
@@ -205,7 +206,7 @@ test("prefetch, advice and flush of any range do no harm", async (dir) => {
   assert(equal(file.bytes(), pattern(2 * GRANULE + 5)));
 });
 
-test("a device is no regular file", async () => {
+test("a device is not a regular file", async () => {
   for (const name of ["NUL", "\\\\.\\NUL"]) {
     for (const options of [{ read: true }, READ_WRITE]) {
       assertThrows(() => openSync(name, options), SystemError, name);
@@ -221,11 +222,11 @@ test("many files opened and closed leave nothing open", (dir) => {
     assertEquals(file.bytes(i % GRANULE, 1)[0], patternAt(i % GRANULE));
   }
   Deno.removeSync(path);
-  // Were a handle open, the name would be taken until it is closed.
+  // An open handle would keep the name in use.
   Deno.writeTextFileSync(path, "again");
 });
 
-test("a disk that is full says so by its code", (dir) => {
+test("a full disk is an error with its code", (dir) => {
   using file = openSync(dir.file("hello"), READ_WRITE);
   const error = assertThrows(() => file.truncateSync(2 ** 52), SystemError);
   assertEquals(error.syscall, "ftruncate");
@@ -236,33 +237,33 @@ test("a disk that is full says so by its code", (dir) => {
 
 const CHILD = new URL("./children/windows.ts", import.meta.url).href;
 
-/** The case ends by itself, having found nothing wrong. */
+/** Runs a case, which must find nothing wrong and end by itself. */
 async function assertNothingWrong(dir: TempDir, ...details: string[]) {
   const [name, ...rest] = details;
   const { code, stdout, stderr } = await deno([
     ...["run", "-A", "--no-lock", "--no-config", "--v8-flags=--expose-gc"],
-    ...[CHILD, name, dir.path, ...rest],
+    ...[CHILD, name!, dir.path, ...rest],
   ]);
   assertEquals([stdout, code], ["done\n", 0], stderr);
 }
 
 for (const how of ["close", "refresh", "growth", "truncate", "collected"]) {
-  test(`no file is mapped where memory was that was unmapped by: ${how}`, (dir) =>
+  test(`no file is mapped at addresses that were unmapped by: ${how}`, (dir) =>
     assertNothingWrong(dir, "addresses", how));
 }
 
 for (const operation of ["tcpRead", "fileRead", "nodeRead", "fileWrite"]) {
-  test(`an operation on a view whose memory is unmapped touches no other file: ${operation}`, (dir) =>
+  test(`an operation on a view whose memory is unmapped does not touch another file: ${operation}`, (dir) =>
     assertNothingWrong(dir, "operation", operation));
 }
 
-test("what was to be flushed is flushed, also when the file is closed before a thread is free", (dir) =>
+test("flush() flushes its bytes, also when the file is closed before a thread is free", (dir) =>
   assertNothingWrong(dir, "flushThenClose"));
 
 test("a file dropped without a close is closed, also after truncate(0)", (dir) =>
   assertNothingWrong(dir, "dropped"));
 
-test("a view that cannot be unmapped is an error of close, and the file is closed", (dir) => {
+test("close() throws for a view that cannot be unmapped, and closes the file", (dir) => {
   const path = dir.file("hello");
   const file = openSync(path, READ_WRITE);
   const pointer = Deno.UnsafePointer.of(file.bytes());
@@ -272,7 +273,7 @@ test("a view that cannot be unmapped is an error of close, and the file is close
   assert(file.closed);
 });
 
-test("the buffer of an empty file can be transferred without harm to others", (dir) => {
+test("the buffer of an empty file can be transferred without harm to other files", (dir) => {
   using one = openSync(dir.file("hello", "one"), READ_WRITE);
   using other = openSync(dir.file("hello", "other"), READ_WRITE);
   one.truncateSync(0);
@@ -282,7 +283,7 @@ test("the buffer of an empty file can be transferred without harm to others", (d
   other.syncSync();
 });
 
-/** A section that needs no file. */
+/** A section without a file. */
 function sectionOf(size: number): bigint {
   const { CreateFileMappingW } = kernel32();
   return CreateFileMappingW(
@@ -295,7 +296,7 @@ function sectionOf(size: number): bigint {
   );
 }
 
-/** Whether nothing is mapped at an address, and nothing reserved. */
+/** Whether nothing is mapped or reserved at an address. */
 function isFree({ address }: View): boolean {
   const { VirtualAlloc, VirtualFree } = kernel32();
   if (VirtualAlloc(address, 1n, MEM_RESERVE, PAGE_NOACCESS) === 0n) {
@@ -315,7 +316,7 @@ function unmapped(views: Views, count: number, size = 5000): View[] {
     const bytes = new Uint8Array(buffer);
     // They are views of one section.
     assertEquals(bytes[size - 1], k);
-    bytes[size - 1]++;
+    bytes[size - 1]!++;
     buffer.transfer(0);
     view.isExposed = true;
     return view;
@@ -377,7 +378,7 @@ for (const [variant, functions] of Object.entries(VARIANTS)) {
       reserved.add(view.address);
       if (reserved.size > QUARANTINE_LIMIT.ranges) {
         const [oldest] = reserved;
-        reserved.delete(oldest);
+        reserved.delete(oldest!);
       }
     }
     kernel32().CloseHandle(section);
@@ -386,7 +387,7 @@ for (const [variant, functions] of Object.entries(VARIANTS)) {
     }
   });
 
-  test(`a view that there is no room for is null, ${variant}`, () => {
+  test(`a view that does not fit is null, ${variant}`, () => {
     const views = new Views(functions());
     const section = sectionOf(GRANULE);
     assertEquals(views.map(section, PAGE_READWRITE, 0, 2 ** 50), null);
@@ -394,10 +395,10 @@ for (const [variant, functions] of Object.entries(VARIANTS)) {
   });
 }
 
-test("addresses that another thread has taken are left to it", () => {
+test("addresses that another thread has taken are not used", () => {
   let freed = 0;
   const views = new Views({
-    ...VARIANTS["before Windows 10 1803"](),
+    ...VARIANTS["before Windows 10 1803"]!(),
     VirtualAlloc: () => 0n,
     VirtualFree: () => ++freed,
   }, { ranges: 0, bytes: 0 });

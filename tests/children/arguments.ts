@@ -1,5 +1,5 @@
 /**
- * Passes every kind of argument that cannot be trusted to every method that takes one. Prints what went
+ * Passes every kind of untrusted argument to every method that takes one. Prints what went
  * wrong, then how many cases each method had.
  *
  * `deno run -A arguments.ts DIRECTORY PART PARTS`
@@ -21,15 +21,15 @@ import {
   strings,
   type Trick,
   writers,
-} from "./tricks.ts";
+} from "./untrusted_arguments.ts";
 
-const [directory, part, parts] = Deno.args;
+const [directory, part, parts] = Deno.args as [string, string, string];
 const BACKEND = Deno.env.get("MMAPFILE_TEST_BACKEND") === "fallback"
   ? "fallback"
   : "auto";
 const NEW = `${directory}/new`;
 
-/** Bytes of the file; what is written; and those of files that nobody writes to. */
+/** Bytes of the file, bytes that are written, and bytes of files that nothing writes to. */
 const SIZE = 16 << 10;
 const [OWN, GIVEN, OTHER] = [0x11, 0xee, 0x77];
 const OTHERS = new Uint8Array(SIZE).fill(OTHER);
@@ -334,7 +334,7 @@ class Files {
       try {
         file[Symbol.dispose]();
       } catch {
-        // Truncated or moved away: closed all the same.
+        // Truncated or transferred: it must be closed too.
       }
     }
   }
@@ -374,12 +374,12 @@ async function settled(work: () => unknown): Promise<unknown> {
   }
 }
 
-/** Whether a result holds bytes of another file, or that were never to be seen. */
+/** Whether a result contains bytes of another file, or bytes that must stay hidden. */
 function leaks(result: unknown): boolean {
   if (Array.isArray(result)) return result.some(leaks);
   if (typeof result === "string") return result.includes("w");
   if (!ArrayBuffer.isView(result)) return false;
-  // A DataView of what was unmapped throws.
+  // A DataView of unmapped memory throws.
   if (result.buffer instanceof ArrayBuffer && result.buffer.detached) {
     return false;
   }
@@ -394,7 +394,7 @@ function leaks(result: unknown): boolean {
 /** How many bytes there are of each value. */
 function histogramOf(contents: Uint8Array): Uint32Array {
   const counts = new Uint32Array(256);
-  for (const byte of contents) counts[byte]++;
+  for (const byte of contents) counts[byte]!++;
   return counts;
 }
 
@@ -423,7 +423,7 @@ for (const [method, cases] of Object.entries(CASES)) {
       if (calls++ % Number(parts) !== Number(part)) continue;
       let callsBack = true;
       for (const [how, disturb] of Object.entries(DISTURBANCES)) {
-        // Found out by doing nothing, which is the first.
+        // The first case does nothing, and shows this.
         if (!callsBack) break;
         const files = new Files();
         let isDisturbed = false;
@@ -436,7 +436,7 @@ for (const [method, cases] of Object.entries(CASES)) {
             // Refused, as a transfer may be.
           }
         };
-        const trick = tricks(callback)[k];
+        const trick = tricks(callback)[k]!;
         const { value } = trick;
         const name = `${method}(${trick.name}) and ${how}:`;
         current = name;
@@ -447,7 +447,7 @@ for (const [method, cases] of Object.entries(CASES)) {
           } catch {
             // The method has transferred the buffer.
           }
-          // What the plain one does not do happens while it is awaited.
+          // What the plain argument does not do happens during the await.
           if (trick.name === "plain") callback();
           return await promise;
         });
@@ -466,10 +466,10 @@ for (const [method, cases] of Object.entries(CASES)) {
         // What is written beyond an end that the callback has moved leaves a hole.
         const holes = isDisturbed && how !== "nothing" ? histogram[0] : 0;
         const given = histogram[GIVEN];
-        const foreign = contents.length - histogram[OWN] - given - holes;
+        const foreign = contents.length - histogram[OWN]! - given! - holes!;
         if (foreign > 0) report(name, `writes ${foreign} foreign bytes`);
         if (typeof result !== "number") continue;
-        if (given > result || how === "nothing" && given !== result) {
+        if (given! > result || how === "nothing" && given !== result) {
           report(name, `returns ${result} and writes ${given} bytes`);
         }
       }

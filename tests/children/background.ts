@@ -1,15 +1,15 @@
 /**
- * Work that Deno does behind JavaScript's back, on a view of a file that is closed meanwhile.
+ * Work that Deno does outside JavaScript, on a view of a file that is closed during the work.
  * `deno run -A background.ts JOB DIRECTORY` prints how the work ended.
  */
 
 import { openSync, write } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompress } from "node:zlib";
 import { createSync } from "../../mod.ts";
-import { commandOf } from "../child.ts";
-import { sleep } from "./memory.ts";
+import { commandOf } from "../run_deno.ts";
 
-const [name, directory] = Deno.args;
+const [name, directory] = Deno.args as [string, string];
 const SIZE = 16 << 20;
 
 const path = `${directory}/background`;
@@ -41,7 +41,7 @@ async function drain(end: Deno.Conn): Promise<void> {
   while (await end.read(buffer) !== null);
 }
 
-/** A stream's write that is stopped half-way because nobody reads, and goes on after the close. */
+/** A stream's write that is stopped half-way because nothing reads, and continues after the close. */
 async function writeHalf([one, two]: [Deno.Conn, Deno.Conn]): Promise<unknown> {
   const done = one.writable.getWriter().write(view);
   await sleep(20);
@@ -49,7 +49,7 @@ async function writeHalf([one, two]: [Deno.Conn, Deno.Conn]): Promise<unknown> {
   return { done };
 }
 
-/** A read that waits for bytes, which come after the close. */
+/** A read that waits for bytes, which arrive after the close. */
 async function readLate([one, two]: [Deno.Conn, Deno.Conn]): Promise<unknown> {
   const done = one.read(view);
   await sleep(20);
@@ -65,7 +65,7 @@ function withCallback(
   });
 }
 
-/** Each begins its work; what must go on before the close is awaited, the rest is `done`. */
+/** Each begins its work, and awaits what must happen before the close; `done` is the rest. */
 const jobs: Record<string, () => unknown> = {
   digest: () => ({ done: crypto.subtle.digest("SHA-512", view) }),
 
@@ -182,7 +182,7 @@ const jobs: Record<string, () => unknown> = {
   }),
 };
 
-const { done } = await jobs[name]() as { done: Promise<unknown> };
+const { done } = await jobs[name]!() as { done: Promise<unknown> };
 done.catch(() => {});
 file.close();
 const outcome = await done.then(() => "resolved", () => "rejected");

@@ -1,11 +1,11 @@
-/** What somebody else does to a file that is open, by a descriptor of its own. */
+/** What another process does to an open file, through its own descriptor. */
 
 /** A change of a file. */
 export interface Change {
   readonly path: string;
   /** What the file is truncated to first. */
   readonly truncate?: number;
-  /** Where `count` of the bytes that `seed` stands for are written. */
+  /** The offset at which `count` bytes of `bytesOf(seed)` are written. */
   readonly at: number;
   readonly count: number;
   readonly seed: number;
@@ -30,7 +30,7 @@ for (let i = 0; i < BYTES.length; i++) {
   BYTES[i] = 1 + (i * 31 + (i >>> 8)) % 255;
 }
 
-/** Bytes none of which is 0, that are not to be changed. */
+/** Bytes none of which is 0. They must not be changed. */
 export function bytesOf(count: number, seed: number): Uint8Array<ArrayBuffer> {
   return BYTES.subarray(seed, seed + count);
 }

@@ -1,12 +1,13 @@
 /**
- * Drops copies of files that nobody closed, and prints what is left of them and in them.
+ * Drops copies of files without closing them, and prints what is left of them and in them.
  * `deno run -A --v8-flags=--expose-gc dropped.ts CASE DIRECTORY`.
  */
 
 import { type MmapFile, type MmapOpenOptions, openSync } from "../../mod.ts";
-import { collect, collectUntil, countDescriptors } from "./memory.ts";
+import { collect, collectUntil } from "../gc.ts";
+import { countDescriptors } from "../open_handles.ts";
 
-const [name, directory] = Deno.args;
+const [name, directory] = Deno.args as [string, string];
 const MIB = 1 << 20;
 const FILES = 50;
 const path = `${directory}/data`;
@@ -61,7 +62,7 @@ function count(bytes: Uint8Array): number {
 }
 
 const cases: Record<string, () => Promise<void>> = {
-  /** One line for each use: descriptors and MiB of memory left, and bytes changed in the file. */
+  /** One line for each use: descriptors and MiB of memory left open, and bytes changed in the file. */
   async uses() {
     for (const [what, [options, use]] of Object.entries(USES)) {
       Deno.writeFileSync(path, new Uint8Array(MIB));
@@ -76,17 +77,17 @@ const cases: Record<string, () => Promise<void>> = {
     }
   },
 
-  /** Changed after its file is gone, and then dropped. */
+  /** Changed after its file was garbage-collected, and then dropped. */
   async view() {
     Deno.writeFileSync(path, new Uint8Array(MIB));
     views.push(open({ read: true, write: true }).bytes());
     await collect();
     for (let i = 0; i < 5; i++) {
-      views[0][i] = 1;
+      views[0]![i] = 1;
       await collect();
     }
-    console.log(countDescriptors(directory), views[0].length);
-    views[0][5] = 1;
+    console.log(countDescriptors(directory), views[0]!.length);
+    views[0]![5] = 1;
     views.length = 0;
     await collectUntil(() => countDescriptors(directory) === 0);
     console.log(countDescriptors(directory), count(Deno.readFileSync(path)));
@@ -100,4 +101,4 @@ const cases: Record<string, () => Promise<void>> = {
   },
 };
 
-await cases[name]();
+await cases[name]!();

@@ -3,11 +3,12 @@
  * differs, a line each. With the lower layer of an overlay there too, to files that are copied up.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapFile, openSync } from "../../mod.ts";
 import { mappedAfter } from "../mapped_after.ts";
 import { bytesOf, change } from "./change.ts";
 
-const [directory, lower] = Deno.args;
+const [directory, lower] = Deno.args as [string, string?];
 
 /** After how many calls the file is mapped. */
 const SWITCHES = [0, 3, Infinity];
@@ -75,7 +76,7 @@ const SCENARIOS: Record<string, [Deno.OpenOptions, Scenario]> = {
   }],
 };
 
-/** What a descriptor that was opened for reading shows of a file that somebody writes to, and so copies up. */
+/** What a descriptor opened for reading shows of a file that another process writes to, and so copies up. */
 const COPIED_UP: Record<string, Scenario> = {
   "and grows": (file, path, log) => {
     log("reads", () => readAll(file));
@@ -133,7 +134,7 @@ function sum(bytes: Uint8Array): string {
   return `${bytes.length}:${sum}`;
 }
 
-/** All that a scenario shows: values, and errors by the class that is Deno's. */
+/** All that a scenario shows: values, and errors by Deno's class. */
 function run(
   scenario: Scenario,
   file: Deno.FsFile,
@@ -153,7 +154,7 @@ function run(
   return seen;
 }
 
-/** Of both the same, where a program looks for what it knows: `ReadOnlyError` is one of these. */
+/** Deno's own class of an error: `ReadOnlyError` extends one of these. */
 function isOfDeno(error: unknown): string {
   return error instanceof Error && !(error.name === "TruncatedError")
     ? "an error"
@@ -177,8 +178,8 @@ for (const mapAfter of SWITCHES) {
     });
     compare(
       `${name}, mapped after ${mapAfter} calls`,
-      run(scenario, openSync(ours, mappedAfter(mapAfter, options)), ours),
-      run(scenario, Deno.openSync(theirs, options), theirs),
+      run(scenario, openSync(ours!, mappedAfter(mapAfter, options)), ours!),
+      run(scenario, Deno.openSync(theirs!, options), theirs!),
     );
   }
   const path = `${directory}/bytes`;
@@ -222,7 +223,7 @@ if (lower !== undefined) {
       }
     }
   }
-  // A lower layer does not change: the clock has to tell what is copied up from what is made there now.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  // The lower layer does not change: the clock must distinguish what is copied up from what is created now.
+  await sleep(50);
   for (const run of runs) run();
 }

@@ -4,7 +4,7 @@
  */
 
 import { openSync } from "../../mod.ts";
-import { collect } from "./memory.ts";
+import { collect } from "../gc.ts";
 
 const CASES: Record<string, (path: string) => number | Promise<number>> = {
   /** Anonymous memory that an open adds, the library's first of all. */
@@ -29,7 +29,7 @@ const CASES: Record<string, (path: string) => number | Promise<number>> = {
     return Math.max(most, anonymous() - before);
   },
 
-  /** Reads a million times: whether garbage was collected, --trace-gc tells. */
+  /** Reads a million times. --trace-gc prints whether garbage was collected. */
   async reads(path) {
     using file = openSync(path);
     const buffer = new Uint8Array(4 << 10);
@@ -60,8 +60,8 @@ const CASES: Record<string, (path: string) => number | Promise<number>> = {
   },
 };
 
-const [name, path] = Deno.args;
-console.log(await CASES[name](path));
+const [name, path] = Deno.args as [string, string];
+console.log(await CASES[name]!(path));
 
 /** Bytes of anonymous memory that the process has. */
 function anonymous(): number {

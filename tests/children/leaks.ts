@@ -1,9 +1,10 @@
 /**
- * Counts what is left of files that were opened, in a process of its own.
+ * Counts the descriptors and mappings that files leak.
  * `deno run -A leaks.ts CASE DIRECTORY` prints what was found too much, and "done".
  */
 
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   create,
   createSync,
@@ -12,30 +13,25 @@ import {
   open,
   openSync,
 } from "../../mod.ts";
-import { isEmulated } from "../reason.ts";
-import {
-  collect,
-  collectUntil,
-  countDescriptors,
-  countMappings,
-  sleep,
-} from "./memory.ts";
+import { isEmulated } from "../skip.ts";
+import { collect, collectUntil } from "../gc.ts";
+import { countDescriptors, countMappings } from "../open_handles.ts";
 
-const [name, directory] = Deno.args;
+const [name, directory] = Deno.args as [string, string];
 const PAGE = 4096;
 const path = `${directory}/file`;
 const missing = `${directory}/missing`;
 const WRITE: MmapOpenOptions = { read: true, write: true };
 const CREATE: MmapOpenOptions = { ...WRITE, create: true };
 
-/** Mappings of the process that may come and go: V8's heap, threads, and more of QEMU's own. */
+/** Mappings that the process may add and remove: V8's heap, threads, and QEMU's own. */
 const SLACK = isEmulated ? 150 : 60;
 
 Deno.writeFileSync(path, new Uint8Array(3 * PAGE).fill(1));
 
 /**
- * Does it until it runs as it always will, then again, and compares. What is left is left every
- * time; a descriptor that Deno itself closes meanwhile is missing once.
+ * Warms the case up, runs it again, and compares. What leaks leaks every
+ * time; a descriptor that Deno itself closes during the run is missing once.
  */
 async function assertLeaksNothing(
   times: number,
@@ -64,7 +60,7 @@ async function leftOf(
   await collect();
   const after = count();
   const left: string[] = [];
-  if (most > 10_000) left.push(`mappings ${most} on the way`);
+  if (most > 10_000) left.push(`mappings ${most} during the run`);
   if (after.descriptors !== before.descriptors) {
     left.push(`descriptors ${before.descriptors} ${after.descriptors}`);
   }
@@ -85,7 +81,7 @@ function count(): { descriptors: number; ours: number; all: number } {
   };
 }
 
-/** Both forms of `open` fail: all of it, with nothing left. */
+/** Both forms of `open` fail, and leave nothing open. */
 async function assertFailsClean(
   title: string,
   path: string | URL,
@@ -102,7 +98,7 @@ async function assertFailsClean(
     try {
       refuse(openSync(path, options));
     } catch {
-      // As it should be.
+      // Expected.
     }
   });
   await assertLeaksNothing(
@@ -114,7 +110,7 @@ async function assertFailsClean(
   if (left !== 0) console.log(title, "left files behind");
 }
 
-/** A call on an open file that fails, or not, leaves nothing once the file is closed. */
+/** A call on an open file leaves nothing once the file is closed, whether it fails or not. */
 async function assertClosesClean(
   use: (file: MmapFile) => unknown,
   options: MmapOpenOptions = WRITE,
@@ -126,17 +122,17 @@ async function assertClosesClean(
     try {
       await use(file);
     } catch {
-      // As it may be.
+      // Allowed.
     }
     file[Symbol.dispose]();
   });
   Deno.writeFileSync(path, new Uint8Array(3 * PAGE).fill(1));
 }
 
-/** Devices of our own: a faulty undo that is run by root removes what it could not map. */
+/** The test's own devices: a faulty rollback that runs as root removes what it could not map. */
 function makeDevices(): string[] {
   if (Deno.uid() !== 0) return ["/dev/null", "/dev/zero"];
-  const devices = [["null", "3"], ["zero", "5"]];
+  const devices = [["null", "3"], ["zero", "5"]] as const;
   return devices.map(([name, minor]) => {
     const device = `${directory}/${name}`;
     new Deno.Command("mknod", { args: [device, "c", "1", minor] }).outputSync();
@@ -150,7 +146,7 @@ const cases: Record<string, () => unknown> = {
     await assertLeaksNothing(20_000, () => openSync(path).close());
     await assertLeaksNothing(20_000, () => {
       const file = openSync(path, WRITE);
-      file.bytes()[0]++;
+      file.bytes()[0]!++;
       file.close();
     });
     const { guarded } = openSync(path);
@@ -228,7 +224,7 @@ const cases: Record<string, () => unknown> = {
     server.close();
   },
 
-  /** Regular files, by what they say of themselves. */
+  /** Files that report to be regular files. */
   async proc() {
     const paths = ["/proc/self/mem", "/proc/self/status", "/proc/self/maps"];
     for (const path of [...paths, "/sys/kernel/uevent_seqnum"]) {
@@ -237,7 +233,7 @@ const cases: Record<string, () => unknown> = {
           try {
             openSync(path, options).close();
           } catch {
-            // As it may be.
+            // Allowed.
           }
         });
       }
@@ -288,11 +284,11 @@ const cases: Record<string, () => unknown> = {
     });
   },
 
-  /** In a tmpfs, which refuses at once: others fill the disk first. */
+  /** In a tmpfs, which refuses at once: other filesystems fill the disk first. */
   async tooLarge() {
     for (const size of [2 ** 43, 2 ** 50, Number.MAX_SAFE_INTEGER]) {
       for (const sparse of [false, true]) {
-        // There is room for 8 TiB of nothing.
+        // There is room for a hole of 8 TiB.
         if (sparse && size === 2 ** 43) continue;
         const options = { ...CREATE, size, sparse };
         await assertFailsClean(`${size} bytes`, missing, options);
@@ -302,10 +298,10 @@ const cases: Record<string, () => unknown> = {
     }
     Deno.writeFileSync(path, new Uint8Array(0));
     await assertFailsClean("an empty file", path, { ...CREATE, size: 2 ** 50 });
-    if (Deno.statSync(path).size !== 0) console.log("not empty any more");
+    if (Deno.statSync(path).size !== 0) console.log("not empty");
   },
 
-  /** Address space is what runs out: the file is there, and cannot be mapped. */
+  /** The address space is exhausted: the file exists, and cannot be mapped. */
   async noMemory() {
     const large = `${directory}/large`;
     Deno.writeFileSync(large, new Uint8Array(1));
@@ -315,7 +311,7 @@ const cases: Record<string, () => unknown> = {
       setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
     }).symbols;
     const status = Deno.readTextFileSync("/proc/self/status");
-    const used = BigInt(status.match(/VmSize:\s+(\d+)/)![1]) << 10n;
+    const used = BigInt(status.match(/VmSize:\s+(\d+)/)![1]!) << 10n;
     // RLIMIT_AS is 9: asm-generic/resource.h. Room for V8, and not for the file.
     const limit = used + (1n << 34n);
     if (setrlimit(9, BigUint64Array.of(limit, limit)) !== 0) {
@@ -349,7 +345,7 @@ const cases: Record<string, () => unknown> = {
       size: 2 ** 42,
       sparse: true,
     });
-    // What lengthens a file that is open fails as well, and the file closes.
+    // Extending an open file fails too, and the file can be closed.
     await assertClosesClean((file) => file.truncateSync(2 ** 42));
     await assertClosesClean((file) => file.truncate(2 ** 42));
     await assertClosesClean((file) => {
@@ -478,7 +474,7 @@ const cases: Record<string, () => unknown> = {
         file.bytes();
       }
     });
-    // Cut by someone else, and used all the same.
+    // Truncated by another process, and used after that.
     await assertClosesClean((file) => {
       Deno.truncateSync(path, 0);
       try {
@@ -535,7 +531,7 @@ const cases: Record<string, () => unknown> = {
       file.advise("random");
       await file.unlock();
     });
-    // A lock that is waited for has a descriptor of its own, until it comes.
+    // A wait for a lock has its own descriptor, until the lock is acquired.
     const holder = Deno.openSync(path);
     await assertClosesClean(
       async (file) => {
@@ -566,7 +562,7 @@ const cases: Record<string, () => unknown> = {
     });
   },
 
-  /** What is closed is not given back a second time when it is collected. */
+  /** A closed file is not released a second time when it is garbage-collected. */
   async collected() {
     await assertLeaksNothing(300, () => {
       const file = openSync(path, WRITE);
@@ -588,5 +584,5 @@ const cases: Record<string, () => unknown> = {
   },
 };
 
-await cases[name]();
+await cases[name]!();
 console.log("done");

@@ -1,12 +1,13 @@
 /**
- * Waits for a lock that this process itself holds, and comes to an end, as `Deno.FsFile` or as `MmapFile`.
+ * Waits for a lock that this process itself holds, and then ends, as `Deno.FsFile` or as `MmapFile`.
  *
- * Arguments: "fsFile" or "mmapFile", the path, and the end.
+ * Arguments: "fsFile" or "mmapFile", the path, and how it ends.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { openSync } from "../../mod.ts";
 
-const [kind, path, end] = Deno.args;
+const [kind, path, end] = Deno.args as [string, string, string];
 
 const holder = Deno.openSync(path);
 holder.lockSync(true);
@@ -20,7 +21,7 @@ const waiting = file.lock(true).then(
   (error) => console.log(error.name),
 );
 const other = Deno.openSync(path);
-await new Promise((resolve) => setTimeout(resolve, 50));
+await sleep(50);
 
 const ENDS: Record<string, () => void | Promise<void>> = {
   "waiting forever": () => console.log("waiting"),
@@ -34,7 +35,7 @@ const ENDS: Record<string, () => void | Promise<void>> = {
     console.log("closed", other.tryLockSync());
     holder.unlockSync();
     await waiting;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await sleep(0);
     console.log("released", other.tryLockSync(true));
   },
   async unlock() {
@@ -47,7 +48,7 @@ const ENDS: Record<string, () => void | Promise<void>> = {
   async "other calls"() {
     let isRead = false;
     const read = file.read(new Uint8Array(1)).then(() => isRead = true);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
     console.log("read", isRead, file.statSync().size, file.tryLockSync(true));
     holder.unlockSync();
     await Promise.all([waiting, read]);
@@ -55,4 +56,4 @@ const ENDS: Record<string, () => void | Promise<void>> = {
   },
 };
 
-await ENDS[end]();
+await ENDS[end]!();

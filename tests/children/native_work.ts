@@ -1,31 +1,32 @@
 /**
- * Does to a file what makes its memory go, while native work on a view of it is under way.
+ * Releases the memory of a file during native work on a view of it.
  * `native_work.ts OPERATION DIRECTORY [ONE_IN]` prints each case before it starts, what is wrong, and "done".
  */
 
 import { Buffer } from "node:buffer";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapFile, openSync } from "../../mod.ts";
-import { type Kind, kinds } from "./kinds.ts";
-import { collect, sleep } from "./memory.ts";
+import { type Kind, kinds } from "./view_kinds.ts";
+import { collect } from "../gc.ts";
 import {
   contentsOf,
   operations,
   SENT,
   SIZE,
   type World,
-} from "./operations.ts";
+} from "./native_operations.ts";
 
-const [name, directory, oneIn = "1"] = Deno.args;
+const [name, directory, oneIn = "1"] = Deno.args as [string, string, string?];
 const operation = operations[name];
-const contents = operation.contents?.() ?? contentsOf(SIZE);
+const contents = operation!.contents?.() ?? contentsOf(SIZE);
 const others = [0, 1, 2].map((i) => `${directory}/other${i}`);
 const otherContents = contentsOf(SIZE, 128);
 const longer = contentsOf(8 * SIZE);
 
-/** Something that makes memory go. */
+/** Something that releases memory. */
 interface Way {
   act(file: MmapFile): unknown;
-  /** Whether bytes of the file may be gone, so that zeros are right too, and less than all of them. */
+  /** Whether bytes of the file may be gone, so that zeros, and fewer bytes, are right too. */
   readonly truncates?: boolean;
   /** Whether the file can still be used after it. */
   readonly isOpenAfter?: boolean;
@@ -34,7 +35,7 @@ interface Way {
 
 const ALL = Object.keys(kinds);
 const WRITABLE = ["readWrite", "growing", "shared", "append"];
-/** Where a truncation by others is survived by views too. */
+/** Where a truncation by another process does not kill a reader of views. */
 const GUARDED = ALL.filter((kind) => kind !== "unguarded");
 
 const ways: Record<string, Way> = {
@@ -101,11 +102,11 @@ const ways: Record<string, Way> = {
   },
 };
 
-/** Opens other files, so that what this one left is used again if it can be. */
+/** Opens other files, which reuse released addresses and descriptors if they can. */
 function openOthers(): void {
   for (const path of others) {
     const file = openSync(path, { read: true, write: true });
-    file.bytes()[0] = otherContents[0];
+    file.bytes()[0] = otherContents[0]!;
     opened.push(file);
   }
 }
@@ -117,7 +118,7 @@ function problem(text: string): void {
   console.log(`wrong: ${text}`);
 }
 
-/** A file, and what is at the other end of the work on it. */
+/** A file, and the other end of the work on it. */
 class Case {
   readonly path: string;
   readonly world: World;
@@ -143,19 +144,19 @@ class Case {
     };
   }
 
-  /** What the work comes to: what it took, or null for an error. */
+  /** The result of the work: what it took, or null for an error. */
   async end(
     work: Promise<Uint8Array | number>,
   ): Promise<Uint8Array | number | null> {
-    const end = operation.feed?.(this.world);
+    const end = operation!.feed?.(this.world);
     this.release();
     const result = await inTime(work);
     const output = await end?.();
-    return typeof result === "number" && !operation.fills ? output! : result;
+    return typeof result === "number" && !operation!.fills ? output! : result;
   }
 }
 
-/** Null for an error; what takes too long is wrong. */
+/** The result, or null for an error. It is a problem if it takes too long. */
 async function inTime<T>(work: Promise<T>): Promise<T | null> {
   let timer;
   const late = new Promise<null>((resolve) => {
@@ -174,19 +175,19 @@ async function inTime<T>(work: Promise<T>): Promise<T | null> {
   }
 }
 
-/** What was taken from a view has to be the file's, or what an empty view has. */
+/** Bytes taken from a view must be the file's, or those of an empty view. */
 function checkTaken(taken: Uint8Array, kind: Kind, truncates: boolean): void {
-  const { of = (bytes: Uint8Array) => bytes } = operation;
+  const { of = (bytes: Uint8Array) => bytes } = operation!;
   const source = contents.subarray(kind.start, kind.start + kind.length);
   const right = of(source);
   if (taken.length === 0 || equal(taken, right)) return;
-  if (operation.of !== undefined) {
-    // A hash of zeros and a file's bytes tells nothing, but that it is not another file's.
+  if (operation!.of !== undefined) {
+    // A hash of zeros and the file's bytes shows only that it is not another file's.
     if (truncates && !equal(taken, of(otherContents))) return;
     if (equal(taken, of(new Uint8Array(0)))) return;
     return problem("not what it makes of the file's bytes");
   }
-  const mayBeLess = truncates || operation.isPiecewise;
+  const mayBeLess = truncates || operation!.isPiecewise;
   if (!mayBeLess && taken.length !== right.length) {
     problem(`${taken.length} bytes of ${right.length}`);
   }
@@ -196,7 +197,7 @@ function checkTaken(taken: Uint8Array, kind: Kind, truncates: boolean): void {
   if (at !== -1) problem(`at ${at} ${taken[at]} in place of ${right[at]}`);
 }
 
-/** What was read into a view has to be in the file, as far as its writes reach it, and nowhere else. */
+/** Bytes read into a view must be in the file, as far as its writes reach it, and nowhere else. */
 function checkFile(
   path: string,
   kind: Kind,
@@ -205,7 +206,7 @@ function checkFile(
 ): void {
   const found = Deno.readFileSync(path);
   if (read === 0 && equal(found, contents)) return;
-  const end = kind.start + (operation.fills ? kind.length : 0);
+  const end = kind.start + (operation!.fills ? kind.length : 0);
   for (let i = 0; i < found.length; i++) {
     const byte = found[i];
     const right = i < SIZE ? contents[i] : longer[i];
@@ -236,23 +237,23 @@ function equal(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
 }
 
-/** Does one thing to a file during the work. */
+/** Releases memory of a file in one way during the work. */
 async function during(kindName: string, way: Way): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
-  using file = openOwn(it.path, kind);
+  using file = openOwn(it.path, kind!);
   let isOver = false;
-  const view = kind.viewOf(file);
-  const work = operation.start(view, it.world, file)
+  const view = kind!.viewOf(file);
+  const work = operation!.start(view, it.world, file)
     .finally(() => isOver = true);
   work.catch(it.world.begin);
   await it.begun;
-  const refused = operation.waits && isOver;
+  const refused = operation!.waits && isOver;
   if (refused && kindName !== "shared" && kindName !== "part") {
     problem("it was over before");
   }
   await way.act(file);
-  check(it, kind, await it.end(work), way.truncates === true);
+  check(it, kind!, await it.end(work), way.truncates === true);
   if (way.isOpenAfter && file.closed) problem("closed");
 }
 
@@ -272,24 +273,24 @@ function check(
   checkOthers();
 }
 
-/** As `using`, of a file that may have been closed. */
+/** As `using`, for a file that may be closed already. */
 function openOwn(path: string, { options }: Kind): MmapFile & Disposable {
   const file = openSync(path, options);
   return file;
 }
 
-/** Nothing holds the file but the work on its view. */
+/** Only the work on its view references the file. */
 async function dropped(kindName: string): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
-  const work = start(it, kind);
+  const work = start(it, kind!);
   work.catch(it.world.begin);
   await it.begun;
   for (let times = 0; times < 3; times++) {
     await collect(2);
     openOthers();
   }
-  check(it, kind, await it.end(work), false);
+  check(it, kind!, await it.end(work), false);
 }
 
 function start(
@@ -297,32 +298,32 @@ function start(
   kind: Kind,
 ): Promise<Uint8Array | number> {
   const file = openSync(path, kind.options);
-  return operation.start(kind.viewOf(file), world, file);
+  return operation!.start(kind.viewOf(file), world, file);
 }
 
-/** The worker whose view it is ends. */
+/** The worker that owns the view ends. */
 async function terminated(kindName: string): Promise<void> {
   const kind = kinds[kindName];
   const it = new Case();
   const { directory, fifo } = it.world;
-  const url = new URL("../workers/native_work.ts", import.meta.url);
+  const url = new URL("../workers/native_work_worker.ts", import.meta.url);
   const worker = new Worker(url, { type: "module" });
   const begun = new Promise((resolve) => worker.onmessage = resolve);
   worker.postMessage({ name, kind: kindName, path: it.path, directory, fifo });
   await begun;
   worker.terminate();
   openOthers();
-  const end = operation.feed?.(it.world);
+  const end = operation!.feed?.(it.world);
   await sleep(20);
   openOthers();
   await collect(2);
   const output = await end?.();
-  // The last of it need not have come before the end.
-  if (output?.length) checkTaken(output, kind, true);
-  check(it, kind, 0, false);
+  // The last part may come after the end.
+  if (output?.length) checkTaken(output, kind!, true);
+  check(it, kind!, 0, false);
 }
 
-/** Three clients that read slowly are sent views of files that nobody holds. */
+/** Three slow clients receive views of files that were dropped. */
 async function slowClients(): Promise<void> {
   const path = `${directory}/served`;
   Deno.writeFileSync(path, contents);
@@ -368,12 +369,12 @@ for (const [wayName, way] of Object.entries(ways)) {
 }
 for (const kind of ALL) {
   cases.push([`dropped ${kind}`, () => dropped(kind)]);
-  if (operation.outlivesWorkers !== false) {
+  if (operation!.outlivesWorkers !== false) {
     cases.push([`terminated ${kind}`, () => terminated(kind)]);
   }
 }
 
-// Each operation begins elsewhere, so that all of them together try every way with every kind.
+// Each operation begins with another way, so that together they try every way with every kind.
 const first = Object.keys(operations).indexOf(name);
 for (const [k, [title, run]] of cases.entries()) {
   if ((k + first) % Number(oneIn) !== 0) continue;

@@ -1,29 +1,29 @@
 /**
- * Memory that the engine owns, in a process of its own: what is left of it, and files of every size.
+ * Memory that the engine owns: leaks, and files of every size.
  * `owned_memory.ts CASE DIRECTORY [COUNT]` prints what is wrong, and "done".
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapOpenOptions, openSync, TruncatedError } from "../../mod.ts";
 import { libc } from "../../src/posix/libc.ts";
-import { usedSlots } from "../guard/memory.ts";
-import { kinds } from "./kinds.ts";
-import {
-  collect,
-  collectUntil,
-  countDescriptors,
-  countMappings,
-  sleep,
-} from "./memory.ts";
-import { contentsOf, SIZE } from "./operations.ts";
-import { isEmulated } from "../reason.ts";
+import { usedSlots } from "../guard/sigbus_action.ts";
+import { kinds } from "./view_kinds.ts";
+import { collect, collectUntil } from "../gc.ts";
+import { countDescriptors, countMappings } from "../open_handles.ts";
+import { contentsOf, SIZE } from "./native_operations.ts";
+import { isEmulated } from "../skip.ts";
 
-const [name, directory, countArgument = "1"] = Deno.args;
+const [name, directory, countArgument = "1"] = Deno.args as [
+  string,
+  string,
+  string?,
+];
 const count = Number(countArgument);
 const path = `${directory}/file`;
 const WRITE: MmapOpenOptions = { read: true, write: true };
 const PAGE = libc().getpagesize();
 
-/** Mappings that V8 and its threads come and go with. */
+/** Mappings that V8 and its threads may add and remove. */
 const SLACK = isEmulated ? 300 : 100;
 
 function problem(text: string): void {
@@ -34,7 +34,7 @@ function assert(isRight: boolean, text: string): void {
   if (!isRight) problem(text);
 }
 
-/** Does something, and looks at what is left of it. */
+/** Does something, and checks that it leaks nothing. */
 async function assertLeavesNothing(
   work: (check: () => void) => void | Promise<void>,
 ): Promise<void> {
@@ -48,7 +48,7 @@ async function assertLeavesNothing(
   const after = countMappings("");
   assert(after <= before + SLACK, `${after} mappings, ${before} before`);
   assert(most < 10_000, `${most} mappings on the way`);
-  // Of files there alone: Deno opens and closes descriptors of its own.
+  // Only of files in this directory: Deno opens and closes other descriptors.
   const isClosed = () => countDescriptors(Deno.realPathSync(directory)) === 0;
   await collectUntil(isClosed);
   assert(isClosed(), "descriptors are left open");
@@ -57,10 +57,10 @@ async function assertLeavesNothing(
   );
 }
 
-/** Runs workers one after the other, each until it ends as it is told to. */
+/** Runs workers one after the other, each of which ends in the given way. */
 async function runWorkers(times: number, message: unknown): Promise<void> {
   for (let time = 0; time < times; time++) {
-    const url = new URL("../workers/owned_memory.ts", import.meta.url);
+    const url = new URL("../workers/owned_memory_worker.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
     await new Promise<void>((resolve) => {
       worker.onmessage = () => resolve();
@@ -127,13 +127,13 @@ const SIZES = [
   2 ** 34 + 1,
 ];
 
-/** Address ranges of this process that show a file. */
+/** Address ranges of this process that map a file. */
 function rangesOf(part: string): [number, number][] {
   return Deno.readTextFileSync("/proc/self/maps").split("\n")
     .filter((line) => line.includes(part))
     .map((line) => {
-      const [start, end] = line.split(" ")[0].split("-");
-      return [parseInt(start, 16), parseInt(end, 16)];
+      const [start, end] = line.split(" ")[0]!.split("-");
+      return [parseInt(start!, 16), parseInt(end!, 16)];
     });
 }
 
@@ -172,7 +172,7 @@ const cases: Record<string, () => unknown> = {
   closedByItself: () => afterWorkers("close"),
   uncaught: () => afterWorkers("throw"),
 
-  /** Files opened in workers that end leave the guard's table fit for new files. */
+  /** Files opened in workers that end leave slots of the guard's table for new files. */
   async guardTable() {
     Deno.writeFileSync(path, new Uint8Array(2 * PAGE).fill(1));
     const files = 1000;
@@ -194,9 +194,9 @@ const cases: Record<string, () => unknown> = {
     for (const size of SIZES) checkSize(size);
   },
 
-  /** Where V8 has no memory of WebAssembly's: all works but `shared`. */
+  /** Where V8 lacks WebAssembly memory, everything works except `shared`. */
   withoutWebAssembly() {
-    assert(typeof WebAssembly === "undefined", "there is WebAssembly");
+    assert(typeof WebAssembly === "undefined", "WebAssembly exists");
     for (const size of [1, PAGE, 2 ** 16 + 1, 2 ** 32 + 1]) checkSize(size);
     try {
       openSync(path, { ...WRITE, shared: true }).bytes();
@@ -206,20 +206,20 @@ const cases: Record<string, () => unknown> = {
     }
   },
 
-  /** Nothing is mapped where a view that was closed was, as long as its addresses are kept. */
+  /** Nothing is mapped at the addresses of a closed view, as long as they stay reserved. */
   keptFromReuse() {
     Deno.writeFileSync(path, new Uint8Array(3 * PAGE).fill(1));
     const closed = new Set<number>();
     for (let time = 0; time < 1000; time++) {
       const file = openSync(path, WRITE);
       file.bytes();
-      const [[start]] = rangesOf(path);
+      const [start] = rangesOf(path)[0]!;
       if (closed.has(start)) problem(`${start} is used again`);
       closed.add(start);
       file.close();
       if (rangesOf(path).length > 0) problem("still mapped");
     }
-    // Beyond the bound the oldest are given back.
+    // Beyond the limit the oldest are released.
     const before = countMappings("");
     for (let time = 0; time < 2000; time++) {
       const file = openSync(path, WRITE);
@@ -231,7 +231,7 @@ const cases: Record<string, () => unknown> = {
 
   shaken,
 
-  /** Others truncate files of every kind; views read zeros, methods throw or go on, nobody dies. */
+  /** Another process truncates files of every kind: views read zeros, methods throw or go on, and the process lives. */
   truncated() {
     for (const [kind, { options, start, viewOf }] of Object.entries(kinds)) {
       if (options.guard === false) continue;
@@ -254,13 +254,13 @@ const cases: Record<string, () => unknown> = {
   },
 };
 
-/** Others truncate a shared file and lengthen it all the while, as three workers read it. */
+/** Another process truncates and extends a shared file repeatedly, as three workers read it. */
 async function shaken(): Promise<void> {
   const size = 1_000_000;
   Deno.writeFileSync(path, new Uint8Array(size).fill(1));
   using file = openSync(path, { ...WRITE, shared: true, grow: true });
   const view = file.view(Int32Array);
-  const url = new URL("../workers/shared.ts", import.meta.url);
+  const url = new URL("../workers/shared_memory_worker.ts", import.meta.url);
   await Promise.all([1, 2, 3].map(() => {
     const worker = new Worker(url, { type: "module" });
     const reading = new Promise((resolve) => worker.onmessage = resolve);
@@ -276,7 +276,7 @@ async function shaken(): Promise<void> {
     for (let time = 0; Date.now() < end; time++) {
       try {
         file.refresh();
-        // Memory grows too, in its place.
+        // The memory grows too, at the same address.
         if (time % 50 === 0) file.truncateSync(size + (time % 4000) * 1000);
       } catch (error) {
         if (!(error instanceof TruncatedError)) throw error;
@@ -308,6 +308,6 @@ function truncateElsewhere(path: string, size: number): void {
   if (!success) throw new Error("Cannot truncate");
 }
 
-await cases[name]();
+await cases[name]!();
 console.log("done");
 Deno.exit(0);

@@ -1,14 +1,14 @@
 /**
- * Tries to open files with the permissions that it was started with.
+ * Tries to open files with the permissions of this process.
  * `deno run --allow-... permissions.ts OPTIONS PATH...` prints one line of JSON for each path.
  *
- * OPTIONS is JSON: those of `open`, and `user`, to whom the process changes first, and `isRevoked`:
- * whether ffi is given up once the file is open and a byte was read, and then all of it is.
+ * OPTIONS is JSON: those of `open`; `user`, to which the process changes first; and `isRevoked`:
+ * whether ffi is revoked once the file is open and a byte was read, before the rest is read.
  */
 
 import { type MmapOpenOptions, open, openSync } from "../../mod.ts";
 
-const [settings, ...paths] = Deno.args;
+const [settings, ...paths] = Deno.args as [string, ...string[]];
 const { user, isAsync, isRevoked, ...given } = JSON.parse(settings) as
   & MmapOpenOptions
   & { user?: number; isAsync?: boolean; isRevoked?: boolean };
@@ -20,7 +20,7 @@ for (const path of paths) {
   try {
     using file = isAsync ? await open(path, options) : openSync(path, options);
     if (isRevoked) {
-      // Of both kinds: memory that is copied from, and memory that is handed out.
+      // Both kinds of memory: what is copied from, and what is handed out.
       file.readSync(new Uint8Array(1));
       file.bytes();
       file.readAtSync(new Uint8Array(1), 0);
@@ -39,7 +39,7 @@ for (const path of paths) {
   }
 }
 
-/** What Deno itself says of reading the path. */
+/** Deno's own result of reading the path. */
 function asDeno(path: string): string {
   try {
     Deno.openSync(path).close();
@@ -49,7 +49,7 @@ function asDeno(path: string): string {
   }
 }
 
-/** The rights of each mapping of a file, such as "rw-s". Deno wants all permissions for /proc. */
+/** The protection of each mapping of a file, such as "rw-s". Deno requires all permissions for /proc. */
 function maps(path: string): string[] {
   const found: string[] = [];
   let libc;
@@ -63,7 +63,7 @@ function maps(path: string): string[] {
       close: { parameters: ["i32"], result: "i32" },
     }).symbols;
   } catch {
-    // Who cannot call libc has mapped nothing either.
+    // Without libc nothing can be mapped.
     return found;
   }
   const fd = libc.open(new TextEncoder().encode("/proc/self/maps\0"), 0);
@@ -74,12 +74,12 @@ function maps(path: string): string[] {
   }
   libc.close(fd);
   for (const line of text.split("\n")) {
-    if (line.endsWith(path)) found.push(line.split(" ")[1]);
+    if (line.endsWith(path)) found.push(line.split(" ")[1]!);
   }
   return found;
 }
 
-/** Root may do everything; this ends it, for every thread. Others stay who they are. */
+/** Changes the user of every thread, since root may do everything. Other users stay as they are. */
 function becomeUser(user: number): void {
   if (Deno.uid() !== 0) return;
   const { setgroups, setgid, setuid } = Deno.dlopen("libc.so.6", {

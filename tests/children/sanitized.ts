@@ -1,7 +1,7 @@
 /** Tests under Deno's sanitizers, the first of which opens the first file of its process. Run by `deno test`. */
 
 import { openSync, toReadableStream } from "../../mod.ts";
-import { isWine } from "../reason.ts";
+import { isWine } from "../skip.ts";
 
 for (const backend of ["auto", "fallback"] as const) {
   for (const time of ["first", "second"]) {

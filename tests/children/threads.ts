@@ -1,8 +1,8 @@
-/** Counts the threads that are started for many calls at once: ours, and `Deno.FsFile`'s after them. */
+/** Counts the threads that are started for many calls at once: those of MmapFile, then those of `Deno.FsFile`. */
 
 import { openSync } from "../../mod.ts";
 
-const [folder] = Deno.args;
+const [folder] = Deno.args as [string];
 const MIB = 1 << 20;
 const FILES = 40;
 
@@ -17,7 +17,7 @@ function threads(): number {
   return tasks.filter(({ name }) => isOfPool(name)).length;
 }
 
-/** Threads of the engine, and of this program itself, come and go too. */
+/** The engine and this program start and end threads too. */
 function isOfPool(task: string): boolean {
   try {
     const name = Deno.readTextFileSync(`/proc/self/task/${task}/comm`);
@@ -34,8 +34,8 @@ const timer = setInterval(() => most = Math.max(most, threads() - before), 1);
 const files = paths.map((path) => openSync(path, { read: true, write: true }));
 const buffers = files.map(() => new Uint8Array(4 * MIB));
 await Promise.all(files.flatMap((file, k) => [
-  file.readAt(buffers[k], 0),
-  file.writeAt(buffers[k], MIB),
+  file.readAt(buffers[k]!, 0),
+  file.writeAt(buffers[k]!, MIB),
   file.sync(),
   file.flush(),
   file.prefetch(),
@@ -44,7 +44,7 @@ most = Math.max(most, threads() - before);
 const ours = most;
 
 const others = paths.map((path) => Deno.openSync(path, { write: true }));
-for (const [k, file] of others.entries()) file.writeSync(buffers[k]);
+for (const [k, file] of others.entries()) file.writeSync(buffers[k]!);
 await Promise.all(others.map((file) => file.sync()));
 most = Math.max(most, threads() - before);
 clearInterval(timer);

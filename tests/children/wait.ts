@@ -1,19 +1,20 @@
 /**
- * What processes and workers do that wait for each other: `deno run -A wait.ts TASK PATH NUMBER...`, or a
+ * Tasks of processes and workers that wait for each other: `deno run -A wait.ts TASK PATH NUMBER...`, or a
  * message of the same to a worker. Each task answers with a string, and fails if it misses a change.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { openSync } from "../../mod.ts";
 
 type Task = (path: string, ...args: number[]) => Promise<string>;
 
-/** Bytes between two words that tasks use: a line of the processor's cache. */
+/** Bytes between two words that tasks use: a cache line. */
 export const STRIDE = 64;
 
-/** Now and then some time goes by, busy or idle. */
+/** Sometimes pauses, busy or idle. */
 async function delay(): Promise<void> {
   const dice = Math.random();
-  if (dice < 0.01) await new Promise((done) => setTimeout(done, 2 * dice));
+  if (dice < 0.01) await sleep(2 * dice);
   else if (dice < 0.2) {
     const end = performance.now() + dice / 4;
     while (performance.now() < end);
@@ -31,7 +32,7 @@ function openWords(path: string) {
       Atomics.add(words, at(index), 1);
       file.notify(index * STRIDE);
     },
-    /** Waits for a value that comes after those before it. */
+    /** Waits for a value that follows the earlier ones. */
     async reach(index: number, value: number) {
       for (;;) {
         const now = Atomics.load(words, at(index));
@@ -46,7 +47,7 @@ function openWords(path: string) {
 }
 
 export const tasks: Record<string, Task> = {
-  /** One of several that hand a turn around: each has a word of its own, and adds to the next one's. */
+  /** One of several tasks that pass a turn around: each has a word, and adds to the next one's. */
   async handOn(path, me, all, rounds) {
     using words = openWords(path);
     for (let round = 1; round <= rounds; round++) {
@@ -59,7 +60,7 @@ export const tasks: Record<string, Task> = {
     return "handed on";
   },
 
-  /** Counts for all: adds to word 0 once each of them has answered, at a word of its own. */
+  /** Counts for all others: adds to word 0 once each of them has answered, at its word. */
   async count(path, all, rounds) {
     using words = openWords(path);
     const others = Array.from({ length: all }, (_, i) => i + 1);
@@ -82,7 +83,7 @@ export const tasks: Record<string, Task> = {
     return "answered";
   },
 
-  /** Adds to word 0, as others do too. */
+  /** Adds to word 0, as other tasks do. */
   async add(path, _me, rounds) {
     using words = openWords(path);
     for (let round = 0; round < rounds; round++) {
@@ -92,7 +93,7 @@ export const tasks: Record<string, Task> = {
     return "added";
   },
 
-  /** Waits until word 0 has come to a sum. */
+  /** Waits until word 0 reaches a sum. */
   async sum(path, total) {
     using words = openWords(path);
     for (let now = words.load(0); now < total; now = words.load(0)) {
@@ -101,20 +102,20 @@ export const tasks: Record<string, Task> = {
     return String(words.load(0));
   },
 
-  /** Waits on a word and notifies another for as long as it lives. */
+  /** Waits on a word and notifies another in an endless loop. */
   async disturb(path, waited, notified) {
     using words = openWords(path);
     for (;;) {
       const now = words.load(waited);
       await Promise.race([
         words.wait(waited, now),
-        new Promise((done) => setTimeout(done, 1)),
+        sleep(1),
       ]);
       words.add(notified);
     }
   },
 
-  /** Waits on many words without end. */
+  /** Waits on many words in an endless loop. */
   async leave(path, many) {
     const words = openWords(path);
     for (let index = 0; index < many; index++) void words.wait(index, 0);
@@ -124,14 +125,14 @@ export const tasks: Record<string, Task> = {
 };
 
 if (import.meta.main && Deno.args.length > 0) {
-  const [name, path, ...args] = Deno.args;
-  console.log(await tasks[name](path, ...args.map(Number)));
+  const [name, path, ...args] = Deno.args as [string, string, ...string[]];
+  console.log(await tasks[name]!(path, ...args.map(Number)));
 }
 
 if ("WorkerGlobalScope" in globalThis) {
-  // The types that Deno checks by are those of a main thread.
+  // Deno checks the types of a main thread.
   const scope = self as unknown as Worker;
   scope.onmessage = async ({ data: [name, path, ...args] }) => {
-    scope.postMessage(await tasks[name](path, ...args));
+    scope.postMessage(await tasks[name]!(path, ...args));
   };
 }

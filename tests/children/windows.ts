@@ -1,10 +1,11 @@
 /**
- * What must not happen on Windows when memory is unmapped, each case in a process of its own.
+ * What must not happen on Windows when memory is unmapped, each case in a child process.
  * `deno run -A --v8-flags=--expose-gc windows.ts CASE DIRECTORY [DETAIL]` prints what is wrong, and "done".
  */
 
 import { Buffer } from "node:buffer";
 import { closeSync, openSync as openDescriptor, read } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type MmapFile, openSync } from "../../mod.ts";
 import {
   FILE_ATTRIBUTE_NORMAL,
@@ -13,14 +14,14 @@ import {
   kernel32,
   OPEN_EXISTING,
 } from "../../src/windows/kernel32.ts";
-import { collect, collectUntil, sleep } from "./memory.ts";
+import { collect, collectUntil } from "../gc.ts";
 
-const [name, directory, detail] = Deno.args;
+const [name, directory, detail] = Deno.args as [string, string, string];
 
-/** What the file holds whose memory is unmapped, and what all other files hold. */
+/** The byte of the file whose memory is unmapped, and the byte of all other files. */
 const OWN = 65;
 const OTHER = 46;
-/** For operations more than the buffers of a socket hold. */
+/** For operations, more than the buffers of a socket hold. */
 const SIZE = name === "operation" ? 16 << 20 : 1 << 20;
 const OTHER_BYTES = new Uint8Array(SIZE).fill(OTHER);
 const OTHERS = 3;
@@ -53,7 +54,7 @@ const others = Array.from(
   (_, k) => fill(`${directory}\\other${k}`, OTHER),
 );
 
-/** Opens other files, whose memory is likely to be where memory has just been unmapped. */
+/** Opens other files, which are likely to be mapped at the addresses that were just unmapped. */
 function openOthers(): MmapFile[] {
   return others.map((path) => {
     const file = openSync(path, READ_WRITE);
@@ -80,12 +81,12 @@ const releases: Record<string, (file: MmapFile) => void | Promise<void>> = {
 };
 
 const cases: Record<string, () => void | Promise<void>> = {
-  /** Memory that was handed out is not used again for another file. */
+  /** The addresses of memory that was handed out are not reused for another file. */
   async addresses() {
     const unmapped: Range[] = [];
     for (let round = 0; round < 20; round++) {
       fill(path, OWN);
-      unmapped.push(...await releasedRanges(releases[detail]));
+      unmapped.push(...await releasedRanges(releases[detail]!));
       for (const file of openOthers()) {
         const [first, end] = rangeOf(file.bytes());
         if (unmapped.some((range) => first < range[1] && range[0] < end)) {
@@ -116,7 +117,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     }
   },
 
-  /** What was to be flushed is flushed when the file was closed before a thread was free for it. */
+  /** flush() flushes its bytes if the file is closed before a thread is free for it. */
   async flushThenClose() {
     for (const call of ["flush", "sync", "syncData"] as const) {
       fill(path, OWN);
@@ -136,7 +137,7 @@ const cases: Record<string, () => void | Promise<void>> = {
     }
   },
 
-  /** A file that is dropped without a close is closed, also when nothing of it is mapped. */
+  /** A file that is dropped without close() is closed, also if it is not mapped. */
   async dropped() {
     const drops: Record<string, (file: MmapFile) => void> = {
       unused: () => {},
@@ -153,7 +154,7 @@ const cases: Record<string, () => void | Promise<void>> = {
       await collectUntil(() => !isOpen(path));
       if (isOpen(path)) console.log(`${how}: a handle is still open`);
     }
-    // A function of its own, which has ended when garbage is collected.
+    // A separate function, which has returned when garbage is collected.
     function openAndDrop(drop: (file: MmapFile) => void): void {
       for (let round = 0; round < 50; round++) {
         const file = openSync(path, READ_WRITE);
@@ -189,13 +190,13 @@ async function releasedRanges(
   }
 }
 
-/** Begins an operation on a view, releases the memory, opens other files; says how the operation ends. */
+/** Begins an operation on a view, releases the memory, opens other files, and returns how the operation ends. */
 async function outcomeOf(
   release: (file: MmapFile) => void | Promise<void>,
 ): Promise<string> {
   let file: MmapFile | null = openSync(path, { ...READ_WRITE, grow: true });
-  const operation = await operations[detail](file.bytes());
-  // Handled at once: it may reject before it is waited for.
+  const operation = await operations[detail]!(file.bytes());
+  // Handled at once: it may reject before it is awaited.
   const outcome = operation.done.then(String, String);
   if (release === releases.collected) file = null;
   await release(file!);
@@ -211,7 +212,7 @@ async function outcomeOf(
 /** An operation that has begun. */
 interface Operation {
   readonly done: Promise<unknown>;
-  /** Lets it go on, where it waits for something. */
+  /** Lets it continue if it waits for something. */
   readonly resume?: () => void;
   readonly end?: () => void;
 }
@@ -278,7 +279,7 @@ function rangeOf(view: Uint8Array<ArrayBuffer>): Range {
   return [first, first + view.byteLength];
 }
 
-/** Whether a file has a handle: one that shares it with nobody is then refused. */
+/** Whether a file has an open handle: an exclusive open then fails. */
 function isOpen(path: string): boolean {
   const { CreateFileW, CloseHandle } = kernel32();
   const units = Uint16Array.from(`${path}\0`, (unit) => unit.charCodeAt(0));
@@ -296,6 +297,6 @@ function isOpen(path: string): boolean {
   return false;
 }
 
-await cases[name]();
+await cases[name]!();
 console.log("done");
 Deno.exit(0);

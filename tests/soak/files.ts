@@ -1,27 +1,26 @@
-/** The files of a fuzz run, and what everybody knows of them. */
+/** The files of a fuzz run, and what every process knows about them. */
 
-/** Files that everybody writes, cuts, lengthens, deletes and makes again. */
+import { pattern } from "../bytes.ts";
+
+/** Files that every process writes, truncates, extends, deletes and creates again. */
 export const WILD = 6;
 
-/** Files that only the vandal cuts, never below `PREFIX`, and lengthens by zeros or what belongs there. */
+/** Files that only `file_mutator.ts` truncates, never below `PREFIX`, and extends by zeros or the pattern. */
 export const PATTERNED = 3;
 
-/** Bytes that nobody cuts from a patterned file: it ends within a page. */
+/** The least size of a patterned file. It ends within a page. */
 export const PREFIX = 300_123;
 
-/** Bytes of a patterned file that is whole. */
+/** The size of a complete patterned file. */
 export const WHOLE = 1_500_000;
 
-/** Bytes that a wild file is cut or lengthened to at most. */
+/** The largest size that a wild file is truncated or extended to. */
 export const LARGEST = 3 << 20;
 
-/** What a patterned file holds when it is whole. */
-export const PATTERN = new Uint8Array(WHOLE).map((_, i) =>
-  // None of them 0, and no two neighbouring stretches alike.
-  1 + (i * 31 + (i >>> 8) * 7) % 255
-);
+/** The bytes of a complete patterned file. */
+export const PATTERN = pattern(WHOLE);
 
-/** Two sets of files: those of workers that are terminated stay open for ever, the others must not. */
+/** Two sets of files: those of terminated workers stay open forever, the others must not. */
 export const SETS = ["kept", "left"] as const;
 export type SetName = typeof SETS[number];
 
@@ -33,13 +32,13 @@ export function patterned(directory: string, set: SetName, i: number): string {
   return `${directory}/${set}/pattern${i}`;
 }
 
-/** Makes a patterned file anew; who has the old one open keeps it. */
+/** Replaces a patterned file by a new one; processes that have the old one open keep it. */
 export function writePattern(path: string): void {
   Deno.writeFileSync(`${path}.new`, PATTERN);
   Deno.renameSync(`${path}.new`, path);
 }
 
-/** Makes all of the files. */
+/** Creates all files. */
 export function makeFiles(directory: string): void {
   for (const set of SETS) {
     Deno.mkdirSync(`${directory}/${set}`);

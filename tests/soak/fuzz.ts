@@ -1,12 +1,13 @@
 /**
  * `deno task test:soak [SECONDS] [SEED]`: random calls of all methods on files that another process
- * cuts, lengthens and deletes meanwhile, in threads that come and go. One minute by default.
+ * truncates, extends and deletes at the same time, in threads that start and end. One minute by default.
  *
- * The seed decides what each thread does; what meets what, the system decides.
+ * The seed decides what each thread does; the system decides how the threads interleave.
  *
  * @module
  */
 
+import { commandOf } from "../run_deno.ts";
 import { makeFiles } from "./files.ts";
 
 const seconds = Number(Deno.args[0] ?? 60);
@@ -24,20 +25,20 @@ let code = 1;
 try {
   console.log(`seed ${seed}, ${seconds} seconds`);
   makeFiles(directory);
-  const vandal = start("vandal.ts", directory, `${seed ^ 0x5eed}`);
-  const victim = start("victim.ts", directory, `${seconds}`, `${seed}`);
+  const mutator = start("file_mutator.ts", directory, `${seed ^ 0x5eed}`);
+  const subject = start("fuzz_process.ts", directory, `${seconds}`, `${seed}`);
   const timer = setTimeout(() => {
     console.log("FOUND it does not end");
-    victim.kill("SIGKILL");
+    subject.kill("SIGKILL");
   }, 1000 * (seconds + GRACE_SECONDS));
-  const status = await victim.status;
+  const status = await subject.status;
   clearTimeout(timer);
-  await vandal.stdin.close();
-  await vandal.status;
+  await mutator.stdin.close();
+  await mutator.status;
   code = status.code;
   console.log(
     `the process ${
-      status.signal === null ? "survived" : `died of ${status.signal}`
+      status.signal === null ? "ended" : `was killed by ${status.signal}`
     }, exit code ${code}`,
   );
 } finally {
@@ -46,14 +47,12 @@ try {
 Deno.exit(code);
 
 function start(script: string, ...args: string[]): Deno.ChildProcess {
-  const runner = Deno.env.get("MMAPFILE_TEST_RUNNER")?.split(" ") ?? [];
-  const [command, ...rest] = [
-    ...runner,
-    ...[Deno.execPath(), "run", "-A", "--no-check", "--import-map"],
-    // No registry is needed for what two processes do to each other.
-    new URL("../offline/import_map.json", import.meta.url).pathname,
+  const [command, rest] = commandOf([
+    ...["run", "-A", "--no-check", "--import-map"],
+    // The two processes do not need the registry.
+    new URL("../std_stubs/import_map.json", import.meta.url).pathname,
     new URL(script, import.meta.url).pathname,
     ...args,
-  ];
+  ]);
   return new Deno.Command(command, { args: rest, stdin: "piped" }).spawn();
 }

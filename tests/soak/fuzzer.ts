@@ -1,7 +1,6 @@
-/** Random calls of all methods on random files, and what can be known of their results. */
+/** Random calls of all methods on random files, with checks of what is known about their results. */
 
 import { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers";
 import {
   type Advice,
   ClosedError,
@@ -27,13 +26,13 @@ import {
   wild,
 } from "./files.ts";
 import { OwnFile } from "./own_file.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import { addTo, emptyReport, type Report } from "./report.ts";
 
 /** Files of each kind that one fuzzer has open at most. */
 export const OPEN_AT_ONCE = 4;
 
-/** Calls that one fuzzer has under way at most. */
+/** Concurrent calls of one fuzzer at most. */
 const UNDER_WAY = 4;
 
 /** Classes that the documentation names. The name of the file is in the message of each. */
@@ -64,7 +63,7 @@ const MODES = [
   Deno.SeekMode.End,
 ];
 
-/** One who uses files: a thread's worth. */
+/** Uses files, one in each thread. */
 export class Fuzzer {
   report: Report = emptyReport();
   readonly #directory: string;
@@ -117,7 +116,7 @@ export class Fuzzer {
     addTo(this.report.findings, what);
   }
 
-  /** Does a call and notes what comes of it; `true` if it did not throw. */
+  /** Makes a call and records its outcome; `true` if it did not throw. */
   async #call(name: string, call: () => unknown): Promise<boolean> {
     addTo(this.report.operations, name);
     try {
@@ -184,7 +183,7 @@ export class Fuzzer {
     });
   }
 
-  // Files whose bytes are known, as far as they are there.
+  // Files whose bytes are known, up to their current end.
 
   async #usePatterned(): Promise<void> {
     const random = this.#random;
@@ -224,7 +223,7 @@ export class Fuzzer {
     await this.#call("refresh", () => file.refresh());
   }
 
-  /** Each byte must be the one that belongs there, or, where the vandal cuts, a 0. */
+  /** Each byte must be that of the pattern, or a 0 where `file_mutator.ts` truncates. */
   #check(name: string, bytes: Uint8Array, position: number): void {
     const expected = PATTERN.subarray(position, position + bytes.length);
     if (Buffer.compare(bytes, expected) === 0) return;
@@ -277,7 +276,7 @@ function wildOptions(random: Random): MmapOpenOptions {
 /** A call on a file of which nothing is known. */
 type Call = (file: MmapFile, random: Random) => unknown;
 
-/** A place in the file, or past its end, or none. */
+/** A position in the file, past its end, or an invalid one. */
 function place(file: MmapFile, random: Random): number {
   return random.once(50)
     ? random.pick([-1, 0.5, NaN])
@@ -292,7 +291,7 @@ function some(random: Random): Uint8Array<ArrayBuffer> {
   return random.once(100) ? HUGE : HUGE.slice(0, lengthOf(random));
 }
 
-/** Grown files are cut again. */
+/** Truncates files that have grown. */
 function keepSmall(file: MmapFile): void {
   if (file.size > 2 * LARGEST) file.truncateSync(LARGEST);
 }
@@ -390,7 +389,7 @@ const CALLS: [string, Call][] = Object.entries<Call>({
   bytes(file, random) {
     const bytes = file.bytes(...range(file, random));
     let sum = 0;
-    for (let i = 0; i < bytes.length; i += 512) sum += bytes[i];
+    for (let i = 0; i < bytes.length; i += 512) sum += bytes[i]!;
     return sum;
   },
   fill(file, random) {
@@ -428,15 +427,15 @@ const CALLS: [string, Call][] = Object.entries<Call>({
   prefetch: (file, random) => file.prefetch(...range(file, random)),
   advise: (file, random) => file.advise(random.pick(ADVICE)),
   refresh: (file) => file.refresh(),
-  // Of a copy: V8 looks at the bytes twice, and what changes in between can end the process.
+  // Of a copy: V8 reads the bytes twice, and a change in between can crash the process.
   decode: (file) => new TextDecoder().decode(file.bytes().slice()).length,
   digest: (file) => crypto.subtle.digest("SHA-1", file.bytes()),
   toReadableStream: (file, random) => drain(toReadableStream(file), random),
   async zeroCopy(file) {
     let sum = 0;
     for await (const chunk of toReadableStream(file, { zeroCopy: true })) {
-      // Empty when another call under way has mapped the file anew.
-      if (chunk.length > 0) sum += chunk[chunk.length - 1];
+      // Empty if a concurrent call has remapped the file.
+      if (chunk.length > 0) sum += chunk[chunk.length - 1]!;
     }
     return sum;
   },
@@ -468,7 +467,7 @@ const CALLS: [string, Call][] = Object.entries<Call>({
   },
 });
 
-/** A look at a patterned file: bytes that a method answered for, and where they begin. */
+/** A read of a patterned file: the bytes that a method returned, and their offset. */
 type Look = (
   file: MmapFile,
   random: Random,
@@ -504,7 +503,7 @@ const LOOKS: [string, Look][] = Object.entries<Look>({
     return seen;
   },
   indexOf(file) {
-    // Twice what nobody cuts: where it is, or nowhere.
+    // Twice in the range that is never truncated: at its offset, or not found.
     const size = file.size;
     const first = file.readAtSync(new Uint8Array(64), 0) ?? 0;
     const needle = file.bytes(0, Math.min(first, size)).slice();
@@ -542,8 +541,3 @@ const LOOKS: [string, Look][] = Object.entries<Look>({
     return [];
   },
 });
-
-/** Lets timers, messages and whoever wants to end this thread have their turn. */
-export function macrotask(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
-}

@@ -1,4 +1,4 @@
-/** A file that nobody else touches, so that every one of its bytes is known. */
+/** A file that only one thread uses, so that every byte is known. */
 
 import { Buffer } from "node:buffer";
 import {
@@ -8,12 +8,12 @@ import {
   OutOfBoundsError,
   toReadableStream,
 } from "../../mod.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 /** Bytes that the file grows to at most. */
 const LARGEST = 2 << 20;
 
-/** Does a call; an error that it throws is noted. */
+/** Makes a call; an error that it throws is recorded. */
 type Caller = (name: string, call: () => unknown) => Promise<boolean>;
 
 /** What the file must be. */
@@ -23,7 +23,7 @@ export class OwnFile {
   readonly #call: Caller;
   #file: MmapFile | null = null;
   #options: MmapOpenOptions = {};
-  /** The bytes, and behind them room. */
+  /** The bytes, followed by spare room. */
   readonly #room = new Uint8Array(LARGEST);
   #size = 0;
   #cursor = 0;
@@ -55,7 +55,7 @@ export class OwnFile {
       const inFile = Deno.readFileSync(this.#path);
       if (!copyOnWrite) this.check("the file", inFile, 0, this.#size);
       else {
-        // What was written went with the memory.
+        // The memory was transferred, and took the changes with it.
         this.#size = inFile.length;
         this.#room.fill(0);
         this.#room.set(inFile);
@@ -89,7 +89,7 @@ export class OwnFile {
     });
   }
 
-  /** How it was opened, and what was done last, for those who look for the reason. */
+  /** How it was opened, and the last calls, for a message. */
   toString(): string {
     return `${JSON.stringify(this.#options)} after ${this.#last.join(", ")}`;
   }
@@ -130,7 +130,7 @@ export class OwnFile {
     return this.#room.subarray(from, Math.max(from, Math.min(to, this.#size)));
   }
 
-  /** Throws unless the bytes are those from one place to another. */
+  /** Throws unless the bytes are those of a range. */
   check(what: string, bytes: Uint8Array, from: number, to: number): void {
     const expected = this.bytes(from, to);
     if (Buffer.compare(bytes, expected) === 0) return;
@@ -142,13 +142,13 @@ export class OwnFile {
     );
   }
 
-  /** Notes what was written. */
+  /** Records a write. */
   wrote(bytes: Uint8Array, position: number): void {
     this.#room.set(bytes, position);
     this.#size = Math.max(this.#size, position + bytes.length);
   }
 
-  /** Notes a new length. */
+  /** Records a new length. */
   resized(size: number): void {
     if (size < this.#size) this.#room.fill(0, size, this.#size);
     this.#size = size;
@@ -304,7 +304,7 @@ const OWN_CALLS: [string, OwnCall][] = Object.entries<OwnCall>({
     const { size } = file;
     if (size !== own.size) throw new Error(`size ${size}, not ${own.size}`);
     if (file.statSync().size !== size && own.canResize) {
-      throw new Error("stat() knows another size");
+      throw new Error("stat() reports another size");
     }
   },
   sync: (_, file, random) => random.once(20) && file.sync(),

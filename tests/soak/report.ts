@@ -4,7 +4,7 @@ export interface Report {
   readonly operations: Record<string, number>;
   /** Errors by class, and a system's code. */
   readonly errors: Record<string, number>;
-  /** What should not have been, in words, and how often it was. */
+  /** Descriptions of faults, and how often each was found. */
   readonly findings: Record<string, number>;
 }
 
@@ -16,7 +16,7 @@ export function addTo(counts: Record<string, number>, name: string, n = 1) {
   counts[name] = (counts[name] ?? 0) + n;
 }
 
-/** Adds what another has seen. */
+/** Adds another report. */
 export function merge(report: Report, other: Report): void {
   for (const key of ["operations", "errors", "findings"] as const) {
     for (const [name, n] of Object.entries(other[key])) {
@@ -29,7 +29,7 @@ export function sum(counts: Record<string, number>): number {
   return Object.values(counts).reduce((one, two) => one + two, 0);
 }
 
-/** "3 this, 2 that", the most first. */
+/** "3 this, 2 that", the most frequent first. */
 export function list(counts: Record<string, number>): string {
   return Object.entries(counts)
     .toSorted(([, one], [, two]) => two - one)
