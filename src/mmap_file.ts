@@ -1703,8 +1703,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    * using file = createSync(Deno.makeTempFileSync(), 16);
    * const numbers = file.view(Float64Array);
    * file.lockSync(true);
-   * numbers[0] -= 10;
-   * numbers[1] += 10;
+   * numbers.set([numbers[0]! - 10, numbers[1]! + 10]);
    * file.unlockSync();
    * ```
    */

@@ -364,13 +364,12 @@ export interface WaitOptions {
  * import assert from "node:assert/strict";
  * import { createSync, type TypedArrayConstructor } from "@mmapfile/mmapfile";
  *
- * const types: Record<string, TypedArrayConstructor<Int8Array | Uint8Array>> = {
- *   signed: Int8Array,
- *   unsigned: Uint8Array,
- * };
+ * function typeOf(isSigned: boolean): TypedArrayConstructor<Int8Array | Uint8Array> {
+ *   return isSigned ? Int8Array : Uint8Array;
+ * }
  * using file = createSync(Deno.makeTempFileSync(), 1);
  * file.writeSync(Uint8Array.of(255));
- * assert.equal(file.view(types.signed)[0], -1);
+ * assert.equal(file.view(typeOf(true))[0], -1);
  * ```
  */
 export interface TypedArrayConstructor<

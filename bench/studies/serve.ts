@@ -52,7 +52,7 @@ export const SERVE: Study = {
       return [{
         group: "Files over HTTP",
         name: `Requests a second, file of ${size}`,
-        ratio: mmapFile.values[column] / fsFile.values[column],
+        ratio: mmapFile.values[column]! / fsFile.values[column]!,
       }];
     }),
 };
