@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FileCase, KB, MB, PIECE } from "../case.ts";
+import { type FileCase, KB, MB, OPENING, PIECE } from "../case.ts";
 import { bytes, makeTarget, sharedFile } from "../files.ts";
 
 /** Files open at once where opening and closing are measured apart. */
@@ -62,7 +62,7 @@ export const CASES: readonly FileCase[] = [
       },
       close: () => file.close(),
     };
-  }),
+  }, "Both call fsync(2), and wait for the disk."),
   callCase("Open and Close", 0.4, (subject) => {
     const path = sharedFile(1 * KB);
     return {
@@ -72,7 +72,7 @@ export const CASES: readonly FileCase[] = [
       },
       close() {},
     };
-  }),
+  }, OPENING),
   ...openApartCases(),
   {
     group: "Async",
@@ -126,6 +126,7 @@ function callCase(
   name: string,
   target: number,
   prepare: FileCase["prepare"],
+  reason?: string,
 ): FileCase {
   return {
     group: "Calls",
@@ -133,6 +134,7 @@ function callCase(
     target,
     original: true,
     count: 1000,
+    reason,
     prepare,
   };
 }
@@ -170,7 +172,12 @@ function openApartCases(): FileCase[] {
       close: () => void close(),
     };
   };
-  const common = { group: "Open and close apart", target: 0, count: AT_ONCE };
+  const common = {
+    group: "Open and close apart",
+    target: 0,
+    count: AT_ONCE,
+    reason: OPENING,
+  };
   return [
     { ...common, name: "Open alone", prepare: opening },
     { ...common, name: "Close alone", prepare: closing },

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { KB, MB, type PlainCase } from "../case.ts";
+import { KB, MB, OPENING, type PlainCase } from "../case.ts";
 import { bytes, makeTarget, sharedFile, sourceFile } from "../files.ts";
 import type { PlainFile, PlainSubject } from "../subjects.ts";
 
@@ -18,9 +18,6 @@ const SIZES:
   ];
 
 const TREE_FILES = 5000;
-
-const REASON =
-  "Opening also proves that it is a regular file and asks for its size: one more system call.";
 
 export const CASES: readonly PlainCase[] = [
   ...SIZES.map(([name, size, target]): PlainCase => ({
@@ -113,7 +110,7 @@ function common(name: string, target: number, size: number) {
     name,
     target,
     count: Math.max(1, Math.min(1000, Math.floor(MB / size))),
-    reason: REASON,
+    reason: OPENING,
     also: ["node:fs"] as const,
   };
 }

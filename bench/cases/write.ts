@@ -20,6 +20,10 @@ import type { PlainFile, PlainSubject, Subject } from "../subjects.ts";
 
 const AGAIN = [20, 5.5, 2, 1, 1, 1.5, 1, 1];
 
+/** Why large writes may be slower, as much as two runs of the same system call differ. */
+const DESCRIPTOR =
+  "A write uses the descriptor until each of its pages was written 32 times: the system call of Deno.FsFile.";
+
 const SHARED_MEMORY = "/dev/shm";
 
 /** Writes all of a file. */
@@ -41,11 +45,13 @@ export const CASES: readonly Case[] = [
   ...factsOfSizes("Write", AGAIN).map((facts): PlainCase => ({
     ...facts,
     also: ["memory"],
+    reason: DESCRIPTOR,
     prepare: write(facts.size),
   })),
   ...factsOfSizes("WriteAt", AGAIN).map((facts): PlainCase => ({
     ...facts,
     also: ["node:fs", "memory"],
+    reason: DESCRIPTOR,
     prepare: writeAt(facts.size),
   })),
   ...factsOfSizes("ReadFrom", Array(8).fill(1)).map((facts): FileCase => ({
@@ -171,6 +177,7 @@ function appendCase(): FileCase {
     name: "Append 100 bytes",
     target: 1,
     count: 1000,
+    reason: "An append is the system call of Deno.FsFile.",
     prepare(subject, folder) {
       const file = subject.openSync(makeTarget(folder, PIECE), {
         append: true,
@@ -209,6 +216,7 @@ function freshCase(
     target: 1,
     long: true,
     count: 1,
+    reason: DESCRIPTOR,
     prepare(subject, folder) {
       const parent = disk === "disk" ? folder : SHARED_MEMORY;
       const own = targetFolder(parent);
