@@ -17,6 +17,7 @@ import {
   toReadableStream,
   TruncatedError,
 } from "@mmapfile/mmapfile";
+import { mappedAfter } from "./mapped_after.ts";
 import { MAY_LOSE, NOT_TRANSFERABLE } from "./tested_module.ts";
 import { commandOf } from "./run_deno.ts";
 import type { Reason } from "./skip.ts";
@@ -784,7 +785,8 @@ testBoth(
     for (const text of ["short", "long ".repeat(100)]) {
       for (const grow of [true, false]) {
         Deno.truncateSync(path, 64 * KIB);
-        using file = openSync(path, { read: true, write: true, grow });
+        const options = { read: true, write: true, grow };
+        using file = openSync(path, mappedAfter(0, options));
         file.seekSync(60 * KIB, Start);
         if (!file.guarded) continue;
         Deno.truncateSync(path, 5);
