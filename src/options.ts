@@ -50,8 +50,8 @@ interface Options extends MmapOpenOptions {
 const READ: Options = { read: true };
 
 /**
- * Calls that go through the descriptor before the file is mapped: to map, touch and unmap takes as long as
- * so many calls of the system (measured, see docs/architecture.md).
+ * Calls that use the descriptor before memory: mapping a file, touching it, and unmapping it take as long as so many
+ * system calls (measured, see docs/architecture.md).
  */
 const CALLS_BEFORE_MAPPING = 256;
 

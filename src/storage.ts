@@ -69,7 +69,7 @@ export interface MappingOptions {
   readonly guard: boolean;
   /** Whether the memory that users get is shared between workers. */
   readonly shared: boolean;
-  /** How many calls go through the descriptor before the file is mapped for them. */
+  /** How many calls use the descriptor before memory: reads, and writes where each page is written often. */
   readonly mapAfter: number;
 }
 
