@@ -77,7 +77,7 @@ export const CASES: readonly FileCase[] = [
   whole("Search", "lines, 64 MB", (subject) => {
     const path = makeText();
     return { run: () => subject.lineCount(path), close() {} };
-  }),
+  }, "To create a view for each line takes as long as to create a string."),
   whole("Text", "textLines, 64 MB", (subject) => {
     const path = makeText();
     return { run: () => subject.textLength(path), close() {} };
@@ -130,12 +130,14 @@ function whole(
   group: string,
   name: string,
   prepare: FileCase["prepare"],
+  reason?: string,
 ): FileCase {
   return {
     group,
     name,
     target: 1,
     count: 1,
+    reason,
     prepare(subject, folder) {
       const { run, close } = prepare(subject, folder);
       // With something unmeasured ahead, so that it is done once a run.
