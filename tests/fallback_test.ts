@@ -20,17 +20,11 @@ import {
 } from "../mod.ts";
 import { fallback } from "../src/fallback/mapping.ts";
 import { deno } from "./run_deno.ts";
-import {
-  NO_CHATTR,
-  NO_LISTING,
-  NO_NODES,
-  type Reason,
-  unless,
-} from "./skip.ts";
+import { NO_CHATTR, NO_LISTING, NO_NODES, type Reason } from "./skip.ts";
 import { decode, encode, equal, pattern } from "./bytes.ts";
 import { heldOpen } from "./open_handles.ts";
 import { noDiskOf, SmallDisk } from "./small_disk.ts";
-import { TempDir } from "./temp_dir.ts";
+import { TempDir, testInDir } from "./temp_dir.ts";
 
 const isLinux = Deno.build.os === "linux";
 const MODULE = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
@@ -44,14 +38,10 @@ function test(
   fn: (dir: TempDir) => void | Promise<void>,
   reason: Reason = false,
 ): void {
-  Deno.test({
-    ...unless(reason, name),
-    fn: async () => {
-      using dir = new TempDir();
-      await fn(dir);
-      if (isLinux) assertEquals(heldOpen(dir), [], "Left open");
-    },
-  });
+  testInDir(name, async (dir) => {
+    await fn(dir);
+    if (isLinux) assertEquals(heldOpen(dir), [], "Left open");
+  }, reason);
 }
 
 function opened(path: string, options: MmapOpenOptions = READ_WRITE): MmapFile {

@@ -3,6 +3,7 @@
  * `truncated_during_call.ts DIRECTORY CASE` prints which truncations it caught, and "done".
  */
 
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import {
   type MmapFile,
@@ -283,11 +284,11 @@ async function truncateDuring(access: Access): Promise<void> {
 
 /** Checks that bytes() throws repeatedly, and that reads continue as those of Deno.FsFile. */
 function assertLasts(file: MmapFile, size: number): void {
-  assertThrowsTruncated(() => file.bytes());
+  assert.throws(() => file.bytes(), TruncatedError);
   if (!file.truncated) throw new Error("`truncated` has become false");
   const read = file.readAtSync(one, Math.max(0, size - 1));
   if (read !== (size === 0 ? null : 1)) throw new Error(`${read} bytes read`);
-  assertThrowsTruncated(() => file.copy());
+  assert.throws(() => file.copy(), TruncatedError);
 }
 
 /** Checks that the file is usable after refresh(), and has only its own bytes. */
@@ -315,7 +316,7 @@ function otherFiles(): void {
     return openSync(path, MAPPED_WRITE);
   });
   Deno.truncateSync(first!.name, 5000);
-  assertThrowsTruncated(() => first!.indexOf("no such thing"));
+  assert.throws(() => first!.indexOf("no such thing"), TruncatedError);
   for (const file of others) {
     if (file.readAtSync(whole, 0) !== SIZE) throw new Error("not whole");
     if (!Buffer.from(whole).equals(contents)) {
@@ -327,16 +328,6 @@ function otherFiles(): void {
   }
   first!.close();
   for (const file of others) file.close();
-}
-
-function assertThrowsTruncated(call: () => unknown): void {
-  try {
-    call();
-  } catch (error) {
-    if (error instanceof TruncatedError) return;
-    throw error;
-  }
-  throw new Error("no TruncatedError");
 }
 
 console.error(`seed ${seed}`);
