@@ -44,6 +44,26 @@ export function checkRange(
 }
 
 /**
+ * As {@linkcode checkRange}, in one message: for ranges that are given by options.
+ *
+ * @throws {RangeError} If the range is not in the file.
+ */
+export function checkRangeOptions(
+  action: string,
+  { name, size }: Pick<Source, "name" | "size">,
+  offset: number,
+  length: number,
+): void {
+  if (
+    Number.isSafeInteger(offset) && Number.isSafeInteger(length) &&
+    offset >= 0 && length >= 0 && offset + length <= size
+  ) return;
+  throw new RangeError(
+    `Cannot ${action} '${name}': offset ${offset} and length ${length} are not a range of its ${size} bytes`,
+  );
+}
+
+/**
  * Fills `p` with the bytes from `offset` on, which are in the file.
  *
  * @throws {TruncatedError} If they no longer are.

@@ -6,6 +6,7 @@
 
 import { isUint8Array, plainView } from "./intrinsics.ts";
 import { PART_SIZE, PAUSE, Pauses, type Step } from "./iteration.ts";
+import { checkRangeOptions } from "./ranges.ts";
 import type { ByteRange } from "./types.ts";
 
 /** Index of the first `needle` in `haystack`, -1 if there is none: libc's memmem, or anything as fast. */
@@ -237,14 +238,7 @@ function rangeOf(
   name = DEFAULT_NAME,
 ): Required<ByteRange> {
   const { offset = 0, length = size - offset } = range;
-  if (
-    !Number.isSafeInteger(offset) || !Number.isSafeInteger(length) ||
-    offset < 0 || length < 0 || offset + length > size
-  ) {
-    throw new RangeError(
-      `Cannot ${action} '${name}': offset ${offset} and length ${length} are not a range of its ${size} bytes`,
-    );
-  }
+  checkRangeOptions(action, { name, size }, offset, length);
   return { offset, length };
 }
 

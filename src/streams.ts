@@ -14,6 +14,7 @@ import {
 } from "./byte_stream.ts";
 import { addBytesWritten, TruncatedError } from "./errors.ts";
 import { internalsOf, type MmapFile } from "./mmap_file.ts";
+import { checkRangeOptions } from "./ranges.ts";
 
 /**
  * Options of {@linkcode toReadableStream}.
@@ -118,7 +119,7 @@ export function toReadableStream<Buffer extends ArrayBufferLike = ArrayBuffer>(
   const { offset = 0, length = file.size - offset } = options;
   const { chunkSize = CHUNK_SIZE, autoClose = false, zeroCopy = false } =
     options;
-  checkRange(file, offset, length);
+  checkRangeOptions("read", file, offset, length);
   if (zeroCopy && autoClose) {
     throw new TypeError(
       `Cannot read '${file.name}': options 'zeroCopy' and 'autoClose' cannot be combined: ` +
@@ -197,21 +198,6 @@ export function toWritableStream(
       throw addBytesWritten(error, at - offset);
     }
   });
-}
-
-function checkRange(
-  file: MmapFile<ArrayBufferLike>,
-  offset: number,
-  length: number,
-): void {
-  if (
-    Number.isSafeInteger(offset) && offset >= 0 &&
-    Number.isSafeInteger(length) && length >= 0 &&
-    offset + length <= file.size
-  ) return;
-  throw new RangeError(
-    `Cannot read '${file.name}': offset ${offset} and length ${length} are not a range of its ${file.size} bytes`,
-  );
 }
 
 function endedEarlyError(
