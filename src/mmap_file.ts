@@ -58,6 +58,7 @@ import {
   type Access,
   type FileOps,
   IN_MEMORY,
+  LONG_WRITE,
   type Mapping,
   type Residency,
 } from "./storage.ts";
@@ -110,7 +111,7 @@ const encoder = new TextEncoder();
 const MAX_INLINE_ASCII = 24;
 
 /** Bytes of a write that may use the descriptor even if the file is mapped. */
-const PWRITE_THRESHOLD = 64 << 10;
+const PWRITE_THRESHOLD = LONG_WRITE;
 
 /** Bytes of a copy that bypasses the processor's caches, because it does not fit in them. */
 const NON_TEMPORAL_THRESHOLD = 32 << 20;

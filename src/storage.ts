@@ -73,6 +73,9 @@ export interface MappingOptions {
   readonly mapAfter: number;
 }
 
+/** Bytes of a write before which `Mapping.prepareWrite` is called even if shorter ones need not ask. */
+export const LONG_WRITE: number = 64 << 10;
+
 /** Memory for views. */
 export interface Exposed {
   readonly buffer: ArrayBufferLike;

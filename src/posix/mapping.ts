@@ -29,6 +29,7 @@ import {
   type Backend,
   type Exposed,
   IN_MEMORY,
+  LONG_WRITE,
   type Mapping,
   type MappingOptions,
   type Residency,
@@ -751,9 +752,6 @@ const PART_DIVISOR = 4;
 
 /** Bytes of a file so large that a read counts half: V8 collects garbage when much memory is mapped. */
 const LARGE_SIZE = 10 << 20;
-
-/** Bytes of a write that chooses its way by its own pages. */
-const LONG_WRITE = 64 << 10;
 
 /** A page is written 32 times before memory pays for it, where 256 calls use the descriptor. */
 const CALLS_PER_WRITE = 8;
