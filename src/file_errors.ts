@@ -84,10 +84,11 @@ export function tooLargeError(
   );
 }
 
-/** The error for writes to views that may not have reached the file. */
+/** The error for writes to views that have not reached the file. A page fault does not tell the reason. */
 export function changesLostError(action: string, name: string): Error {
   return new SystemError(
-    `Cannot ${action} '${name}': changes made through views may be lost, because the disk is full or failed`,
+    `Cannot ${action} '${name}': changes made through views are lost, because the disk was full or failed, ` +
+      "or another process truncated the file and extended it again",
     { syscall: "write", code: "EIO", errno: 5 },
   );
 }

@@ -1957,12 +1957,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#isDirty = false;
   }
 
-  /** Throws if views faulted but the file was not truncated: writes to them may be lost. */
+  /** Throws if writes to views are lost, but for those past the end of a file that others have truncated. */
   #checkViewsWritten(action: string): void {
     const { write, copyOnWrite } = this.#access;
-    if (this.#findTruncation()) return;
-    const isLost = write && !copyOnWrite && !this.#truncated &&
-      this.#mapping.isHandedOut && this.#mapping.hasFaulted;
+    if (this.#findTruncation() || !write || copyOnWrite) return;
+    const isLost = !this.#truncated && this.#mapping.hasLostChanges;
     if (isLost) throw changesLostError(action, this.name);
   }
 

@@ -104,6 +104,8 @@ export interface Mapping {
   readonly faults: Int32Array;
   /** Whether a fault was handled in any of the memory, `buffer` or what `expose` has returned. */
   readonly hasFaulted: boolean;
+  /** Whether bytes that users wrote to views are in zeros that a fault has put in place of the file's pages. */
+  readonly hasLostChanges: boolean;
   /** Whether there is memory as soon as the file is open, and not from its first use on. */
   readonly mapsAtOpen: boolean;
   /** Whether this mapping is guarded. */

@@ -35,6 +35,8 @@ export const fallback: Backend<CopiedFile> = {
 class FileCopy implements Mapping {
   /** Here a fault is a read that found the file truncated. */
   readonly faults: Int32Array = new Int32Array(1);
+  /** Changes are in a copy, and written back by calls that report errors. */
+  readonly hasLostChanges = false;
   readonly guarded = false;
   readonly mapsAtOpen = true;
   readonly residency: Residency = IN_MEMORY;

@@ -121,6 +121,12 @@ class PosixMapping implements Mapping {
     return false;
   }
 
+  get hasLostChanges(): boolean {
+    return [...this.#handedOut, this.#pages].some((pages) =>
+      pages?.hasLostChanges
+    );
+  }
+
   get guarded(): boolean {
     return this.faults !== NO_FAULTS && isInstalled();
   }

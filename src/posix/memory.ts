@@ -51,6 +51,8 @@ export interface Pages {
   readonly isHandedOut: boolean;
   /** Element 0 counts the page faults that were handled; always 0 without a guard. */
   readonly faults: Int32Array;
+  /** Whether something was written to the zeros that a fault has put in place of the file's pages. */
+  readonly hasLostChanges: boolean;
   /** Makes the first `length` bytes show the file. Returns `false` if the memory is too short. */
   extend(length: number): boolean;
   /** Maps the file's pages again, all or the first `length` bytes. Returns `false` if the system refuses. */
@@ -145,6 +147,10 @@ export class OwnedPages implements Pages {
 
   get faults(): Int32Array {
     return this.#guard?.faults ?? NO_FAULTS;
+  }
+
+  get hasLostChanges(): boolean {
+    return hasLostChanges(this, this.#guard);
   }
 
   extend(length: number): boolean {
@@ -251,6 +257,10 @@ export class PlainPages implements Pages {
     return this.#guard?.faults ?? NO_FAULTS;
   }
 
+  get hasLostChanges(): boolean {
+    return this.#isHandedOut && hasLostChanges(this, this.#guard);
+  }
+
   /** Records that users get views. After the memory was unmapped, its addresses are kept from reuse. */
   handOut(): void {
     if (this.#isHandedOut) return;
@@ -311,6 +321,16 @@ export class PlainPages implements Pages {
       keepFromReuse(this.address, this.length);
     } else unmap(this.address, this.length, this.#source.name);
   }
+}
+
+/** Whether anything but zeros is where zeros are mapped in place of the file's pages. */
+function hasLostChanges(pages: Pages, guard: GuardedRange | null): boolean {
+  if (guard === null || guard.faults[0] === 0) return false;
+  const { buffer, length } = pages;
+  const first = Math.min(guard.zerosAt, length);
+  return new Uint8Array(buffer, first, length - first).some((byte) =>
+    byte !== 0
+  );
 }
 
 function unmap(address: bigint, length: number, name: string): void {

@@ -26,8 +26,10 @@ import { RangeIndex } from "./range_index.ts";
 
 /** A guarded range of memory. */
 export interface GuardedRange {
-  /** Element 0 counts the faults survived in this range, live. Means nothing after `release`. */
+  /** Element 0 counts the faults survived in this range, live. Means nothing after `release`, as `zerosAt`. */
   readonly faults: Int32Array;
+  /** Where zeros begin that are mapped in place of the file's pages, in bytes from the range's first. */
+  readonly zerosAt: number;
   /** Ends the guard. Call it before the range is unmapped. */
   release(): void;
   /** Calls `map` to put the file's pages in place of zeros, and counts from 0 again. Returns what `map` returns. */
@@ -495,6 +497,11 @@ class Slot implements GuardedRange {
     this.#longs = table.longs;
     this.#slot = slot;
     this.#start = start;
+  }
+
+  get zerosAt(): number {
+    const at = HEADER + this.#slot * SLOT + ZEROS;
+    return addressAt(this.#words, at) - this.#start;
   }
 
   remap(map: () => boolean): boolean {

@@ -119,6 +119,7 @@ class WindowsMapping implements Mapping {
   start = 0;
   readonly faults: Int32Array = NO_FAULTS;
   readonly hasFaulted = false;
+  readonly hasLostChanges = false;
   readonly guarded = false;
   readonly mapsAtOpen = true;
   readonly residency: Residency = IN_MEMORY;

@@ -18,7 +18,7 @@ const WORKERS = 4;
 
 /** Runs `work` while another process truncates and extends the file. */
 async function underTruncation(
-  work: (start: () => Worker, end: number) => Promise<void>,
+  work: (start: () => Worker) => Promise<void>,
 ): Promise<void> {
   const path = `${directory}/data`;
   Deno.writeFileSync(path, new Uint8Array(0));
@@ -26,27 +26,27 @@ async function underTruncation(
   const counts: Counts = new Int32Array(new SharedArrayBuffer(12));
   const workers = new Set<Worker>();
   let started = 0;
-  const start = (end: number) => {
+  const start = () => {
     const url = new URL("../workers/truncation_worker.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
     workers.add(worker);
     worker.postMessage({
       path,
       counts,
-      end,
+      seconds: Number(seconds),
       seed: random.below(2 ** 31) + started++,
     });
     return worker;
   };
-  const limit = String(Number(seconds) + 60);
+  // A worker takes many seconds to start under QEMU.
+  const limit = String(Number(seconds) + 300);
   await using _ = await TruncatorProcess.start(
     "alternate",
     path,
     `${SIZE}`,
     limit,
   );
-  const end = Date.now() + 1000 * Number(seconds);
-  await work(() => start(end), end);
+  await work(start);
   for (const worker of workers) worker.terminate();
   const [operations, truncated, refreshes] = counts;
   console.log(
@@ -78,11 +78,13 @@ const cases: Record<string, () => Promise<void>> = {
 
   /** Four workers at any time, none of them for long. */
   terminating: () =>
-    underTruncation(async (start, end) => {
+    underTruncation(async (start) => {
+      let end = Infinity;
       const one = async () => {
         while (Date.now() < end) {
           const worker = start();
           await messageOf(worker, "started");
+          end = Math.min(end, Date.now() + 1000 * Number(seconds));
           await sleep(random.below(300));
           worker.terminate();
         }

@@ -16,8 +16,8 @@ export type Counts = Int32Array<SharedArrayBuffer>;
 export interface Work {
   readonly path: string;
   readonly counts: Counts;
-  /** When to stop, in milliseconds as of `Date.now()`. */
-  readonly end: number;
+  /** How long to go on after the file is open. */
+  readonly seconds: number;
   readonly seed: number;
 }
 
@@ -43,12 +43,13 @@ const operations: ((file: MmapFile, random: Random) => unknown)[] = [
 // Deno checks the types of a main thread.
 const scope = self as unknown as Worker;
 scope.onmessage = async ({ data }: MessageEvent<Work>) => {
-  const { path, counts, end, seed } = data;
+  const { path, counts, seconds, seed } = data;
   const random = new Random(seed);
   const open = () =>
     openSync(path, { read: true, write: true, grow: random.below(2) === 0 });
   let file = open();
   scope.postMessage("started");
+  const end = Date.now() + 1000 * seconds;
   while (Date.now() < end) {
     // Deno terminates a worker only while it yields to the event loop.
     await sleep();
