@@ -1723,10 +1723,10 @@ test("An MmapFile is a Deno.FsFile to the type checker, and to a function that t
 test(
   "lines() backwards of a large file has its last lines from memory of its end alone",
   async (dir) => {
-    const path = dir.sparseFile(300 * MIB);
     const added = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
-    Deno.writeTextFileSync(path, added.join("\r\n"), { append: true });
     for (const isAsync of [false, true]) {
+      const path = dir.sparseFile(300 * MIB, `${isAsync}`);
+      Deno.writeTextFileSync(path, added.join("\r\n"), { append: true });
       using file = openSync(path);
       const found = file.lines({ reverse: true });
       const last = found.next().value!;

@@ -93,8 +93,9 @@ export function openPosix(
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
 export class PosixFile implements BackendFile {
   readonly fd: number;
-  /** Whether its filesystem does not have a block device, like overlayfs. */
-  mayBeOverlay = false;
+  /** The block device and the inode, once the length was queried: 0 without a block device, as on overlayfs. */
+  device = 0;
+  inode = 0;
   readonly #name: string;
   #token: Token | null;
   /** Calls in progress in other threads. */
@@ -319,9 +320,11 @@ export class PosixFile implements BackendFile {
   #queryTypeAndSize(): { mode: number; size: number } {
     const { statx } = libc();
     if (statx === null) return fstatSync(this.fd);
-    const mask = STATX_TYPE | STATX_SIZE;
+    const mask = STATX_TYPE | STATX_SIZE | STATX_INO;
     const fields = statxOf(statx, this.fd, mask, this.#name);
-    this.mayBeOverlay = fields.getUint32(136, true) === 0;
+    const major = fields.getUint32(136, true);
+    if (major !== 0) this.device = deviceNumber(fields, 136);
+    this.inode = unsigned(fields, 32);
     return {
       mode: fields.getUint16(28, true),
       size: unsigned(fields, 40),
@@ -406,6 +409,7 @@ function returnToken(token: Token): void {
 // Linux: include/uapi/linux/stat.h and fcntl.h. One layout of struct statx serves every architecture.
 const AT_EMPTY_PATH = 0x1000;
 const STATX_TYPE = 0x1;
+const STATX_INO = 0x100;
 const STATX_SIZE = 0x200;
 const STATX_CTIME = 0x80;
 const STATX_BASIC_STATS = 0x7ff;

@@ -42,6 +42,7 @@ import {
   type PageSource,
   PlainPages,
 } from "./memory.ts";
+import { countReleased } from "./released_memory.ts";
 import { OverlayFile } from "./overlay.ts";
 import { openPosix, openPosixSync, type PosixFile } from "./file.ts";
 import { CachedPages, dropReadAhead } from "./residency.ts";
@@ -89,6 +90,8 @@ class PosixMapping implements Mapping {
   #writtenPages: WrittenPages | null = null;
   /** The advice for the whole file. */
   #advice: Advice;
+  /** Whether a part of the memory has advice of its own. */
+  #isAdvised = false;
   /** The descriptor's own offset, -1 while it is not known. */
   #descriptorAt = 0;
 
@@ -221,14 +224,14 @@ class PosixMapping implements Mapping {
     const end = this.#options.offset + size;
     const all = [...this.#handedOut, this.#pages];
     for (const pages of all) pages?.clear(Math.max(0, end - pages.offset));
-    if (!this.#options.shared) this.unmap();
+    if (!this.#options.shared) this.#release(false);
   }
 
   reset(size: number): void {
     const pages = this.#pages;
     const isShared = this.#options.shared && pages instanceof OwnedPages;
     if (isShared && pages.remap(this.#startOf(size) + size)) return;
-    this.unmap();
+    this.#release(false);
   }
 
   restore(): boolean {
@@ -241,13 +244,7 @@ class PosixMapping implements Mapping {
   }
 
   unmap(): void {
-    this.#overlay?.close();
-    if (this.#pages === null && this.#handedOut.length === 0) return;
-    const all = [...this.#handedOut, this.#pages];
-    this.#handedOut = [];
-    this.#pages = this.#file.unusedPages = null;
-    this.start = 0;
-    for (const pages of all) pages?.release();
+    this.#release(!this.#isAdvised);
   }
 
   fileSize(): number {
@@ -425,6 +422,7 @@ class PosixMapping implements Mapping {
     const { madvise } = libc();
     const first = this.#options.offset + position;
     const end = first + length;
+    this.#isAdvised = true;
     for (const pages of [...this.#handedOut, this.#pages]) {
       if (pages === null) continue;
       const from = Math.max(0, first - pages.offset);
@@ -520,6 +518,17 @@ class PosixMapping implements Mapping {
     return !this.#options.copyOnWrite && platform!.unifiedCache;
   }
 
+  /** Empties every view. The memory may be used again by the next open of the file if it is as it was mapped. */
+  #release(isReusable: boolean): void {
+    this.#overlay?.close();
+    if (this.#pages === null && this.#handedOut.length === 0) return;
+    const all = [...this.#handedOut, this.#pages];
+    this.#handedOut = [];
+    this.#pages = this.#file.unusedPages = null;
+    this.start = 0;
+    for (const pages of all) pages?.release(isReusable);
+  }
+
   #tryToMap(size: number): boolean {
     try {
       this.map(size);
@@ -564,12 +573,15 @@ class PosixMapping implements Mapping {
 
   #source(): PageSource {
     const { name, write, copyOnWrite, guard } = this.#options;
+    const { device, inode } = this.#file;
     const fd = this.#fd;
     const overlay = this.#findOverlay();
     return {
       get fd() {
         return overlay?.fd ?? fd;
       },
+      device,
+      inode,
       name,
       write,
       copyOnWrite,
@@ -581,7 +593,7 @@ class PosixMapping implements Mapping {
     if (this.#overlay === undefined) {
       const { name, write } = this.#options;
       // To open a file for writing copies it up.
-      this.#overlay = write || !this.#file.mayBeOverlay
+      this.#overlay = write || this.#file.device !== 0
         ? null
         : OverlayFile.of(this.#fd, name);
       this.#file.overlay = this.#overlay;
@@ -623,13 +635,10 @@ class PosixMapping implements Mapping {
     const hasGrown = grow && this.#pages?.isHandedOut === true;
     const capacity = hasGrown ? length + size + SPARE_BYTES : length;
     const first = this.#firstPage();
-    const owned = OwnedPages.map(
-      this.#source(),
-      first,
-      length,
-      capacity,
-      shared,
-    );
+    const owned =
+      this.#reusedPages((range) =>
+        range.offset === first && range.length === length
+      ) ?? OwnedPages.map(this.#source(), first, length, capacity, shared);
     if (owned !== undefined) return owned;
     if (shared) throw noSharedMemory(name, length);
     // Exactly as long as the file: code that clones the buffer must not run past its end.
@@ -653,10 +662,32 @@ class PosixMapping implements Mapping {
     // Whole pages of WebAssembly, if the file has them: the rest of one would be one mapping more.
     const start = first - first % WASM_PAGE;
     const end = Math.ceil((first + length) / WASM_PAGE) * WASM_PAGE;
-    const bytes = Math.min(end, this.#options.offset + size) - start;
-    const part = OwnedPages.map(this.#source(), start, bytes, bytes, false);
+    const fileEnd = this.#options.offset + size;
+    const bytes = Math.min(end, fileEnd) - start;
+    let part = this.#reusedPages((range) =>
+      range.offset <= first &&
+      range.offset + range.length >= first + length &&
+      range.offset + range.length <= fileEnd
+    );
+    if (part === undefined && this.#isOftenOpened(size)) return undefined;
+    part ??= OwnedPages.map(this.#source(), start, bytes, bytes, false);
     if (part !== undefined) this.#handedOut.push(part);
     return part;
+  }
+
+  /** Memory of the same file, closed before, of which the range fits. */
+  #reusedPages(
+    fits: (range: { offset: number; length: number }) => boolean,
+  ): OwnedPages | undefined {
+    const { copyOnWrite, shared } = this.#options;
+    if (copyOnWrite || shared) return undefined;
+    return OwnedPages.reuse(this.#source(), fits);
+  }
+
+  /** Whether the file is opened again and again: the next view can use memory of the whole file, but not of a part. */
+  #isOftenOpened(size: number): boolean {
+    return size <= MAX_REUSED &&
+      countReleased(this.#file) >= PARTS_BEFORE_WHOLE;
   }
 
   /** Makes reads and writes use other pages. */
@@ -755,6 +786,10 @@ const SPARE_BYTES = 1 << 20;
 /** Bytes of the smallest file of which a part is mapped alone, and how many times smaller that part must be. */
 const MIN_DIVIDED = 1 << 20;
 const PART_DIVISOR = 4;
+
+/** Bytes of the longest file that is mapped whole after this many parts of it were released. */
+const MAX_REUSED = 256 << 20;
+const PARTS_BEFORE_WHOLE = 4;
 
 /** Bytes of a file so large that a read counts half: V8 collects garbage when much memory is mapped. */
 const LARGE_SIZE = 10 << 20;

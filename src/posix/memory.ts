@@ -15,6 +15,7 @@ import {
   addressOf,
   lastError,
   libc,
+  MADV_DONTNEED,
   MAP_FAILED,
   MAP_FIXED,
   MAP_PRIVATE,
@@ -24,9 +25,15 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "./libc.ts";
+import {
+  type FileIdentity,
+  keepReleased,
+  type ReleasedMemory,
+  takeReleased,
+} from "./released_memory.ts";
 
 /** The file to map, and how. */
-export interface PageSource {
+export interface PageSource extends FileIdentity {
   readonly fd: number;
   /** The path as it was passed to `open`, for messages. */
   readonly name: string;
@@ -57,8 +64,11 @@ export interface Pages {
   extend(length: number): boolean;
   /** Maps the file's pages again, all or the first `length` bytes. Returns `false` if the system refuses. */
   remap(length: number): boolean;
-  /** Empties every view, where the engine can. Pages that were handed out stay mapped while they are in use. */
-  release(): void;
+  /**
+   * Empties every view, where the engine can. Pages that were handed out stay mapped while they are in use. They may
+   * be used again by the next open of the file if `isReusable`.
+   */
+  release(isReusable?: boolean): void;
   /** Puts zeros in place of the pages beyond the first `length` bytes, which the file is about to lose. */
   clear(length: number): void;
   /** Keeps the memory mapped until a native call has ended. */
@@ -98,6 +108,8 @@ export class OwnedPages implements Pages {
   #buffer: ArrayBufferLike;
   #length = 0;
   #guard: GuardedRange | null = null;
+  /** Whether pages of the file were replaced. */
+  #isReplaced = false;
 
   /**
    * Maps `length` bytes of a file, with room for `capacity`. `undefined` where the engine has no
@@ -113,24 +125,45 @@ export class OwnedPages implements Pages {
     const memory = newMemory(capacity, isShared) ??
       newMemory(length, isShared);
     if (memory === undefined) return undefined;
-    const pages = new OwnedPages(memory, source, offset, isShared);
+    const address = addressOf(new Uint8Array(memory.buffer));
+    const pages = new OwnedPages(memory, address, source, offset, isShared);
     if (!pages.extend(length)) return undefined;
     pages.#protect();
     return pages;
   }
 
+  /** Memory of the same file, closed before, of which the range fits. */
+  static reuse(
+    source: PageSource,
+    fits: (range: { offset: number; length: number }) => boolean,
+  ): OwnedPages | undefined {
+    const released = takeReleased(
+      source,
+      (memory) =>
+        memory.write === source.write && memory.isGuarded === source.guard &&
+        fits(memory),
+    );
+    if (released === undefined || !isIntact(released)) return undefined;
+    const { memory, address } = released;
+    const pages = new OwnedPages(memory, address, source, released.offset);
+    pages.#length = released.length;
+    pages.#guard = released.guard;
+    return pages;
+  }
+
   private constructor(
     memory: WebAssembly.Memory,
+    address: bigint,
     source: PageSource,
     offset: number,
-    isShared: boolean,
+    isShared = false,
   ) {
     this.#memory = memory;
     this.#buffer = memory.buffer;
     this.#source = source;
     this.#isShared = isShared;
     this.offset = offset;
-    this.address = addressOf(new Uint8Array(this.#buffer));
+    this.address = address;
   }
 
   get buffer(): ArrayBufferLike {
@@ -169,6 +202,7 @@ export class OwnedPages implements Pages {
     const end = Math.ceil(this.#length / page) * page;
     if (first < end) mapZeros(this, first, end - first);
     this.#length = Math.min(this.#length, length);
+    this.#isReplaced = true;
   }
 
   remap(length: number): boolean {
@@ -186,9 +220,23 @@ export class OwnedPages implements Pages {
     return call();
   }
 
-  release(): void {
+  release(isReusable = false): void {
     // Views of shared memory cannot be emptied: other threads may be using them.
-    if (!this.#isShared) grow(this.#memory, 0);
+    if (this.#isShared) return;
+    grow(this.#memory, 0);
+    const { device, inode, write, copyOnWrite, guard } = this.#source;
+    if (!isReusable || this.#isReplaced || copyOnWrite || device === 0) return;
+    keepReleased({
+      device,
+      inode,
+      write,
+      isGuarded: guard,
+      memory: this.#memory,
+      address: this.address,
+      guard: this.#guard,
+      offset: this.offset,
+      length: this.#length,
+    });
   }
 
   #grow(length: number): boolean {
@@ -219,6 +267,12 @@ export class OwnedPages implements Pages {
     // unmaps it. The guard finds that out.
     this.#guard = guardRange(this.address, this.#buffer.byteLength);
   }
+}
+
+/** Whether memory shows the file and nothing else. Drops stray writes to a private mapping. */
+function isIntact({ address, length, guard, write }: ReleasedMemory): boolean {
+  if (guard !== null && guard.faults[0] !== 0) return false;
+  return write || libc().madvise(address, BigInt(length), MADV_DONTNEED) === 0;
 }
 
 /** A mapping that the engine does not own. */

@@ -1,0 +1,82 @@
+/**
+ * Memory of closed files, for the next open of the same file.
+ *
+ * To create a `WebAssembly.Memory` and to collect it as garbage takes longer than all else of an open, a view, and a
+ * close. When a file is closed its memory is empty of views, but a native operation may still be using it. So
+ * it is used again only for the same bytes of the same file: that operation reads and writes what it would
+ * have. The mapping keeps the inode in use, so its number names no other file.
+ *
+ * @module
+ */
+
+import type { GuardedRange } from "../sigbus/guard.ts";
+
+/** What names a file on this machine, as long as it is mapped. */
+export interface FileIdentity {
+  /** The number of the block device, 0 if there is none: then inode numbers may not be unique. */
+  readonly device: number;
+  readonly inode: number;
+}
+
+/** Memory that shows a range of a file, and has no views. */
+export interface ReleasedMemory extends FileIdentity {
+  readonly memory: WebAssembly.Memory;
+  readonly address: bigint;
+  readonly guard: GuardedRange | null;
+  readonly offset: number;
+  readonly length: number;
+  /** Whether writes to the memory reach the file. */
+  readonly write: boolean;
+  readonly isGuarded: boolean;
+}
+
+/** How many memories are kept. The engine frees older ones when it collects garbage. */
+const MAX_KEPT = 32;
+
+/** In the order of release. */
+let kept: ReleasedMemory[] = [];
+
+/** Those released since the engine last collected garbage. */
+const recent = new Set<ReleasedMemory>();
+
+/** Called when the engine has collected garbage. Drops what was not used since the time before. */
+const collections = new FinalizationRegistry<null>(() => {
+  kept = kept.filter((memory) => recent.has(memory));
+  recent.clear();
+  if (kept.length > 0) awaitCollection();
+});
+
+function awaitCollection(): void {
+  collections.register({}, null);
+}
+
+/** Keeps memory until it is taken, or the engine has collected garbage twice. */
+export function keepReleased(memory: ReleasedMemory): void {
+  if (kept.length === 0) awaitCollection();
+  else if (kept.length === MAX_KEPT) recent.delete(kept.shift()!);
+  kept.push(memory);
+  recent.add(memory);
+}
+
+/** Takes memory of a file, of those that fit the one that was released last. */
+export function takeReleased(
+  file: FileIdentity,
+  fits: (memory: ReleasedMemory) => boolean,
+): ReleasedMemory | undefined {
+  const index = kept.findLastIndex((memory) =>
+    isSameFile(memory, file) && fits(memory)
+  );
+  if (index === -1) return undefined;
+  const [memory] = kept.splice(index, 1) as [ReleasedMemory];
+  recent.delete(memory);
+  return memory;
+}
+
+/** How many memories of a file are kept. */
+export function countReleased(file: FileIdentity): number {
+  return kept.filter((memory) => isSameFile(memory, file)).length;
+}
+
+function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
+  return a.inode === b.inode && a.device === b.device && a.device !== 0;
+}
