@@ -39,21 +39,25 @@ let kept: ReleasedMemory[] = [];
 /** Those released since the engine last collected garbage. */
 const recent = new Set<ReleasedMemory>();
 
-/** Called when the engine has collected garbage. Drops what was not used since the time before. */
+/** Called when the engine has collected garbage. Drops what was not released since the time before. */
 const collections = new FinalizationRegistry<null>(() => {
   kept = kept.filter((memory) => recent.has(memory));
   recent.clear();
+  awaitsCollection = false;
   if (kept.length > 0) awaitCollection();
 });
+let awaitsCollection = false;
 
 function awaitCollection(): void {
+  if (awaitsCollection) return;
   collections.register({}, null);
+  awaitsCollection = true;
 }
 
 /** Keeps memory until it is taken, or the engine has collected garbage twice. */
 export function keepReleased(memory: ReleasedMemory): void {
-  if (kept.length === 0) awaitCollection();
-  else if (kept.length === MAX_KEPT) recent.delete(kept.shift()!);
+  awaitCollection();
+  if (kept.length === MAX_KEPT) recent.delete(kept.shift()!);
   kept.push(memory);
   recent.add(memory);
 }
