@@ -626,7 +626,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     // Emptied or resized since.
     const kept = Math.min(read, p.length);
     if (isCopied && kept > 0) set.call(p, target.subarray(0, kept));
-    if (!this.#closed) this.#followGrowth();
+    const isAsKnown = read === length && position + read <= this.#size;
+    if (!isAsKnown && !this.#closed) this.#followGrowth();
     return read || null;
   }
 

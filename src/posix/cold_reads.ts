@@ -1,21 +1,27 @@
 /**
- * Reads of a file that wait for the disk, with fewer threads than reads.
+ * Reads of a file that wait for the disk, most of them without a thread.
  *
- * A read with RWF_NOWAIT that fails makes the system begin to read from the disk. So it is enough that a thread waits
- * for one of several reads. Then the others are tried again, which takes less time than a thread each.
+ * A read with RWF_NOWAIT that fails makes the system begin to read from the disk (since Linux 5.10). So it is tried
+ * again, once in each turn of the event loop, until it succeeds. That takes less time than to start and to wake a
+ * thread, and all reads wait for the disk at the same time. Where none succeeds for a while, the disk is slow, and
+ * the reads wait in threads.
  *
  * @module
  */
 
+import { yieldToEventLoop } from "../event_loop.ts";
 import type { CachedPages } from "./residency.ts";
 
 /** Bytes of the longest read that is tried again. A part of a longer one may be in memory, and would be copied each time. */
 export const MAX_RETRIED = 16 << 10;
 
-/** For this many reads one thread is used. */
-const READS_PER_THREAD = 4;
+/** Milliseconds without a success after which threads are used. */
+const PATIENCE = 1;
 
-/** A read without a thread. */
+/** Failures in a turn after which the others are not tried: the disk delivers in about the order of the reads. */
+const MAX_FAILURES = 8;
+
+/** A read that has begun. */
 interface Waiting {
   readonly target: Uint8Array;
   readonly position: number;
@@ -26,9 +32,9 @@ interface Waiting {
 /** The reads of one file. */
 export class ColdReads {
   readonly #residency: CachedPages;
+  /** The oldest first. */
   #waiting: Waiting[] = [];
-  /** Reads with a thread. */
-  #threads = 0;
+  #isPolling = false;
 
   constructor(residency: CachedPages) {
     this.#residency = residency;
@@ -41,37 +47,46 @@ export class ColdReads {
     inThread: () => Promise<number>,
   ): Promise<number> {
     if (this.#residency.readNow(target, position)) return target.length;
-    if (!this.#needsThread(1)) {
-      const { promise, resolve } = Promise.withResolvers<number | undefined>();
-      this.#waiting.push({ target, position, resolve });
-      const read = await promise;
-      if (read !== undefined) return read;
-    } else this.#threads++;
-    try {
-      return await inThread();
-    } finally {
-      this.#threads--;
-      this.#tryAgain();
-    }
+    if (!this.#residency.hasNowait) return await inThread();
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+    this.#waiting.push({ target, position, resolve });
+    if (!this.#isPolling) void this.#poll();
+    return await promise ?? await inThread();
   }
 
-  /** Resolves the reads whose bytes are in memory, and starts threads for the oldest of the others. */
-  #tryAgain(): void {
-    const waiting: Waiting[] = [];
+  /** Tries the reads again, once in each turn of the event loop. */
+  async #poll(): Promise<void> {
+    this.#isPolling = true;
+    let failingSince = Infinity;
+    while (this.#waiting.length > 0) {
+      await yieldToEventLoop();
+      const now = performance.now();
+      if (this.#tryAgain()) failingSince = Infinity;
+      else if (now - failingSince > PATIENCE) this.#useThreads();
+      else failingSince = Math.min(failingSince, now);
+    }
+    this.#isPolling = false;
+  }
+
+  /** Resolves reads whose bytes are in memory. Returns whether there were any. */
+  #tryAgain(): boolean {
+    const failed: Waiting[] = [];
+    let tried = 0;
     for (const one of this.#waiting) {
+      if (failed.length === MAX_FAILURES) break;
+      tried++;
       const { target, position, resolve } = one;
       if (this.#residency.readNow(target, position)) resolve(target.length);
-      else waiting.push(one);
+      else failed.push(one);
     }
-    this.#waiting = waiting;
-    while (waiting.length > 0 && this.#needsThread(0)) {
-      this.#threads++;
-      waiting.shift()!.resolve(undefined);
-    }
+    // Reads that were just tried come last, so that one slow read does not keep the others waiting.
+    this.#waiting = [...this.#waiting.slice(tried), ...failed];
+    return failed.length < tried;
   }
 
-  #needsThread(more: number): boolean {
-    const reads = this.#threads + this.#waiting.length + more;
-    return this.#threads < Math.ceil(reads / READS_PER_THREAD);
+  #useThreads(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { resolve } of waiting) resolve(undefined);
   }
 }

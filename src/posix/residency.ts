@@ -33,6 +33,8 @@ const LIFETIME_OF_QUESTION = 0.02;
 /** What is known about the pages of one file in the page cache. */
 export class CachedPages implements Residency {
   isWhole = false;
+  /** Whether reads with RWF_NOWAIT work on the file's filesystem, as far as is known. */
+  hasNowait = true;
 
   /** Whether the system was asked about the file. */
   #isAsked = false;
@@ -117,6 +119,7 @@ export class CachedPages implements Residency {
     if (length === 0) return true;
     if (this.#dropIfSame(length, position)) return false;
     const read = this.#readNow(target, this.#offset + position, length);
+    if (read < 0) this.hasNowait = errno() === osConstants.errno.EAGAIN;
     if (read !== length) return false;
     copyScratch(target, length, read);
     return true;
