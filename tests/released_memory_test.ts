@@ -6,8 +6,8 @@ import { equal, pattern } from "./bytes.ts";
 import { ONLY_LINUX, type Reason } from "./skip.ts";
 import { type TempDir, testInDir } from "./temp_dir.ts";
 
-/** Longer than 1 MiB: a small part of such a file is mapped alone. */
-const SIZE = (3 << 20) + 777;
+/** At least 1 MiB: a small part of such a file is mapped alone. */
+const SIZE = (1 << 20) + 777;
 
 const OPTIONS: Record<string, MmapOpenOptions> = {
   "read-only": { read: true },
