@@ -312,7 +312,8 @@ export class PlainPages implements Pages {
   }
 
   get hasLostChanges(): boolean {
-    return this.#isHandedOut && hasLostChanges(this, this.#guard);
+    const isHandedOut = this.#isHandedOut && !this.buffer.detached;
+    return isHandedOut && hasLostChanges(this, this.#guard);
   }
 
   /** Records that users get views. After the memory was unmapped, its addresses are kept from reuse. */
@@ -381,10 +382,12 @@ export class PlainPages implements Pages {
 function hasLostChanges(pages: Pages, guard: GuardedRange | null): boolean {
   if (guard === null || guard.faults[0] === 0) return false;
   const { buffer, length } = pages;
-  const first = Math.min(guard.zerosAt, length);
-  return new Uint8Array(buffer, first, length - first).some((byte) =>
-    byte !== 0
-  );
+  const first = guard.zerosAt;
+  if (first >= length) return false;
+  const bytes = length - first;
+  const words = new Int32Array(buffer, first, Math.floor(bytes / 4));
+  const rest = new Uint8Array(buffer, first + words.byteLength, bytes % 4);
+  return words.some((word) => word !== 0) || rest.some((byte) => byte !== 0);
 }
 
 function unmap(address: bigint, length: number, name: string): void {
