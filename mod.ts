@@ -1,6 +1,6 @@
 /**
  * Memory-mapped files for Deno: {@linkcode MmapFile} is a drop-in replacement for `Deno.FsFile` that reads
- * and writes through mapped memory instead of system calls, and can return the file's bytes as a
+ * and writes through mapped memory instead of system calls. It can return the file's bytes as a
  * `Uint8Array` without copying them.
  *
  * ```ts
