@@ -3,8 +3,8 @@
  *
  * A read with RWF_NOWAIT that fails makes the system begin to read from the disk (since Linux 5.10). So it is tried
  * again, once in each turn of the event loop, until it succeeds. That takes less time than to start and to wake a
- * thread, and all reads wait for the disk at the same time. Where none succeeds for a while, the disk is slow, and
- * the reads wait in threads.
+ * thread, and all reads wait for the disk at the same time. If none succeeds for a while, the disk is slow, and the
+ * reads wait in threads.
  *
  * @module
  */
@@ -17,6 +17,9 @@ export const MAX_RETRIED = 16 << 10;
 
 /** Milliseconds without a success after which threads are used. */
 const PATIENCE = 1;
+
+/** How often in a row that happens before reads use threads at once, until the disk is faster. */
+const MAX_TIMEOUTS = 3;
 
 /** Failures in a turn after which the others are not tried: the disk delivers in about the order of the reads. */
 const MAX_FAILURES = 8;
@@ -35,6 +38,8 @@ export class ColdReads {
   /** The oldest first. */
   #waiting: Waiting[] = [];
   #isPolling = false;
+  /** How often in a row no read succeeded for a while. */
+  #timeouts = 0;
 
   constructor(residency: CachedPages) {
     this.#residency = residency;
@@ -47,11 +52,25 @@ export class ColdReads {
     inThread: () => Promise<number>,
   ): Promise<number> {
     if (this.#residency.readNow(target, position)) return target.length;
-    if (!this.#residency.hasNowait) return await inThread();
+    if (this.#residency.hasNowait && this.#timeouts < MAX_TIMEOUTS) {
+      const read = await this.#untilInMemory(target, position);
+      if (read !== undefined) return read;
+    }
+    const begun = performance.now();
+    const read = await inThread();
+    if (performance.now() - begun < PATIENCE) this.#timeouts = 0;
+    return read;
+  }
+
+  /** Resolves to the number of bytes read, or to `undefined` if the disk is slow. */
+  #untilInMemory(
+    target: Uint8Array,
+    position: number,
+  ): Promise<number | undefined> {
     const { promise, resolve } = Promise.withResolvers<number | undefined>();
     this.#waiting.push({ target, position, resolve });
     if (!this.#isPolling) void this.#poll();
-    return await promise ?? await inThread();
+    return promise;
   }
 
   /** Tries the reads again, once in each turn of the event loop. */
@@ -61,9 +80,13 @@ export class ColdReads {
     while (this.#waiting.length > 0) {
       await yieldToEventLoop();
       const now = performance.now();
-      if (this.#tryAgain()) failingSince = Infinity;
+      if (this.#tryAgain()) this.#timeouts = 0;
       else if (now - failingSince > PATIENCE) this.#useThreads();
-      else failingSince = Math.min(failingSince, now);
+      else {
+        failingSince = Math.min(failingSince, now);
+        continue;
+      }
+      failingSince = Infinity;
     }
     this.#isPolling = false;
   }
@@ -85,6 +108,7 @@ export class ColdReads {
   }
 
   #useThreads(): void {
+    this.#timeouts++;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { resolve } of waiting) resolve(undefined);
