@@ -60,6 +60,7 @@ import {
   IN_MEMORY,
   LONG_WRITE,
   type Mapping,
+  NON_TEMPORAL_LENGTH,
   type Residency,
 } from "./storage.ts";
 import { isAdvice } from "./options.ts";
@@ -112,9 +113,6 @@ const MAX_INLINE_ASCII = 24;
 
 /** Bytes of a write that may use the descriptor even if the file is mapped. */
 const PWRITE_THRESHOLD = LONG_WRITE;
-
-/** Bytes of a copy that bypasses the processor's caches, because it does not fit in them. */
-const NON_TEMPORAL_THRESHOLD = 32 << 20;
 
 /** Bytes of a page: the size that the system reports for files of /sys. */
 const PAGE_SIZE = 4096;
@@ -483,7 +481,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Returns the number of bytes read: fewer, or `null`, if another process has truncated the file. */
   #copyTo(p: Uint8Array, position: number, length: number): number | null {
-    if (length >= NON_TEMPORAL_THRESHOLD) {
+    if (length >= NON_TEMPORAL_LENGTH) {
       return this.#copyLargeTo(p, position, length);
     }
     try {
@@ -865,7 +863,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const way = this.#wayToWrite(position, length);
     switch (way) {
       case "memory":
-        if (length < NON_TEMPORAL_THRESHOLD) this.#copyFrom(p, position);
+        if (length < NON_TEMPORAL_LENGTH) this.#copyFrom(p, position);
         else this.#copyLargeFrom(plainView(p), position);
         return length;
       case "descriptor":

@@ -76,6 +76,9 @@ export interface MappingOptions {
 /** Bytes of a write before which `Mapping.prepareWrite` is called even if shorter ones need not ask. */
 export const LONG_WRITE: number = 64 << 10;
 
+/** Bytes of a copy that bypasses the processor's caches, because it does not fit in them. */
+export const NON_TEMPORAL_LENGTH: number = 32 << 20;
+
 /** Memory for views. */
 export interface Exposed {
   readonly buffer: ArrayBufferLike;

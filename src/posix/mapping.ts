@@ -32,6 +32,7 @@ import {
   LONG_WRITE,
   type Mapping,
   type MappingOptions,
+  NON_TEMPORAL_LENGTH,
   type Residency,
 } from "../storage.ts";
 import {
@@ -554,7 +555,7 @@ class PosixMapping implements Mapping {
   /** Whether a write is faster through memory, page faults included. */
   #paysToWrite(position: number, length: number): boolean {
     if (length < LONG_WRITE) return this.#writesLeft <= 0;
-    const count = this.#writesOfPage;
+    const count = this.#writesOfPage * relativeCost(length);
     return count === 0 ||
       this.#writtenPages?.includes(position, length, count) === true;
   }
@@ -796,6 +797,15 @@ const LARGE_SIZE = 10 << 20;
 
 /** A page is written 32 times before memory pays for it, where 256 calls use the descriptor. */
 const CALLS_PER_WRITE = 8;
+
+/** Bytes of a write that takes about as long by memory as by the descriptor: its copy is most of it. */
+const MEDIUM_WRITE = 256 << 10;
+
+/** How many times as many long writes of a page it takes until memory pays, by their length. */
+function relativeCost(length: number): number {
+  if (length < MEDIUM_WRITE) return 1;
+  return length < NON_TEMPORAL_LENGTH ? 4 : 0.25;
+}
 
 /** Bytes of a page of WebAssembly: a multiple of the system's. */
 const WASM_PAGE = 64 << 10;

@@ -11,26 +11,41 @@
 /** Bytes of a page: the unit in which writes are counted, whatever the system's pages are. */
 export const PAGE = 4 << 10;
 
-/** Pages of one array: 1 MiB. */
-const PAGES_PER_REGION = 256;
+/** Pages of one region: 64 KiB. */
+const PAGES_PER_REGION = 16;
 
 /** The largest count. */
 const MAX_COUNT = 255;
 
 /** How often each page of one file was written. */
 export class WrittenPages {
-  readonly #regions: Uint8Array[] = [];
+  /** By region: the count of all its pages, or of each. Long writes cover whole regions, and cost little so. */
+  readonly #regions: (number | Uint8Array | undefined)[] = [];
 
   /** Counts a write. Returns the number of pages that had not been written before. */
   add(position: number, length: number): number {
     let fresh = 0;
     const end = Math.ceil((position + length) / PAGE);
-    for (let page = Math.floor(position / PAGE); page < end; page++) {
+    for (let page = Math.floor(position / PAGE); page < end;) {
       const index = Math.floor(page / PAGES_PER_REGION);
-      const region = this.#regions[index] ??= new Uint8Array(PAGES_PER_REGION);
-      const count = region[page % PAGES_PER_REGION]!;
-      if (count === 0) fresh++;
-      if (count < MAX_COUNT) region[page % PAGES_PER_REGION] = count + 1;
+      const first = page % PAGES_PER_REGION;
+      const last = Math.min(PAGES_PER_REGION, first + end - page);
+      page += last - first;
+      const region = this.#regions[index] ?? 0;
+      if (typeof region === "number" && last - first === PAGES_PER_REGION) {
+        if (region === 0) fresh += PAGES_PER_REGION;
+        this.#regions[index] = Math.min(MAX_COUNT, region + 1);
+        continue;
+      }
+      const counts = typeof region === "number"
+        ? new Uint8Array(PAGES_PER_REGION).fill(region)
+        : region;
+      this.#regions[index] = counts;
+      for (let k = first; k < last; k++) {
+        const count = counts[k]!;
+        if (count === 0) fresh++;
+        if (count < MAX_COUNT) counts[k] = count + 1;
+      }
     }
     return fresh;
   }
@@ -38,9 +53,18 @@ export class WrittenPages {
   /** Whether each page of a range was written at least so often. */
   includes(position: number, length: number, count: number): boolean {
     const end = Math.ceil((position + length) / PAGE);
-    for (let page = Math.floor(position / PAGE); page < end; page++) {
-      const region = this.#regions[Math.floor(page / PAGES_PER_REGION)];
-      if ((region?.[page % PAGES_PER_REGION] ?? 0) < count) return false;
+    for (let page = Math.floor(position / PAGE); page < end;) {
+      const region = this.#regions[Math.floor(page / PAGES_PER_REGION)] ?? 0;
+      const first = page % PAGES_PER_REGION;
+      const last = Math.min(PAGES_PER_REGION, first + end - page);
+      page += last - first;
+      if (typeof region === "number") {
+        if (region < count) return false;
+        continue;
+      }
+      for (let k = first; k < last; k++) {
+        if (region[k]! < count) return false;
+      }
     }
     return true;
   }
