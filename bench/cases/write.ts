@@ -22,7 +22,7 @@ const AGAIN = [20, 5.5, 2, 1, 1, 1.5, 1, 1];
 
 /** Why large writes may be slower, as much as two runs of the same system call differ. */
 const DESCRIPTOR =
-  "A write uses the descriptor until each of its pages was written 32 times: the system call of Deno.FsFile.";
+  "A write uses the descriptor until each of its pages was written often: the system call of Deno.FsFile.";
 
 const SHARED_MEMORY = "/dev/shm";
 

@@ -91,7 +91,7 @@ function reasonFor(name: string): string {
   const calls = Number(/\d+$/.exec(name)?.[0]);
   if (calls <= 10) return OPENING;
   return name.startsWith("Writes")
-    ? "Writes use the descriptor, with more checks than those of Deno.FsFile, until their pages were written 32 times."
+    ? "Writes use the descriptor, with more checks than those of Deno.FsFile, until their pages were written often."
     : "Reads use the descriptor until they pay for mapping the file.";
 }
 
