@@ -111,9 +111,6 @@ const encoder = new TextEncoder();
 /** Characters of a string that JavaScript writes faster than `encodeInto`, which takes 190 ns per call (measured). */
 const MAX_INLINE_ASCII = 24;
 
-/** Bytes of a write that may use the descriptor even if the file is mapped. */
-const PWRITE_THRESHOLD = LONG_WRITE;
-
 /** Bytes of a page: the size that the system reports for files of /sys. */
 const PAGE_SIZE = 4096;
 
@@ -680,7 +677,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const position = this.#position;
     const length = byteLength.call(p);
     const end = position + length;
-    if (length >= PWRITE_THRESHOLD || end > this.#writeLimit || length === 0) {
+    if (length >= LONG_WRITE || end > this.#writeLimit || length === 0) {
       return this.#writeSlow(p);
     }
     this.#copyFrom(p, position);
@@ -753,7 +750,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (!(p instanceof Uint8Array)) throw this.#notBytesError("write");
     const length = byteLength.call(p);
     if (
-      length >= PWRITE_THRESHOLD || !Number.isSafeInteger(offset) ||
+      length >= LONG_WRITE || !Number.isSafeInteger(offset) ||
       offset < 0 ||
       offset + length > this.#writeLimit || length === 0
     ) {
@@ -975,7 +972,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const size = this.#size;
     const { append } = this.#access;
     // It uses the descriptor, most of the time, or memory that was written before.
-    const isDirect = this.#mappedLength === 0 || length >= PWRITE_THRESHOLD ||
+    const isDirect = this.#mappedLength === 0 || length >= LONG_WRITE ||
       position >= size;
     return append || isDirect
       ? this.#residency.hasEnds(append ? size : position, length, size)

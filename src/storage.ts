@@ -73,7 +73,7 @@ export interface MappingOptions {
   readonly mapAfter: number;
 }
 
-/** Bytes of a write before which `Mapping.prepareWrite` is called even if shorter ones need not ask. */
+/** Bytes of a write that may use the descriptor even if the file is mapped: `Mapping.prepareWrite` is called before it. */
 export const LONG_WRITE: number = 64 << 10;
 
 /** Bytes of a copy that bypasses the processor's caches, because it does not fit in them. */

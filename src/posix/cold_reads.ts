@@ -35,7 +35,7 @@ interface Waiting {
 /** The reads of one file. */
 export class ColdReads {
   readonly #residency: CachedPages;
-  /** The oldest first. */
+  /** In the order in which they are tried. */
   #waiting: Waiting[] = [];
   #isPolling = false;
   /** How often in a row no read succeeded for a while. */
@@ -76,17 +76,19 @@ export class ColdReads {
   /** Tries the reads again, once in each turn of the event loop. */
   async #poll(): Promise<void> {
     this.#isPolling = true;
-    let failingSince = Infinity;
+    let failingSince: number | null = null;
     while (this.#waiting.length > 0) {
       await yieldToEventLoop();
       const now = performance.now();
-      if (this.#tryAgain()) this.#timeouts = 0;
-      else if (now - failingSince > PATIENCE) this.#useThreads();
-      else {
-        failingSince = Math.min(failingSince, now);
+      if (this.#tryAgain()) {
+        this.#timeouts = 0;
+        failingSince = null;
         continue;
       }
-      failingSince = Infinity;
+      failingSince ??= now;
+      if (now - failingSince <= PATIENCE) continue;
+      this.#useThreads();
+      failingSince = null;
     }
     this.#isPolling = false;
   }

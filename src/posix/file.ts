@@ -93,7 +93,9 @@ export function openPosix(
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
 export class PosixFile implements BackendFile {
   readonly fd: number;
-  /** The block device and the inode, once the length was queried: 0 without a block device, as on overlayfs. */
+  /** Whether its filesystem does not have a block device, like overlayfs. */
+  mayBeOverlay = false;
+  /** The block device and the inode, once the length was queried: 0 without a block device, or where it is not known. */
   device = 0;
   inode = 0;
   readonly #name: string;
@@ -322,8 +324,8 @@ export class PosixFile implements BackendFile {
     if (statx === null) return fstatSync(this.fd);
     const mask = STATX_TYPE | STATX_SIZE | STATX_INO;
     const fields = statxOf(statx, this.fd, mask, this.#name);
-    const major = fields.getUint32(136, true);
-    if (major !== 0) this.device = deviceNumber(fields, 136);
+    this.mayBeOverlay = fields.getUint32(136, true) === 0;
+    if (!this.mayBeOverlay) this.device = deviceNumber(fields, 136);
     this.inode = unsigned(fields, 32);
     return {
       mode: fields.getUint16(28, true),

@@ -126,9 +126,7 @@ class PosixMapping implements Mapping {
   }
 
   get hasLostChanges(): boolean {
-    return [...this.#handedOut, this.#pages].some((pages) =>
-      pages?.hasLostChanges
-    );
+    return this.#allPages.some((pages) => pages.hasLostChanges);
   }
 
   get guarded(): boolean {
@@ -223,8 +221,9 @@ class PosixMapping implements Mapping {
 
   shrink(size: number): void {
     const end = this.#options.offset + size;
-    const all = [...this.#handedOut, this.#pages];
-    for (const pages of all) pages?.clear(Math.max(0, end - pages.offset));
+    for (const pages of this.#allPages) {
+      pages.clear(Math.max(0, end - pages.offset));
+    }
     if (!this.#options.shared) this.#release(false);
   }
 
@@ -424,8 +423,7 @@ class PosixMapping implements Mapping {
     const first = this.#options.offset + position;
     const end = first + length;
     this.#isAdvised = true;
-    for (const pages of [...this.#handedOut, this.#pages]) {
-      if (pages === null) continue;
+    for (const pages of this.#allPages) {
       const from = Math.max(0, first - pages.offset);
       const to = Math.min(pages.length, end - pages.offset);
       const lead = from % pageSize();
@@ -519,15 +517,21 @@ class PosixMapping implements Mapping {
     return !this.#options.copyOnWrite && platform!.unifiedCache;
   }
 
+  get #allPages(): Pages[] {
+    return this.#pages === null
+      ? this.#handedOut
+      : [...this.#handedOut, this.#pages];
+  }
+
   /** Empties every view. The memory may be used again by the next open of the file if it is as it was mapped. */
   #release(isReusable: boolean): void {
     this.#overlay?.close();
-    if (this.#pages === null && this.#handedOut.length === 0) return;
-    const all = [...this.#handedOut, this.#pages];
+    const all = this.#allPages;
+    if (all.length === 0) return;
     this.#handedOut = [];
     this.#pages = this.#file.unusedPages = null;
     this.start = 0;
-    for (const pages of all) pages?.release(isReusable);
+    for (const pages of all) pages.release(isReusable);
   }
 
   #tryToMap(size: number): boolean {
@@ -594,7 +598,7 @@ class PosixMapping implements Mapping {
     if (this.#overlay === undefined) {
       const { name, write } = this.#options;
       // To open a file for writing copies it up.
-      this.#overlay = write || this.#file.device !== 0
+      this.#overlay = write || !this.#file.mayBeOverlay
         ? null
         : OverlayFile.of(this.#fd, name);
       this.#file.overlay = this.#overlay;
@@ -609,8 +613,8 @@ class PosixMapping implements Mapping {
   /** Maps the copy, so that memory shows what the descriptor reads, and views show what others write. */
   #followCopyUp(): void {
     this.#overlay!.close();
-    for (const pages of [...this.#handedOut, this.#pages]) {
-      if (pages?.remap(pages.length) !== false) continue;
+    for (const pages of this.#allPages) {
+      if (pages.remap(pages.length)) continue;
       throw lastError("map", this.#options.name, "mmap");
     }
   }
@@ -631,19 +635,22 @@ class PosixMapping implements Mapping {
 
   /** Maps the whole file for views. */
   #newViewPages(size: number): Pages {
-    const { name, grow, shared } = this.#options;
+    const { name, grow, copyOnWrite, shared } = this.#options;
+    const source = this.#source();
     const length = this.#startOf(size) + size;
     const hasGrown = grow && this.#pages?.isHandedOut === true;
     const capacity = hasGrown ? length + size + SPARE_BYTES : length;
     const first = this.#firstPage();
-    const owned =
-      this.#reusedPages((range) =>
-        range.offset === first && range.length === length
-      ) ?? OwnedPages.map(this.#source(), first, length, capacity, shared);
+    const reused = copyOnWrite || shared ? undefined : OwnedPages.reuse(
+      source,
+      (range) => range.offset === first && range.length === length,
+    );
+    const owned = reused ??
+      OwnedPages.map(source, first, length, capacity, shared);
     if (owned !== undefined) return owned;
     if (shared) throw noSharedMemory(name, length);
     // Exactly as long as the file: code that clones the buffer must not run past its end.
-    const pages = new PlainPages(this.#source(), first, length);
+    const pages = new PlainPages(source, first, length);
     pages.handOut();
     return pages;
   }
@@ -665,24 +672,18 @@ class PosixMapping implements Mapping {
     const end = Math.ceil((first + length) / WASM_PAGE) * WASM_PAGE;
     const fileEnd = this.#options.offset + size;
     const bytes = Math.min(end, fileEnd) - start;
-    let part = this.#reusedPages((range) =>
-      range.offset <= first &&
-      range.offset + range.length >= first + length &&
-      range.offset + range.length <= fileEnd
+    const source = this.#source();
+    let part = OwnedPages.reuse(
+      source,
+      (range) =>
+        range.offset <= first &&
+        range.offset + range.length >= first + length &&
+        range.offset + range.length <= fileEnd,
     );
     if (part === undefined && this.#isOftenOpened(size)) return undefined;
-    part ??= OwnedPages.map(this.#source(), start, bytes, bytes, false);
+    part ??= OwnedPages.map(source, start, bytes, bytes, false);
     if (part !== undefined) this.#handedOut.push(part);
     return part;
-  }
-
-  /** Memory of the same file, closed before, of which the range fits. */
-  #reusedPages(
-    fits: (range: { offset: number; length: number }) => boolean,
-  ): OwnedPages | undefined {
-    const { copyOnWrite, shared } = this.#options;
-    if (copyOnWrite || shared) return undefined;
-    return OwnedPages.reuse(this.#source(), fits);
   }
 
   /** Whether the file is opened again and again: the next view can use memory of the whole file, but not of a part. */

@@ -33,18 +33,16 @@ export interface ReleasedMemory extends FileIdentity {
 /** How many memories are kept. The engine frees older ones when it collects garbage. */
 const MAX_KEPT = 32;
 
-/** In the order of release. */
-let kept: ReleasedMemory[] = [];
-
-/** Those released since the engine last collected garbage. */
-const recent = new Set<ReleasedMemory>();
+/** Released since the engine last collected garbage, and before that, each in the order of release. */
+let recent: ReleasedMemory[] = [];
+let older: ReleasedMemory[] = [];
 
 /** Called when the engine has collected garbage. Drops what was not released since the time before. */
 const collections = new FinalizationRegistry<null>(() => {
-  kept = kept.filter((memory) => recent.has(memory));
-  recent.clear();
+  older = recent;
+  recent = [];
   awaitsCollection = false;
-  if (kept.length > 0) awaitCollection();
+  if (older.length > 0) awaitCollection();
 });
 let awaitsCollection = false;
 
@@ -57,9 +55,10 @@ function awaitCollection(): void {
 /** Keeps memory until it is taken, or the engine has collected garbage twice. */
 export function keepReleased(memory: ReleasedMemory): void {
   awaitCollection();
-  if (kept.length === MAX_KEPT) recent.delete(kept.shift()!);
-  kept.push(memory);
-  recent.add(memory);
+  if (older.length + recent.length === MAX_KEPT) {
+    older.shift() ?? recent.shift();
+  }
+  recent.push(memory);
 }
 
 /** Takes memory of a file, of those that fit the one that was released last. */
@@ -67,18 +66,18 @@ export function takeReleased(
   file: FileIdentity,
   fits: (memory: ReleasedMemory) => boolean,
 ): ReleasedMemory | undefined {
-  const index = kept.findLastIndex((memory) =>
-    isSameFile(memory, file) && fits(memory)
-  );
-  if (index === -1) return undefined;
-  const [memory] = kept.splice(index, 1) as [ReleasedMemory];
-  recent.delete(memory);
-  return memory;
+  for (const kept of [recent, older]) {
+    const index = kept.findLastIndex((memory) =>
+      isSameFile(memory, file) && fits(memory)
+    );
+    if (index !== -1) return kept.splice(index, 1)[0];
+  }
 }
 
 /** How many memories of a file are kept. */
 export function countReleased(file: FileIdentity): number {
-  return kept.filter((memory) => isSameFile(memory, file)).length;
+  return [...older, ...recent].filter((memory) => isSameFile(memory, file))
+    .length;
 }
 
 function isSameFile(a: FileIdentity, b: FileIdentity): boolean {

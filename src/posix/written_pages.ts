@@ -25,46 +25,50 @@ export class WrittenPages {
   /** Counts a write. Returns the number of pages that had not been written before. */
   add(position: number, length: number): number {
     let fresh = 0;
-    const end = Math.ceil((position + length) / PAGE);
-    for (let page = Math.floor(position / PAGE); page < end;) {
-      const index = Math.floor(page / PAGES_PER_REGION);
-      const first = page % PAGES_PER_REGION;
-      const last = Math.min(PAGES_PER_REGION, first + end - page);
-      page += last - first;
+    this.#everyRegion(position, length, (index, first, end) => {
       const region = this.#regions[index] ?? 0;
-      if (typeof region === "number" && last - first === PAGES_PER_REGION) {
+      if (typeof region === "number" && end - first === PAGES_PER_REGION) {
         if (region === 0) fresh += PAGES_PER_REGION;
         this.#regions[index] = Math.min(MAX_COUNT, region + 1);
-        continue;
+        return true;
       }
       const counts = typeof region === "number"
         ? new Uint8Array(PAGES_PER_REGION).fill(region)
         : region;
       this.#regions[index] = counts;
-      for (let k = first; k < last; k++) {
-        const count = counts[k]!;
+      for (let page = first; page < end; page++) {
+        const count = counts[page]!;
         if (count === 0) fresh++;
-        if (count < MAX_COUNT) counts[k] = count + 1;
+        if (count < MAX_COUNT) counts[page] = count + 1;
       }
-    }
+      return true;
+    });
     return fresh;
   }
 
   /** Whether each page of a range was written at least so often. */
   includes(position: number, length: number, count: number): boolean {
-    const end = Math.ceil((position + length) / PAGE);
-    for (let page = Math.floor(position / PAGE); page < end;) {
-      const region = this.#regions[Math.floor(page / PAGES_PER_REGION)] ?? 0;
+    return this.#everyRegion(position, length, (index, first, end) => {
+      const region = this.#regions[index] ?? 0;
+      return typeof region === "number"
+        ? region >= count
+        : region.subarray(first, end).every((written) => written >= count);
+    });
+  }
+
+  /** Calls `visit` for each region of a range, with the pages of it, until it returns `false`. Returns whether none did. */
+  #everyRegion(
+    position: number,
+    length: number,
+    visit: (index: number, first: number, end: number) => boolean,
+  ): boolean {
+    const rangeEnd = Math.ceil((position + length) / PAGE);
+    for (let page = Math.floor(position / PAGE); page < rangeEnd;) {
+      const index = Math.floor(page / PAGES_PER_REGION);
       const first = page % PAGES_PER_REGION;
-      const last = Math.min(PAGES_PER_REGION, first + end - page);
-      page += last - first;
-      if (typeof region === "number") {
-        if (region < count) return false;
-        continue;
-      }
-      for (let k = first; k < last; k++) {
-        if (region[k]! < count) return false;
-      }
+      const end = Math.min(PAGES_PER_REGION, first + rangeEnd - page);
+      if (!visit(index, first, end)) return false;
+      page += end - first;
     }
     return true;
   }
