@@ -145,6 +145,8 @@ export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 export const LOCK_UN = 8;
+/** Bytes that one call reads or writes at most. Linux moves no more (read(2)), and macOS refuses more than INT_MAX. */
+export const MAX_TRANSFER = 0x7fff_f000;
 export const MADV_NORMAL = 0;
 export const MADV_RANDOM = 1;
 export const MADV_SEQUENTIAL = 2;
@@ -214,29 +216,30 @@ const SYMBOLS = {
   // off_t lseek(int fd, off_t offset, int whence);
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   // ssize_t read(int fd, void *buf, size_t count);
-  read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  // Of at most MAX_TRANSFER bytes, so that the result fits an int: a BigInt takes time to make. The others likewise.
+  read: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
-  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
   preadAsync: {
     name: "pread",
     parameters: ["i32", "buffer", "usize", "i64"],
-    result: "i64",
+    result: "i32",
     nonblocking: true,
   },
   // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
-  pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
+  pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
   pwriteAsync: {
     name: "pwrite",
     parameters: ["i32", "buffer", "usize", "i64"],
-    result: "i64",
+    result: "i32",
     nonblocking: true,
   },
   // ssize_t write(int fd, const void *buf, size_t count);
-  write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   writeAsync: {
     name: "write",
     parameters: ["i32", "buffer", "usize"],
-    result: "i64",
+    result: "i32",
     nonblocking: true,
   },
   // int ftruncate(int fd, off_t length);

@@ -15,6 +15,7 @@ import {
   MADV_RANDOM,
   MADV_SEQUENTIAL,
   MADV_WILLNEED,
+  MAX_TRANSFER,
   memmem,
   pageSize,
   platform,
@@ -265,11 +266,9 @@ class PosixMapping implements Mapping {
     const count = bigLength(length);
     // A sequential read needs no offset, and so no time to make a BigInt of it.
     const isNext = at === this.#descriptorAt;
-    const result = Number(
-      isNext
-        ? read(this.#fd, target, count)
-        : pread(this.#fd, target, count, BigInt(at)),
-    );
+    const result = isNext
+      ? read(this.#fd, target, count)
+      : pread(this.#fd, target, count, BigInt(at));
     if (result < 0) throw lastError("read", this.#options.name, "read");
     if (isNext) this.#descriptorAt += result;
     return result;
@@ -445,8 +444,8 @@ class PosixMapping implements Mapping {
     // Not from memory, which faults if another process truncates the file.
     const at = BigInt(this.#options.offset + position);
     const read = libc().pread(this.#fd, WORD, 4n, at);
-    if (read === 4n) return WORD[0];
-    if (read < 0n) throw lastError("wait on", this.#options.name, "pread");
+    if (read === 4) return WORD[0];
+    if (read < 0) throw lastError("wait on", this.#options.name, "pread");
   }
 
   /**
@@ -456,19 +455,19 @@ class PosixMapping implements Mapping {
   async #callInThread(
     action: "read" | "write",
     array: Uint8Array,
-    call: (rest: Uint8Array, done: number) => Promise<bigint>,
-    again: (rest: Uint8Array, done: number) => bigint,
+    call: (rest: Uint8Array, done: number) => Promise<number>,
+    again: (rest: Uint8Array, done: number) => number,
   ): Promise<number> {
     const { length } = array;
     return await this.#file.whileOpen(async () => {
       let done = 0;
       while (done < Math.min(length, array.length)) {
-        let count = Number(
-          await inThread(() => call(array.subarray(done, length), done)),
+        let count = await inThread(() =>
+          call(array.subarray(done, length), done)
         );
         if (count < 0 && done < array.length) {
           // A nonblocking call cannot report errno. The same call, made again, can.
-          count = Number(again(array.subarray(done, length), done));
+          count = again(array.subarray(done, length), done);
           const number = count < 0 ? errno() : 0;
           if (number === E.EINTR) continue;
           if (number !== 0) {
@@ -741,11 +740,10 @@ class PosixMapping implements Mapping {
     const at = this.#options.offset + position;
     // A sequential write needs no offset, and so no time to make a BigInt of it.
     const isNext = at === this.#descriptorAt;
-    const written = Number(
-      isNext
-        ? write(this.#fd, source, bigLength(length))
-        : pwrite(this.#fd, source, bigLength(length), BigInt(at)),
-    );
+    const count = bigLength(length);
+    const written = isNext
+      ? write(this.#fd, source, count)
+      : pwrite(this.#fd, source, count, BigInt(at));
     if (isNext && written > 0) this.#descriptorAt += written;
     return written;
   }
@@ -753,7 +751,7 @@ class PosixMapping implements Mapping {
   /** As `#writeOnce`, at the end of the file. */
   #appendOnce(source: Uint8Array, length: number): number {
     this.#descriptorAt = -1;
-    return Number(libc().write(this.#fd, source, bigLength(length)));
+    return libc().write(this.#fd, source, bigLength(length));
   }
 
   /** Writes what is left after a call that has written less than all of `source`, or has failed. */
@@ -834,7 +832,7 @@ let lastBigLength = 0n;
 function bigLength(length: number): bigint {
   if (length !== lastLength) {
     lastLength = length;
-    lastBigLength = BigInt(length);
+    lastBigLength = BigInt(Math.min(length, MAX_TRANSFER));
   }
   return lastBigLength;
 }
