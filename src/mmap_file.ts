@@ -202,6 +202,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #notesWrites: boolean;
 
   #size = 0;
+  /** Whether `#size` may lack multiples of 4 GiB. Until it is used, the system is not asked. */
+  #isSizeLow: boolean;
   #position = 0;
   /** The end of what can be read from memory without a check; -1 if every read needs one. */
   #readLimit = -1;
@@ -252,6 +254,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     mapping: Mapping,
     access: Access,
     size: number,
+    isSizeLow = false,
   ) {
     this.name = name;
     this.backend = backend;
@@ -261,6 +264,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     this.#faults = mapping.faults;
     this.#residency = mapping.residency;
     this.#notesWrites = mapping.notesWrites;
+    this.#isSizeLow = isSizeLow;
     this.#setSize(size);
     if (mapping.mapsAtOpen) this.#ensureMapped();
   }
@@ -280,6 +284,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
    */
   get size(): number {
     if (this.#pendingAppend > 0) this.#resolveAppend();
+    if (this.#isSizeLow) this.#completeSize();
     return this.#size;
   }
 
@@ -562,12 +567,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const read = this.#mapping.read(p, wanted, offset);
     const readTo = offset + read;
     if (read < wanted && readTo < this.#size) this.#findTruncation();
-    if (readTo > this.#size && read > 0) this.#setSize(readTo);
+    if (readTo > this.#size && read > 0) this.#extendTo(readTo);
     return read || null;
   }
 
   /** As `#isInMemory`, for a read that follows at once. It may make that read itself. */
   #canRead(p: Uint8Array, position: number, length: number): boolean {
+    if (this.#isSizeLow) this.#completeSize();
     const { read, append, copyOnWrite } = this.#access;
     // The next call is `mapping.read`.
     const isDirect = this.#mappedLength === 0 && read && !append &&
@@ -912,7 +918,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
       throw error;
     } finally {
       const end = position + written;
-      if (written > 0 && end > this.#size) this.#setSize(end);
+      if (written > 0 && end > this.#size) this.#extendTo(end);
     }
   }
 
@@ -959,6 +965,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   #resolveAppend(): void {
     const least = this.#size + this.#pendingAppend;
     this.#pendingAppend = 0;
+    this.#isSizeLow = false;
     const end = this.#mapping.appendEnd();
     this.#position = end;
     // Truncated by others, as logrotate's copytruncate does: the log continues, with other bytes in memory.
@@ -969,6 +976,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Whether a write does not need bytes from the disk. */
   #canWrite(position: number, length: number): boolean {
     if (!Number.isSafeInteger(position) || position < 0) return true;
+    if (this.#isSizeLow) this.#completeSize();
     const size = this.#size;
     const { append } = this.#access;
     // It uses the descriptor, most of the time, or memory that was written before.
@@ -1064,6 +1072,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     write: () => Promise<number>,
     position?: number,
   ): Promise<number> {
+    if (this.#isSizeLow) this.#completeSize();
     this.#pendingWrites++;
     this.#setSize(this.#size);
     let written = 0;
@@ -2859,6 +2868,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const file = this.#checkOpen("query");
     const { path, length } = this.#access;
     if (this.truncated) return false;
+    if (this.#isSizeLow) this.#completeSize();
     if (Math.min(this.#mapping.fileSize(), length) !== this.#size) return false;
     this.#identity ??= file.statSync();
     return isNamed(path, this.#identity);
@@ -2866,6 +2876,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Maps the file as it is now. Returns whether its size has changed, or its memory did not show it. */
   #remap(): boolean {
+    if (this.#isSizeLow) this.#completeSize();
     const size = Math.min(
       this.#mapping.fileSize(),
       this.#access.length,
@@ -2921,15 +2932,33 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Queries the size, and adopts it if another process has truncated the file. Returns whether it has. */
   #findTruncation(): boolean {
     if (this.#size === 0) return false;
+    if (this.#isSizeLow) this.#completeSize();
     const size = this.#mapping.fileSize();
     if (size >= this.#size) return false;
     this.#followTruncation(size);
     return true;
   }
 
+  /** The file was read or written beyond the end that was known. */
+  #extendTo(end: number): void {
+    if (this.#isSizeLow) this.#completeSize();
+    if (end > this.#size) this.#setSize(end);
+  }
+
+  /** Adds to the low 32 bits of the size the upper ones. */
+  #completeSize(): void {
+    this.#isSizeLow = false;
+    if (this.#closed) return;
+    const missing = this.#mapping.fileSize() - this.#size;
+    if (missing >= 2 ** 32) {
+      this.#setSize(this.#size + missing - missing % 2 ** 32);
+    }
+  }
+
   /** Queries the size, and adopts it. */
   #followGrowth(): void {
     const size = this.#mapping.fileSize();
+    this.#isSizeLow = false;
     if (size < this.#size) this.#followTruncation(size);
     else if (size > this.#size) this.#setSize(size);
   }
@@ -3052,6 +3081,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
 
   /** Maps what is not mapped yet. */
   #ensureMapped(): void {
+    if (this.#isSizeLow) this.#completeSize();
     if (this.#mappedLength >= this.#size) return;
     this.#adoptIfChanged();
     if (this.#mappedLength < this.#size) this.#map();
@@ -3146,6 +3176,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Throws unless the file is open, and its memory neither truncated nor detached. */
   #checkIntact(action: string): void {
     this.#checkOpen(action);
+    if (this.#isSizeLow) this.#completeSize();
     if (this.#truncated) throw truncatedError(action, this.name);
     if (this.#mapping.hasFaulted) throw this.#markTruncated(action);
     if (this.#mapping.isDetached) throw detachedError(action, this.name);

@@ -83,7 +83,7 @@ export async function open(
       if (!reserved) await file.truncate(length);
     }
     const mapping = backend.mapping(file, request);
-    const mapped = mapFile(backend, file, mapping, request, length);
+    const mapped = mapFile(backend, file, mapping, request, length, false);
     if (request.prefetch) await mapping.prefetch(0, mapped.size);
     return mapped;
   } catch (error) {
@@ -134,14 +134,16 @@ export function openSync(
   const backend = backendFor(request);
   const { file, created } = openFileSync(backend, request);
   try {
-    let length = file.regularSize();
+    // A fixed size must be known.
+    const isLow = request.grow && file.lowSize !== undefined;
+    let length = isLow ? file.lowSize!() : file.regularSize();
     if (length === 0 && request.size > 0) {
       length = request.size;
       const reserved = !request.sparse && file.reserveSync(length);
       if (!reserved) file.truncateSync(length);
     }
     const mapping = backend.mapping(file, request);
-    const mapped = mapFile(backend, file, mapping, request, length);
+    const mapped = mapFile(backend, file, mapping, request, length, isLow);
     if (request.prefetch) mapping.prefetchSync(0, mapped.size);
     return mapped;
   } catch (error) {
@@ -324,6 +326,7 @@ function mapFile<File extends BackendFile>(
   mapping: Mapping,
   request: OpenRequest,
   length: number,
+  isLow: boolean,
 ): MmapFile<ArrayBufferLike> {
   const { name, offset } = request;
   const size = request.length === Infinity ? length - offset : request.length;
@@ -335,7 +338,7 @@ function mapFile<File extends BackendFile>(
   }
   // If a file with `size` cannot be mapped, the open fails, and a new file is removed.
   if (request.size > 0) mapping.map(size);
-  return new MmapFile(name, backend.name, file, mapping, request, size);
+  return new MmapFile(name, backend.name, file, mapping, request, size, isLow);
 }
 
 /** Closes the file of a failed open, and removes it if it is new. */

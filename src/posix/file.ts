@@ -24,6 +24,7 @@ import { constants as osConstants } from "node:os";
 import { notRegular, openError } from "../errors.ts";
 import {
   errno,
+  FIONREAD,
   lastError,
   type Libc,
   libc,
@@ -93,13 +94,11 @@ export function openPosix(
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
 export class PosixFile implements BackendFile {
   readonly fd: number;
-  /** Whether its filesystem does not have a block device, like overlayfs. */
-  mayBeOverlay = false;
-  /** The block device and the inode, once the length was queried: 0 without a block device, or where it is not known. */
-  device = 0;
-  inode = 0;
   readonly #name: string;
   #token: Token | null;
+  /** The block device and the inode, once they were queried. */
+  #device = 0;
+  #inode = 0;
   /** Calls in progress in other threads. */
   #uses = 0;
   #isClosed = false;
@@ -110,6 +109,23 @@ export class PosixFile implements BackendFile {
     this.fd = fd;
     this.#name = name;
     this.#token = takeToken(fd);
+  }
+
+  /** The number of its filesystem's block device, 0 if there is none, as of overlayfs, or if it is not known. */
+  get device(): number {
+    if (this.#inode === 0) this.#queryTypeAndSize();
+    return this.#device;
+  }
+
+  /** The number of its inode, 0 if it is not known. */
+  get inode(): number {
+    if (this.#inode === 0) this.#queryTypeAndSize();
+    return this.#inode;
+  }
+
+  /** Whether it may be on overlayfs, which does not have a block device. */
+  get mayBeOverlay(): boolean {
+    return libc().statx !== null && this.device === 0;
   }
 
   /** Memory without views, which is unmapped when the file is garbage-collected. */
@@ -138,6 +154,18 @@ export class PosixFile implements BackendFile {
     const type = mode & S_IFMT;
     if (type === S_IFREG) return size;
     throw notRegular(this.#name, type === S_IFDIR);
+  }
+
+  /**
+   * As `regularSize`, in half the time. Where it is not 0 it may lack multiples of 4 GiB: FIONREAD tells the bytes
+   * that can be read in an int. Linux answers it of every regular file, and of no directory. A FIFO with bytes to read
+   * passes, too.
+   */
+  lowSize(): number {
+    const { ioctl } = libc();
+    const isTold = FIONREAD !== 0 && ioctl !== null &&
+      ioctl(this.fd, FIONREAD, LOW_SIZE) === 0;
+    return isTold && LOW_SIZE[0]! > 0 ? LOW_SIZE[0]! : this.regularSize();
   }
 
   /**
@@ -321,12 +349,17 @@ export class PosixFile implements BackendFile {
 
   #queryTypeAndSize(): { mode: number; size: number } {
     const { statx } = libc();
-    if (statx === null) return fstatSync(this.fd);
+    if (statx === null) {
+      const stats = fstatSync(this.fd);
+      this.#inode = stats.ino;
+      return stats;
+    }
     const mask = STATX_TYPE | STATX_SIZE | STATX_INO;
     const fields = statxOf(statx, this.fd, mask, this.#name);
-    this.mayBeOverlay = fields.getUint32(136, true) === 0;
-    if (!this.mayBeOverlay) this.device = deviceNumber(fields, 136);
-    this.inode = unsigned(fields, 32);
+    if (fields.getUint32(136, true) !== 0) {
+      this.#device = deviceNumber(fields, 136);
+    }
+    this.#inode = unsigned(fields, 32);
     return {
       mode: fields.getUint16(28, true),
       size: unsigned(fields, 40),
@@ -417,6 +450,8 @@ const STATX_CTIME = 0x80;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const EMPTY_PATH = new Uint8Array(1);
+/** What FIONREAD says. */
+const LOW_SIZE = new Uint32Array(1);
 /** The struct of the call just made: read before the next. */
 const STATX = new DataView(new ArrayBuffer(256));
 

@@ -163,6 +163,9 @@ export const CLOCK_MONOTONIC = 1;
 /** include/uapi/linux/fs.h. Elsewhere there is not such a flag. */
 export const RWF_NOWAIT: number = Deno.build.os === "linux" ? 8 : 0;
 
+/** include/uapi/asm-generic/ioctls.h. 0 on systems where the answer is not about regular files alone. */
+export const FIONREAD: number = Deno.build.os === "linux" ? 0x541b : 0;
+
 // macOS alone: <os/os_sync_wait_on_address.h> and <os/clock.h>, of macOS 14.4.
 export const OS_SYNC_WAIT_ON_ADDRESS_SHARED = 1;
 export const OS_SYNC_WAKE_BY_ADDRESS_SHARED = 1;
@@ -260,6 +263,12 @@ const SYMBOLS = {
   // Linux: int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *buf);
   statx: {
     parameters: ["i32", "buffer", "i32", "u32", "buffer"],
+    result: "i32",
+    optional: true,
+  },
+  // Linux: int ioctl(int fd, unsigned long op, int *argp); the kernel takes 32 bits of op. Variadic.
+  ioctl: {
+    parameters: ["i32", "u32", "buffer"],
     result: "i32",
     optional: true,
   },

@@ -564,10 +564,13 @@ class PosixMapping implements Mapping {
   }
 
   #countWrite(position: number, length: number): void {
-    this.#writtenPages ??= new WrittenPages();
-    const fresh = this.#writtenPages.add(position, length);
+    const pages = Math.ceil(length / PAGE);
+    const fresh = this.#writtenPages === null
+      ? pages
+      : this.#writtenPages.add(position, length);
+    this.#writtenPages ??= new WrittenPages(position, length);
     if (fresh > 0) this.#writesLeft += fresh * this.#writesOfPage;
-    this.#writesLeft -= Math.ceil(length / PAGE);
+    this.#writesLeft -= pages;
   }
 
   /** How often a page is written before memory pays for it. */

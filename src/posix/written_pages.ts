@@ -17,25 +17,45 @@ const PAGES_PER_REGION = 16;
 /** The largest count. */
 const MAX_COUNT = 255;
 
-/** How often each page of one file was written. */
+/** How often each page of one file was written, once it was written. */
 export class WrittenPages {
   /** By region: the count of all its pages, or of each. Long writes cover whole regions, and cost little so. */
-  readonly #regions: (number | Uint8Array | undefined)[] = [];
+  #regions: (number | Uint8Array | undefined)[] | null = null;
+  /** The first write. Many files are written once, so it is not counted before the second. */
+  readonly #position: number;
+  readonly #length: number;
 
-  /** Counts a write. Returns the number of pages that had not been written before. */
+  constructor(position: number, length: number) {
+    this.#position = position;
+    this.#length = length;
+  }
+
+  /** Counts another write. Returns the number of pages that had not been written before. */
   add(position: number, length: number): number {
+    if (this.#regions === null) {
+      this.#regions = [];
+      this.#count(this.#regions, this.#position, this.#length);
+    }
+    return this.#count(this.#regions, position, length);
+  }
+
+  #count(
+    regions: (number | Uint8Array | undefined)[],
+    position: number,
+    length: number,
+  ): number {
     let fresh = 0;
     this.#everyRegion(position, length, (index, first, end) => {
-      const region = this.#regions[index] ?? 0;
+      const region = regions[index] ?? 0;
       if (typeof region === "number" && end - first === PAGES_PER_REGION) {
         if (region === 0) fresh += PAGES_PER_REGION;
-        this.#regions[index] = Math.min(MAX_COUNT, region + 1);
+        regions[index] = Math.min(MAX_COUNT, region + 1);
         return true;
       }
       const counts = typeof region === "number"
         ? new Uint8Array(PAGES_PER_REGION).fill(region)
         : region;
-      this.#regions[index] = counts;
+      regions[index] = counts;
       for (let page = first; page < end; page++) {
         const count = counts[page]!;
         if (count === 0) fresh++;
@@ -48,8 +68,10 @@ export class WrittenPages {
 
   /** Whether each page of a range was written at least so often. */
   includes(position: number, length: number, count: number): boolean {
+    const regions = this.#regions;
+    if (regions === null) return false;
     return this.#everyRegion(position, length, (index, first, end) => {
-      const region = this.#regions[index] ?? 0;
+      const region = regions[index] ?? 0;
       return typeof region === "number"
         ? region >= count
         : region.subarray(first, end).every((written) => written >= count);
