@@ -76,7 +76,8 @@ export class AsyncQueue {
         if (this.#reads === promise) this.#reads = null;
         resolve();
       }
-      await yieldIfDue();
+      const turn = yieldIfDue();
+      if (turn !== undefined) await turn;
     }
   }
 

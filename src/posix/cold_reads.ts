@@ -45,32 +45,25 @@ export class ColdReads {
     this.#residency = residency;
   }
 
-  /** Fills `target`, by `inThread` if need be. Resolves to the number of bytes. */
-  async read(
+  /** Fills `target`. Returns or resolves to the number of bytes, or to `undefined` if a thread must read them. */
+  read(
     target: Uint8Array,
     position: number,
-    inThread: () => Promise<number>,
-  ): Promise<number> {
+  ): number | undefined | Promise<number | undefined> {
     if (this.#residency.readNow(target, position)) return target.length;
-    if (this.#residency.hasNowait && this.#timeouts < MAX_TIMEOUTS) {
-      const read = await this.#untilInMemory(target, position);
-      if (read !== undefined) return read;
-    }
-    const begun = performance.now();
-    const read = await inThread();
-    if (performance.now() - begun < PATIENCE) this.#timeouts = 0;
-    return read;
-  }
-
-  /** Resolves to the number of bytes read, or to `undefined` if the disk is slow. */
-  #untilInMemory(
-    target: Uint8Array,
-    position: number,
-  ): Promise<number | undefined> {
+    if (!this.#residency.hasNowait || this.#timeouts === MAX_TIMEOUTS) return;
     const { promise, resolve } = Promise.withResolvers<number | undefined>();
     this.#waiting.push({ target, position, resolve });
     if (!this.#isPolling) void this.#poll();
     return promise;
+  }
+
+  /** Reads in a thread. If that is fast, the next reads are tried without one. */
+  async readInThread(read: () => Promise<number>): Promise<number> {
+    const begun = performance.now();
+    const bytes = await read();
+    if (performance.now() - begun < PATIENCE) this.#timeouts = 0;
+    return bytes;
   }
 
   /** Tries the reads again, once in each turn of the event loop. */
@@ -110,7 +103,7 @@ export class ColdReads {
   }
 
   #useThreads(): void {
-    this.#timeouts++;
+    this.#timeouts = Math.min(MAX_TIMEOUTS, this.#timeouts + 1);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { resolve } of waiting) resolve(undefined);

@@ -140,12 +140,21 @@ export class PosixFile implements BackendFile {
 
   /** Keeps the descriptor open until a call in another thread has ended, even if the file is closed. */
   async whileOpen<T>(call: () => Promise<T>): Promise<T> {
-    this.#uses++;
+    this.hold();
     try {
       return await call();
     } finally {
-      if (--this.#uses === 0 && this.#isClosed) this.#close();
+      this.release();
     }
+  }
+
+  /** Keeps the descriptor open until as many calls of `release`, even if the file is closed. */
+  hold(): void {
+    this.#uses++;
+  }
+
+  release(): void {
+    if (--this.#uses === 0 && this.#isClosed) this.#close();
   }
 
   /** The length in bytes. Throws if this is not a regular file. */

@@ -317,9 +317,13 @@ class PosixMapping implements Mapping {
       return await inThread();
     }
     const reads = this.#coldReads ??= new ColdReads(this.#cachedPages);
-    return await this.#file.whileOpen(() =>
-      reads.read(target, position, inThread)
-    );
+    this.#file.hold();
+    try {
+      return await reads.read(target, position) ??
+        await reads.readInThread(inThread);
+    } finally {
+      this.#file.release();
+    }
   }
 
   writeAsync(source: Uint8Array, position: number): Promise<number> {
