@@ -71,21 +71,28 @@ export class CachedPages implements Residency {
     const from = this.#offset + position;
     const to = from + length;
     if (this.isWhole || from >= this.#from && to <= this.#to) return true;
-    return this.#ask(from, to, this.#offset + size);
+    return this.#ask(from, to, this.#offset + size, true);
   }
 
   /**
-   * Makes the read itself instead of a question: `takeReadAhead` returns its result. It does so for long reads, and
-   * for the first short one, because most files are read once.
+   * Makes the read itself instead of a question: `takeReadAhead` returns its result. It does so for long reads, for
+   * the first short one, because most files are read once, and for those that are likely to fail: then the system has
+   * begun to read from the disk.
    */
   readAhead(target: Uint8Array, position: number, size: number): boolean {
     const length = byteLength.call(target);
     const isShort = length <= SCRATCH.length;
-    if (this.isWhole || this.#hasMissed || isShort && this.#isAsked) {
+    const isLikelyToFail = isShort && this.#hasMissed;
+    const isQuestion = isShort ? this.#isAsked : this.#hasMissed;
+    if (this.isWhole || isQuestion && !isLikelyToFail) {
       return this.has(position, length, size);
     }
     this.#isAsked = true;
     const from = this.#offset + position;
+    if (
+      isLikelyToFail &&
+      this.#ask(from, from + length, this.#offset + size, false)
+    ) return true;
     const read = this.#readNow(target, from, length);
     if (read < 0 && errno() !== osConstants.errno.EAGAIN) return true;
     // If it is short, the rest is not in memory, or the file was truncated.
@@ -95,7 +102,8 @@ export class CachedPages implements Residency {
     lastRead.length = length;
     lastRead.result = isRead ? read : -1;
     // A long read that fails takes time, too.
-    this.#hasMissed = !isRead;
+    if (!isRead) this.#hasMissed = true;
+    else if (isLikelyToFail) this.add(position, read);
     return isRead;
   }
 
@@ -164,7 +172,13 @@ export class CachedPages implements Residency {
     this.#wholeBlocks = this.#from = this.#to = 0;
   }
 
-  #ask(from: number, to: number, fileEnd: number): boolean {
+  /** Whether a range is in memory. Asks the system about blocks, and about pages if `asksOfPages`. */
+  #ask(
+    from: number,
+    to: number,
+    fileEnd: number,
+    asksOfPages: boolean,
+  ): boolean {
     if (this.#blocks === null) knownFiles.push(this);
     const blocks = this.#blocks ??= new Map();
     for (let k = Math.floor(from / BLOCK); k * BLOCK < to; k++) {
@@ -178,7 +192,9 @@ export class CachedPages implements Residency {
       if (pages === null) continue;
       const first = Math.max(from, start);
       const end = Math.min(to, start + BLOCK);
-      if (!this.#askOfPages(pages, start, first, end)) return false;
+      if (this.#askOfPages(pages, start, first, end, asksOfPages)) continue;
+      this.#hasMissed = true;
+      return false;
     }
     return true;
   }
@@ -194,6 +210,7 @@ export class CachedPages implements Residency {
     start: number,
     from: number,
     to: number,
+    asks: boolean,
   ): boolean {
     const page = pageSize();
     const first = Math.floor((from - start) / page);
@@ -201,6 +218,7 @@ export class CachedPages implements Residency {
     let k = first;
     while (k < end && pages[k] === 1) k++;
     if (k === end) return true;
+    if (!asks) return false;
     from = Math.max(from, start + k * page);
     const isCached = this.#isCached(from, to);
     const isThere = isCached === undefined
