@@ -40,6 +40,8 @@ export class CachedPages implements Residency {
   #isAsked = false;
   /** Whether something was missing. */
   #hasMissed = false;
+  /** Whether a read that has failed is likely to succeed now: of holes, there is nothing to wait for. */
+  #isFilledAtOnce = true;
   readonly #fd: number;
   /** Where in the file position 0 is. */
   readonly #offset: number;
@@ -93,10 +95,15 @@ export class CachedPages implements Residency {
       isLikelyToFail &&
       this.#ask(from, from + length, this.#offset + size, false)
     ) return true;
-    const read = this.#readNow(target, from, length);
+    const end = Math.min(from + length, this.#offset + size);
+    let read = this.#readNow(target, from, length);
     if (read < 0 && errno() !== osConstants.errno.EAGAIN) return true;
+    if (isShort && from + read < end && this.#isFilledAtOnce) {
+      read = this.#readNow(target, from, length);
+      this.#isFilledAtOnce = from + read >= end;
+    }
     // If it is short, the rest is not in memory, or the file was truncated.
-    const isRead = position + read >= Math.min(position + length, size);
+    const isRead = from + read >= end;
     lastRead.file = this;
     lastRead.from = from;
     lastRead.length = length;
@@ -168,6 +175,7 @@ export class CachedPages implements Residency {
   /** Drops what is known: the system may have evicted pages. */
   reset(): void {
     this.isWhole = this.#hasMissed = false;
+    this.#isFilledAtOnce = true;
     this.#blocks = null;
     this.#wholeBlocks = this.#from = this.#to = 0;
   }
