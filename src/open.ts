@@ -74,7 +74,12 @@ export async function open(
 ): Promise<MmapFile<ArrayBufferLike>> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
-  const { file, created } = await openFile(backend, request);
+  const { file, created } = triesExclusive(request)
+    ? await openExclusive(backend, request)
+    : {
+      file: await backend.open(request.path, request.file),
+      created: request.file.createNew === true,
+    };
   try {
     let length = file.regularSize();
     if (length === 0 && request.size > 0) {
@@ -132,7 +137,12 @@ export function openSync(
 ): MmapFile<ArrayBufferLike> {
   const request = checkOptions(path, options);
   const backend = backendFor(request);
-  const { file, created } = openFileSync(backend, request);
+  const { file, created } = triesExclusive(request)
+    ? openExclusiveSync(backend, request)
+    : {
+      file: backend.openSync(request.path, request.file),
+      created: request.file.createNew === true,
+    };
   try {
     // A fixed size must be known.
     const isLow = request.grow && file.lowSize !== undefined;
@@ -265,16 +275,18 @@ interface Opened<File> {
   readonly created: boolean;
 }
 
-function openFileSync<File extends BackendFile>(
+/** Whether it matters if `open` creates the file: one with a size is removed if the open fails after that. */
+function triesExclusive(request: OpenRequest): boolean {
+  const { create, createNew } = request.file;
+  return create === true && !createNew && request.size > 0;
+}
+
+/** Opens a file that may exist, and tells whether it did. */
+function openExclusiveSync<File extends BackendFile>(
   backend: Backend<File>,
   request: OpenRequest,
 ): Opened<File> {
   const { path, file: options } = request;
-  const { create, createNew } = options;
-  // Without a size nothing can fail after which a new file would have to be removed.
-  if (!create || createNew || request.size === 0) {
-    return { file: backend.openSync(path, options), created: !!createNew };
-  }
   try {
     return { file: backend.openSync(path, exclusive(options)), created: true };
   } catch (error) {
@@ -284,16 +296,12 @@ function openFileSync<File extends BackendFile>(
   return { file: backend.openSync(path, options), created };
 }
 
-async function openFile<File extends BackendFile>(
+/** As `openExclusiveSync`, off the event loop. */
+async function openExclusive<File extends BackendFile>(
   backend: Backend<File>,
   request: OpenRequest,
 ): Promise<Opened<File>> {
   const { path, file: options } = request;
-  const { create, createNew } = options;
-  // Without a size nothing can fail after which a new file would have to be removed.
-  if (!create || createNew || request.size === 0) {
-    return { file: await backend.open(path, options), created: !!createNew };
-  }
   try {
     return {
       file: await backend.open(path, exclusive(options)),

@@ -69,26 +69,40 @@ export function openPosixSync(
 }
 
 /** As `openPosixSync`, off the event loop. */
-export function openPosix(
+export async function openPosix(
   path: string | URL,
   options: Deno.OpenOptions,
 ): Promise<PosixFile> {
   const name = String(path);
   const mode = openMode(options);
-  const openWith = (flags: number) => () =>
-    new Promise<PosixFile>((resolve, reject) => {
+  let fd: number;
+  try {
+    fd = await openInThread(path, openFlags(options), mode);
+  } catch (error) {
+    const flags = retryFlags(error, options);
+    if (flags === undefined) throw posixOpenError(error, path, options);
+    try {
+      fd = await openInThread(path, flags, mode);
+    } catch (error) {
+      throw posixOpenError(error, path, options);
+    }
+  }
+  return new PosixFile(fd, name);
+}
+
+function openInThread(
+  path: string | URL,
+  flags: number,
+  mode: number,
+): Promise<number> {
+  return inThread(() =>
+    new Promise<number>((resolve, reject) => {
       open(path, flags, mode, (error, fd) => {
         if (error) reject(error);
-        else resolve(new PosixFile(fd!, name));
+        else resolve(fd!);
       });
-    });
-  return inThread(openWith(openFlags(options))).catch((error) => {
-    const flags = retryFlags(error, options);
-    if (flags === undefined) throw error;
-    return inThread(openWith(flags));
-  }).catch((error) => {
-    throw posixOpenError(error, path, options);
-  });
+    })
+  );
 }
 
 /** A descriptor with the methods of `Deno.FsFile` that are not about its bytes. */
