@@ -228,13 +228,14 @@ Deno.test({
 const LEASED = `
 import fcntl, os, signal, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR)
-def give_up(signum, frame):
-    print("asked", flush=True)
-    time.sleep(0.1)
-    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-signal.signal(signal.SIGIO, give_up)
+# A handler would not run if the signal came just before a read that blocks.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
 fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("leased", flush=True)
+signal.sigwait([signal.SIGIO])
+print("asked", flush=True)
+time.sleep(0.1)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 sys.stdin.read()
 `;
 
