@@ -900,8 +900,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     // After the writes in progress in other threads, which use the descriptor.
     else if (this.#pendingWrites > 0) return "descriptor";
     const isPrepared = this.#mapping.prepareWrite(this.#size, position, length);
-    if (needsMemory && !isPrepared) this.#map();
-    else this.#adoptIfChanged();
+    if (isPrepared) this.#adoptIfChanged();
+    else if (needsMemory) this.#map();
     return needsMemory || isPrepared ? "memory" : "descriptor";
   }
 

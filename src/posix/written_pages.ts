@@ -11,87 +11,117 @@
 /** Bytes of a page: the unit in which writes are counted, whatever the system's pages are. */
 export const PAGE = 4 << 10;
 
-/** Pages of one region: 64 KiB. */
+/** Pages of one region: 64 KiB. Long writes cover whole regions, which are counted as one. */
 const PAGES_PER_REGION = 16;
+
+/** Pages whose counts are in one array: those of 4 MiB. */
+const PAGES_PER_ARRAY = 1 << 10;
 
 /** The largest count. */
 const MAX_COUNT = 255;
 
 /** How often each page of one file was written, once it was written. */
 export class WrittenPages {
-  /** By region: the count of all its pages, or of each. Long writes cover whole regions, and cost little so. */
-  #regions: (number | Uint8Array | undefined)[] | null = null;
-  /** The first write. Many files are written once, so it is not counted before the second. */
-  readonly #position: number;
-  readonly #length: number;
+  /** The first writes, as long as each continues the one before: many files are written from start to end, once. */
+  readonly #start: number;
+  #end: number;
+  /** `null` until a write does not continue the one before. */
+  #counts: Counts | null = null;
 
   constructor(position: number, length: number) {
-    this.#position = position;
-    this.#length = length;
+    this.#start = position;
+    this.#end = position + length;
   }
 
   /** Counts another write. Returns the number of pages that had not been written before. */
   add(position: number, length: number): number {
-    if (this.#regions === null) {
-      this.#regions = [];
-      this.#count(this.#regions, this.#position, this.#length);
+    const end = position + length;
+    if (this.#counts === null) {
+      const endBefore = this.#end;
+      if (position === endBefore) {
+        this.#end = end;
+        return Math.ceil(end / PAGE) - Math.ceil(endBefore / PAGE);
+      }
+      this.#counts = new Counts();
+      this.#counts.add(pageAt(this.#start), pageAfter(endBefore));
     }
-    return this.#count(this.#regions, position, length);
-  }
-
-  #count(
-    regions: (number | Uint8Array | undefined)[],
-    position: number,
-    length: number,
-  ): number {
-    let fresh = 0;
-    this.#everyRegion(position, length, (index, first, end) => {
-      const region = regions[index] ?? 0;
-      if (typeof region === "number" && end - first === PAGES_PER_REGION) {
-        if (region === 0) fresh += PAGES_PER_REGION;
-        regions[index] = Math.min(MAX_COUNT, region + 1);
-        return true;
-      }
-      const counts = typeof region === "number"
-        ? new Uint8Array(PAGES_PER_REGION).fill(region)
-        : region;
-      regions[index] = counts;
-      for (let page = first; page < end; page++) {
-        const count = counts[page]!;
-        if (count === 0) fresh++;
-        if (count < MAX_COUNT) counts[page] = count + 1;
-      }
-      return true;
-    });
-    return fresh;
+    return this.#counts.add(pageAt(position), pageAfter(end));
   }
 
   /** Whether each page of a range was written at least so often. */
-  includes(position: number, length: number, count: number): boolean {
-    const regions = this.#regions;
-    if (regions === null) return false;
-    return this.#everyRegion(position, length, (index, first, end) => {
-      const region = regions[index] ?? 0;
-      return typeof region === "number"
-        ? region >= count
-        : region.subarray(first, end).every((written) => written >= count);
-    });
+  includes(position: number, length: number, times: number): boolean {
+    const counts = this.#counts;
+    return counts !== null &&
+      counts.areAll(pageAt(position), pageAfter(position + length), times);
+  }
+}
+
+/** Counts of pages. That of a page is the count of its region, and its own. */
+class Counts {
+  readonly #ofRegions: (number | undefined)[] = [];
+  readonly #ofPages: (Uint8Array | undefined)[] = [];
+
+  /** Counts pages once more. Returns the number of those that had not been counted before. */
+  add(first: number, end: number): number {
+    let fresh = 0;
+    for (let page = first; page < end;) {
+      const index = Math.floor(page / PAGES_PER_REGION);
+      const regionEnd = (index + 1) * PAGES_PER_REGION;
+      const count = this.#ofRegions[index] ?? 0;
+      if (regionEnd <= end && page % PAGES_PER_REGION === 0) {
+        if (count === 0) fresh += this.#countFresh(page, regionEnd);
+        this.#ofRegions[index] = Math.min(MAX_COUNT, count + 1);
+        page = regionEnd;
+      } else {
+        if (this.#addPage(page) && count === 0) fresh++;
+        page++;
+      }
+    }
+    return fresh;
   }
 
-  /** Calls `visit` for each region of a range, with the pages of it, until it returns `false`. Returns whether none did. */
-  #everyRegion(
-    position: number,
-    length: number,
-    visit: (index: number, first: number, end: number) => boolean,
-  ): boolean {
-    const rangeEnd = Math.ceil((position + length) / PAGE);
-    for (let page = Math.floor(position / PAGE); page < rangeEnd;) {
+  areAll(first: number, end: number, times: number): boolean {
+    for (let page = first; page < end;) {
       const index = Math.floor(page / PAGES_PER_REGION);
-      const first = page % PAGES_PER_REGION;
-      const end = Math.min(PAGES_PER_REGION, first + rangeEnd - page);
-      if (!visit(index, first, end)) return false;
-      page += end - first;
+      const count = this.#ofRegions[index] ?? 0;
+      if (count >= times) page = (index + 1) * PAGES_PER_REGION;
+      else if (count + this.#countOf(page) >= times) page++;
+      else return false;
     }
     return true;
   }
+
+  /** Counts one page once more. Returns whether it had not been counted before by itself. */
+  #addPage(page: number): boolean {
+    const counts = this.#ofPages[Math.floor(page / PAGES_PER_ARRAY)] ??=
+      new Uint8Array(PAGES_PER_ARRAY);
+    const at = page % PAGES_PER_ARRAY;
+    const count = counts[at]!;
+    if (count < MAX_COUNT) counts[at] = count + 1;
+    return count === 0;
+  }
+
+  #countOf(page: number): number {
+    const counts = this.#ofPages[Math.floor(page / PAGES_PER_ARRAY)];
+    return counts === undefined ? 0 : counts[page % PAGES_PER_ARRAY]!;
+  }
+
+  #countFresh(first: number, end: number): number {
+    if (this.#ofPages[Math.floor(first / PAGES_PER_ARRAY)] === undefined) {
+      return end - first;
+    }
+    let fresh = 0;
+    for (let page = first; page < end; page++) {
+      if (this.#countOf(page) === 0) fresh++;
+    }
+    return fresh;
+  }
+}
+
+function pageAt(position: number): number {
+  return Math.floor(position / PAGE);
+}
+
+function pageAfter(end: number): number {
+  return Math.ceil(end / PAGE);
 }
