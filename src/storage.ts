@@ -233,7 +233,7 @@ export const IN_MEMORY: Residency = {
 export interface BackendFile extends FileOps {
   /** The length of the file in bytes. Throws if this is not a regular file. */
   regularSize(): number;
-  /** As `regularSize`, where that takes less time: only the low 32 bits, and not 0. The upper ones may be missing. */
+  /** As `regularSize`, in less time: the upper bits of 4 GiB and more may be missing. 0 if the file is empty. */
   lowSize?(): number;
   /** Allocates `size` bytes on the disk for an empty file. Returns `false` if the filesystem cannot. */
   reserveSync(size: number): boolean;
