@@ -4,9 +4,12 @@ import { assert, assertEquals } from "@std/assert";
 import { type MmapFile, open, openSync } from "@mmapfile/mmapfile";
 import { NO_ADDRESSES } from "./tested_module.ts";
 import { mappedAfter } from "./mapped_after.ts";
-import { unless } from "./skip.ts";
+import { isEmulated, type Reason, unless } from "./skip.ts";
 import { decode, encode } from "./bytes.ts";
 import { TempDir } from "./temp_dir.ts";
+
+const NO_HUGE_MAPPINGS: Reason = NO_ADDRESSES ||
+  isEmulated && "QEMU keeps a record of each page that is mapped";
 
 const GIB = 2 ** 30;
 
@@ -142,7 +145,7 @@ for (const [form, opened] of Object.entries(FORMS)) {
     const names = Object.keys(options).join(", ");
     Deno.test({
       ...unless(
-        NO_ADDRESSES,
+        NO_HUGE_MAPPINGS,
         `${form}() with ${names} knows the length of a file of 4 GiB and more, whatever is called first`,
       ),
       fn: async (t) => {
