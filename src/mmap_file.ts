@@ -254,7 +254,7 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     mapping: Mapping,
     access: Access,
     size: number,
-    isSizeLow = false,
+    isSizeLow: boolean,
   ) {
     this.name = name;
     this.backend = backend;
@@ -270,7 +270,8 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   }
 
   /**
-   * The length of the file, or of the window into it, in bytes. Makes a system call only after an append.
+   * The length of the file, or of the window into it, in bytes. Makes a system call only after an append, and once
+   * after `openSync`.
    *
    * @example A window into a file
    * ```ts
@@ -2868,19 +2869,18 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     const file = this.#checkOpen("query");
     const { path, length } = this.#access;
     if (this.truncated) return false;
-    if (this.#isSizeLow) this.#completeSize();
-    if (Math.min(this.#mapping.fileSize(), length) !== this.#size) return false;
+    const size = this.#mapping.fileSize();
+    if (this.#isSizeLow) this.#completeSize(size);
+    if (Math.min(size, length) !== this.#size) return false;
     this.#identity ??= file.statSync();
     return isNamed(path, this.#identity);
   }
 
   /** Maps the file as it is now. Returns whether its size has changed, or its memory did not show it. */
   #remap(): boolean {
-    if (this.#isSizeLow) this.#completeSize();
-    const size = Math.min(
-      this.#mapping.fileSize(),
-      this.#access.length,
-    );
+    const fileSize = this.#mapping.fileSize();
+    if (this.#isSizeLow) this.#completeSize(fileSize);
+    const size = Math.min(fileSize, this.#access.length);
     const isStale = this.#truncated || this.#mapping.hasFaulted ||
       this.#mapping.isDetached || this.#mapping.isStale || size < this.#size;
     const hasChanged = isStale || size !== this.#size;
@@ -2926,13 +2926,13 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
   /** Adopts the size after a truncation by another process. Until `refresh`, memory is not used. */
   #followTruncation(size: number): void {
     this.#truncated = true;
+    this.#isSizeLow = false;
     this.#setSize(Math.min(this.#size, size));
   }
 
   /** Queries the size, and adopts it if another process has truncated the file. Returns whether it has. */
   #findTruncation(): boolean {
     if (this.#size === 0) return false;
-    if (this.#isSizeLow) this.#completeSize();
     const size = this.#mapping.fileSize();
     if (size >= this.#size) return false;
     this.#followTruncation(size);
@@ -2945,11 +2945,11 @@ export class MmapFile<Buffer extends ArrayBufferLike = ArrayBuffer>
     if (end > this.#size) this.#setSize(end);
   }
 
-  /** Adds to the low 32 bits of the size the upper ones. */
-  #completeSize(): void {
+  /** Adds to the low 32 bits of the size the upper ones, from what the file has now. */
+  #completeSize(size?: number): void {
     this.#isSizeLow = false;
     if (this.#closed) return;
-    const missing = this.#mapping.fileSize() - this.#size;
+    const missing = (size ?? this.#mapping.fileSize()) - this.#size;
     if (missing >= 2 ** 32) {
       this.#setSize(this.#size + missing - missing % 2 ** 32);
     }

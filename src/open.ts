@@ -144,15 +144,15 @@ export function openSync(
       created: request.file.createNew === true,
     };
   try {
-    // A fixed size must be known.
-    const isLow = request.grow && file.lowSize !== undefined;
-    let length = isLow ? file.lowSize!() : file.regularSize();
+    const low = mayBeLow(request) ? file.lowSize?.() : undefined;
+    let length = low ?? file.regularSize();
     if (length === 0 && request.size > 0) {
       length = request.size;
       const reserved = !request.sparse && file.reserveSync(length);
       if (!reserved) file.truncateSync(length);
     }
     const mapping = backend.mapping(file, request);
+    const isLow = low !== undefined;
     const mapped = mapFile(backend, file, mapping, request, length, isLow);
     if (request.prefetch) mapping.prefetchSync(0, mapped.size);
     return mapped;
@@ -273,6 +273,11 @@ interface Opened<File> {
   readonly file: File;
   /** Whether the file is new, so that a failed open removes it. */
   readonly created: boolean;
+}
+
+/** Whether the upper bits of the size may be missing: a fixed size must be known, and a new file is empty. */
+function mayBeLow({ grow, file }: OpenRequest): boolean {
+  return grow && !file.truncate && !file.createNew;
 }
 
 /** Whether it matters if `open` creates the file: one with a size is removed if the open fails after that. */

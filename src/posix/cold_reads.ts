@@ -51,7 +51,7 @@ export class ColdReads {
     position: number,
   ): number | undefined | Promise<number | undefined> {
     if (this.#residency.readNow(target, position)) return target.length;
-    if (!this.#residency.hasNowait || this.#timeouts === MAX_TIMEOUTS) return;
+    if (!this.#residency.hasNowait || this.#timeouts >= MAX_TIMEOUTS) return;
     const { promise, resolve } = Promise.withResolvers<number | undefined>();
     this.#waiting.push({ target, position, resolve });
     if (!this.#isPolling) void this.#poll();
@@ -103,7 +103,7 @@ export class ColdReads {
   }
 
   #useThreads(): void {
-    this.#timeouts = Math.min(MAX_TIMEOUTS, this.#timeouts + 1);
+    this.#timeouts++;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { resolve } of waiting) resolve(undefined);

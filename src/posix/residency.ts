@@ -85,8 +85,8 @@ export class CachedPages implements Residency {
     const length = byteLength.call(target);
     const isShort = length <= SCRATCH.length;
     const isLikelyToFail = isShort && this.#hasMissed;
-    const isQuestion = isShort ? this.#isAsked : this.#hasMissed;
-    if (this.isWhole || isQuestion && !isLikelyToFail) {
+    const asks = isShort ? this.#isAsked && !isLikelyToFail : this.#hasMissed;
+    if (this.isWhole || asks) {
       return this.has(position, length, size);
     }
     this.#isAsked = true;
@@ -98,12 +98,12 @@ export class CachedPages implements Residency {
     const end = Math.min(from + length, this.#offset + size);
     let read = this.#readNow(target, from, length);
     if (read < 0 && errno() !== osConstants.errno.EAGAIN) return true;
-    if (isShort && from + read < end && this.#isFilledAtOnce) {
-      read = this.#readNow(target, from, length);
-      this.#isFilledAtOnce = from + read >= end;
-    }
     // If it is short, the rest is not in memory, or the file was truncated.
-    const isRead = from + read >= end;
+    let isRead = from + read >= end;
+    if (!isRead && isShort && this.#isFilledAtOnce) {
+      read = this.#readNow(target, from, length);
+      isRead = this.#isFilledAtOnce = from + read >= end;
+    }
     lastRead.file = this;
     lastRead.from = from;
     lastRead.length = length;
@@ -218,7 +218,7 @@ export class CachedPages implements Residency {
     start: number,
     from: number,
     to: number,
-    asks: boolean,
+    asksOfPages: boolean,
   ): boolean {
     const page = pageSize();
     const first = Math.floor((from - start) / page);
@@ -226,7 +226,7 @@ export class CachedPages implements Residency {
     let k = first;
     while (k < end && pages[k] === 1) k++;
     if (k === end) return true;
-    if (!asks) return false;
+    if (!asksOfPages) return false;
     from = Math.max(from, start + k * page);
     const isCached = this.#isCached(from, to);
     const isThere = isCached === undefined

@@ -40,7 +40,7 @@ export class WrittenPages {
       const endBefore = this.#end;
       if (position === endBefore) {
         this.#end = end;
-        return Math.ceil(end / PAGE) - Math.ceil(endBefore / PAGE);
+        return pageAfter(end) - pageAfter(endBefore);
       }
       this.#counts = new Counts();
       this.#counts.add(pageAt(this.#start), pageAfter(endBefore));
